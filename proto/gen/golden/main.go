@@ -1,0 +1,5 @@
+package main
+
+import _ "sigs.k8s.io/randfill"
+
+func main() {}

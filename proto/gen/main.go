@@ -1,0 +1,3 @@
+package main
+import _ "listwatch.dev/proto-gen/internal/kinds"
+func main(){}

@@ -1,0 +1,57 @@
+/** A run of bytes in a larger buffer: no view object is made until one is needed. */
+export interface ByteRange {
+  bytes: Uint8Array;
+  start: number;
+  end: number;
+}
+
+export function rangeOf(bytes: Uint8Array): ByteRange {
+  return { bytes, start: 0, end: bytes.length };
+}
+
+export function utf8(text: string): Uint8Array {
+  return Buffer.from(text, 'utf8');
+}
+
+/** Orders as etcd orders keys: unsigned bytes, a prefix before its extensions. */
+export function compareRanges(a: ByteRange, b: ByteRange): number {
+  const left = a.bytes;
+  const right = b.bytes;
+  const shared = Math.min(a.end - a.start, b.end - b.start);
+  for (let offset = 0; offset < shared; offset++) {
+    const difference = left[a.start + offset]! - right[b.start + offset]!;
+    if (difference !== 0) return difference;
+  }
+  return a.end - a.start - (b.end - b.start);
+}
+
+/** The smallest key greater than every key with this prefix; `[0]` (etcd: to the end) if there is none. */
+export function prefixEnd(prefix: Uint8Array): Uint8Array {
+  for (let last = prefix.length - 1; last >= 0; last--) {
+    if (prefix[last]! < 0xff) {
+      const end = prefix.slice(0, last + 1);
+      end[last]! += 1;
+      return end;
+    }
+  }
+  return Uint8Array.of(0);
+}
+
+/** Number of bytes of `value` as a protobuf varint; value is a non-negative safe integer. */
+export function varintSize(value: number): number {
+  let size = 1;
+  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) size++;
+  return size;
+}
+
+/** Writes a non-negative safe integer as a varint and returns the offset after it. */
+export function writeVarint(into: Uint8Array, offset: number, value: number): number {
+  let at = offset;
+  let rest = value;
+  while (rest >= 128) {
+    into[at++] = (rest % 128) | 128;
+    rest = Math.floor(rest / 128);
+  }
+  into[at++] = rest;
+  return at;
+}

@@ -1,0 +1,66 @@
+/** Every bound of the process, in one place. Flags override some of them through app/config.ts. */
+export interface Limits {
+  /** Bytes asked of the source per page of an initial list (a hint: etcd pages by count). */
+  readonly listPageCount: number;
+  /** One watch response, complete with fragments, may not be larger. */
+  readonly watchResponseBytesMax: number;
+  /** History kept per kind: until both the time and the bytes are exceeded, whichever comes first drops. */
+  readonly historyMs: number;
+  readonly historyBytesMin: number;
+  readonly historyBytesFraction: number;
+  /** A read that waits for a revision gives up after this long. */
+  readonly freshWaitMs: number;
+  /** While a read waits for freshness, ask etcd for progress this often. */
+  readonly progressRequestEveryMs: number;
+  readonly bookmarkEveryMs: number;
+  /** Bookmark this long before a watch's own deadline. */
+  readonly bookmarkBeforeDeadlineMs: number;
+  /** Default timeout of a WATCH is random in [this, twice this). */
+  readonly watchTimeoutMinMs: number;
+  readonly requestTimeoutMs: number;
+  /** Frames of one group of watchers kept for laggards. */
+  readonly groupFrameBytesMax: number;
+  /** A watcher's unsent bytes in one transport before it counts as lagging. */
+  readonly watcherUnsentBytesMax: number;
+  /** Watch flush: at most this long after an event, or at once with this many bytes. */
+  readonly watchFlushMs: number;
+  readonly watchFlushBytes: number;
+  readonly listChunkBytes: number;
+  /** A LIST yields to ingest and watches after this long. */
+  readonly listSliceMs: number;
+  /** A pin held longer aborts its response. */
+  readonly pinMs: number;
+  readonly backoffMinMs: number;
+  readonly backoffMaxMs: number;
+  readonly consistencyCheckEveryMs: number;
+  readonly requestBodyBytesMax: number;
+  readonly headerBytesMax: number;
+  readonly continueTokenBytesMax: number;
+}
+
+export const defaultLimits: Limits = {
+  listPageCount: 5_000,
+  watchResponseBytesMax: 512 * 2 ** 20,
+  historyMs: 75_000,
+  historyBytesMin: 64 * 2 ** 20,
+  historyBytesFraction: 0.25,
+  freshWaitMs: 3_000,
+  progressRequestEveryMs: 100,
+  bookmarkEveryMs: 60_000,
+  bookmarkBeforeDeadlineMs: 2_000,
+  watchTimeoutMinMs: 1_800_000,
+  requestTimeoutMs: 60_000,
+  groupFrameBytesMax: 4 * 2 ** 20,
+  watcherUnsentBytesMax: 2 ** 20,
+  watchFlushMs: 2,
+  watchFlushBytes: 16 * 2 ** 10,
+  listChunkBytes: 256 * 2 ** 10,
+  listSliceMs: 8,
+  pinMs: 120_000,
+  backoffMinMs: 100,
+  backoffMaxMs: 10_000,
+  consistencyCheckEveryMs: 300_000,
+  requestBodyBytesMax: 3 * 2 ** 20,
+  headerBytesMax: 2 ** 20,
+  continueTokenBytesMax: 16 * 2 ** 10,
+};

@@ -1,0 +1,149 @@
+import type { ModRevision } from '../api/revision.js';
+
+/**
+ * A Source answers one question: *list this prefix at a revision, then stream every later change
+ * in order, and say how far you have got*. It also answers direct reads, because some requests
+ * must bypass the cache (uncached kinds, old etcd, fallbacks).
+ *
+ *     range(prefix) @57 ──> entries, revision 57
+ *     watch(prefix, from 58) ──> entry entry commit(58) · commit(60) · progress(75) · ended(...)
+ *
+ * Implementations: etcd v3 over gRPC (etcd/), the embedded store (embedded/). One conformance
+ * suite (test/suites/source-suite.ts) runs against all of them.
+ *
+ * Entries are passed as ranges of a shared buffer, without an object per entry. The buffer is
+ * valid only during the call: whoever keeps bytes copies them.
+ */
+export interface Source {
+  /** For logs and metrics, e.g. `etcd http://127.0.0.1:2379` or `embedded`. */
+  readonly name: string;
+  /** Visits keys in byte order; resolves after the last. Rejects with SourceError. */
+  range(request: RangeRequest, visit: EntryVisitor, signal?: AbortSignal): Promise<RangeResult>;
+  /** The store's revision by a linearizable read: at least every write that finished before the call. */
+  currentRevision(signal?: AbortSignal): Promise<ModRevision>;
+  /** Starts a watch. Never throws: every failure arrives as `handler.ended`. */
+  watch(request: WatchRequest, handler: WatchHandler): WatchHandle;
+  /** False when the store may report progress too early (etcd < 3.4.31, < 3.5.13) or the version is unknown. */
+  progressTrusted(signal?: AbortSignal): Promise<boolean>;
+  /** Cheap health probe for /readyz; rejects with SourceError. */
+  probe(signal?: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface RangeRequest {
+  /** Keys with from <= key < to. For a single key: `to` is the key followed by a zero byte. */
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+  /** 0 or absent: no limit. */
+  readonly limit?: number;
+  /** Read the store as it was at this revision; absent: most recent, linearizable. */
+  readonly revision?: ModRevision;
+  readonly keysOnly?: boolean;
+  readonly countOnly?: boolean;
+}
+
+export interface RangeResult {
+  /** The store's revision when the read was answered (etcd's header.revision). */
+  readonly revision: ModRevision;
+  /** Keys in [from, to), whatever the limit. */
+  readonly count: number;
+  /** True when the limit cut the range short. */
+  readonly more: boolean;
+}
+
+export type EntryVisitor = (
+  bytes: Uint8Array,
+  keyStart: number,
+  keyEnd: number,
+  valueStart: number,
+  valueEnd: number,
+  createRevision: ModRevision,
+  modRevision: ModRevision,
+) => void;
+
+export interface WatchRequest {
+  readonly prefix: Uint8Array;
+  /** The first revision whose changes are wanted. */
+  readonly startRevision: ModRevision;
+}
+
+export const PUT = 0;
+export const DELETE = 1;
+export type ChangeType = typeof PUT | typeof DELETE;
+
+/**
+ * Called in order: any number of `put`/`del` of one revision, then `commit` of that revision.
+ * A revision is delivered whole: the source holds fragments back until it is complete.
+ * Revisions grow strictly; one that was delivered before is never delivered again.
+ * After `ended` nothing is called any more.
+ */
+export interface WatchHandler {
+  change(
+    type: ChangeType,
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    /** Empty for DELETE. */
+    valueStart: number,
+    valueEnd: number,
+    /** 0 for DELETE. */
+    createRevision: ModRevision,
+    modRevision: ModRevision,
+  ): void;
+  commit(modRevision: ModRevision): void;
+  /** Nothing with a revision <= this will come any more. */
+  progress(revision: ModRevision): void;
+  ended(end: WatchEnd): void;
+}
+
+export type WatchEnd =
+  /** Transport failure or server restart: watch again from the next revision. */
+  | { readonly kind: 'cut'; readonly error: SourceError }
+  /** The start revision is older than what the store keeps: relist. */
+  | { readonly kind: 'compacted'; readonly compactRevision: ModRevision }
+  /** Another cluster id, or a revision below one already seen: the store was wiped or restored. */
+  | { readonly kind: 'replaced'; readonly message: string }
+  | { readonly kind: 'closed' };
+
+export interface WatchHandle {
+  /** Asks for a `progress` call soon; calls are coalesced. */
+  requestProgress(): void;
+  /** Ends the watch; `ended({kind: 'closed'})` follows, synchronously or not, exactly once. */
+  close(): void;
+}
+
+export type SourceErrorKind =
+  | 'unavailable' // cannot be reached, or timed out: try again later
+  | 'compacted' // the revision asked for is older than the store keeps
+  | 'futureRevision' // the revision asked for is newer than the store's
+  | 'replaced' // the store is not the one we knew
+  | 'unauthenticated' // bad credentials or TLS
+  | 'corrupt' // bytes that do not parse as what they should be
+  | 'closed';
+
+export class SourceError extends Error {
+  override readonly name = 'SourceError';
+  constructor(
+    readonly kind: SourceErrorKind,
+    message: string,
+    /** For `compacted`: the oldest revision still readable, when known. For `futureRevision`: the current one. */
+    readonly revision?: ModRevision,
+  ) {
+    super(message);
+  }
+}
+
+/** What can be written: the embedded store always, etcd in tests and in the hollow cluster. */
+export interface WritableStore {
+  /** Puts and deletes of one call share one revision, as in an etcd transaction. */
+  write(operations: readonly WriteOperation[]): Promise<ModRevision>;
+  /** Returns the lease id. Keys attached to it are deleted, at one revision, when it expires. */
+  grantLease(ttlSeconds: number): Promise<bigint>;
+  keepLeaseAlive(lease: bigint): Promise<void>;
+  revokeLease(lease: bigint): Promise<void>;
+  compact(revision: ModRevision): Promise<void>;
+}
+
+export type WriteOperation =
+  | { readonly type: 'put'; readonly key: Uint8Array; readonly value: Uint8Array; readonly lease?: bigint }
+  | { readonly type: 'delete'; readonly key: Uint8Array };

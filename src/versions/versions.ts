@@ -1,0 +1,63 @@
+import type { ModRevision } from '../api/revision.js';
+import type { ByteRange } from '../lib/bytes.js';
+
+/** A version is one object at one modRevision; its id indexes the columns. Ids are reused after reclaim. */
+export type VersionId = number;
+export const NONE: VersionId = -1;
+
+/**
+ * Versions keep the bytes of one kind's objects outside the JavaScript heap: key and wire bytes in
+ * slabs (SharedArrayBuffers), attributes in typed-array columns. No JavaScript object per version.
+ *
+ *     add ──> live ──retire(@r)──> retired ──reclaim(history tail, oldest pin)──> free, id reused
+ *
+ * Slots are immutable once published. A retired version stays readable while the history may
+ * still name it (revision > tail) or a pin may still read it (pin <= the revision that superseded it).
+ */
+export interface Versions {
+  /** Copies key and wire bytes in. `objectOffset` is where the message starts in the wire bytes (after the item header). */
+  add(
+    key: ByteRange,
+    wire: ByteRange,
+    objectOffset: number,
+    createRevision: ModRevision,
+    modRevision: ModRevision,
+  ): VersionId;
+  /** The version was superseded or deleted at this revision. */
+  retire(id: VersionId, supersededAt: ModRevision): void;
+  /** Frees every retired version superseded at or before `historyTail` that no pin can read. Returns how many. */
+  reclaim(historyTail: ModRevision): number;
+  /** Holds every version that is live or in history at this revision and later. Dispose it on every path. */
+  pin(revision: ModRevision, owner: string): Pin;
+
+  modRevision(id: VersionId): ModRevision;
+  createRevision(id: VersionId): ModRevision;
+  /** Points `into` at the key bytes, the wire bytes (item header + message), or the message alone. */
+  key(id: VersionId, into: ByteRange): ByteRange;
+  wire(id: VersionId, into: ByteRange): ByteRange;
+  object(id: VersionId, into: ByteRange): ByteRange;
+  /** Bytes of item header + message: what a protobuf LIST sends for it. */
+  wireSize(id: VersionId): number;
+
+  readonly stats: VersionsStats;
+  /** Checks the numbered invariants; throws InvariantError. For tests and debug builds. */
+  verify(): void;
+  /** Frees everything; asserts that no pin is left. */
+  dispose(): void;
+}
+
+export interface Pin extends Disposable {
+  readonly revision: ModRevision;
+  readonly owner: string;
+}
+
+export interface VersionsStats {
+  readonly live: number;
+  readonly retired: number;
+  readonly pins: number;
+  /** Key and wire bytes of live versions. */
+  readonly liveBytes: number;
+  readonly retiredBytes: number;
+  /** Bytes of slabs and columns reserved from the system. */
+  readonly reservedBytes: number;
+}
