@@ -67,11 +67,10 @@ export const ENVELOPE_TAIL = Uint8Array.of(0x1a, 0x00, 0x22, 0x00);
 
 export class CodecError extends Error {
   override readonly name = 'CodecError';
-  constructor(
-    message: string,
-    /** Byte offset in the value, when known. */
-    readonly offset?: number,
-  ) {
+  /** Byte offset in the value, when known. */
+  readonly offset: number | undefined;
+  constructor(message: string, offset?: number) {
     super(offset === undefined ? message : `${message} (at byte ${offset})`);
+    this.offset = offset;
   }
 }

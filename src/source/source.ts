@@ -123,13 +123,13 @@ export type SourceErrorKind =
 
 export class SourceError extends Error {
   override readonly name = 'SourceError';
-  constructor(
-    readonly kind: SourceErrorKind,
-    message: string,
-    /** For `compacted`: the oldest revision still readable, when known. For `futureRevision`: the current one. */
-    readonly revision?: ModRevision,
-  ) {
+  readonly kind: SourceErrorKind;
+  /** For `compacted`: the oldest revision still readable, when known. For `futureRevision`: the current one. */
+  readonly revision: ModRevision | undefined;
+  constructor(kind: SourceErrorKind, message: string, revision?: ModRevision) {
     super(message);
+    this.kind = kind;
+    this.revision = revision;
   }
 }
 
