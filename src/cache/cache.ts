@@ -1,0 +1,127 @@
+import type { ModRevision } from '../api/revision.js';
+import type { ByteWriter, KindCodec, WireObject } from '../codec/codec.js';
+import type { Kind } from '../codec/kind.js';
+import type { ByteRange } from '../lib/bytes.js';
+import type { VersionId, Versions } from '../versions/versions.js';
+
+/**
+ * A Cache is one kind, live: it follows a Source and answers reads from memory.
+ *
+ *     source ──revisions──> apply ──> engine (now)  +  history (recent past)
+ *                                       │                 │
+ *                                  snapshots          watchers: cursors into the history
+ *
+ * One thread owns it. Mutation runs to completion, with no `await` inside; readers hold pins.
+ */
+export interface Cache {
+  readonly kind: Kind;
+  readonly codec: KindCodec;
+  readonly versions: Versions;
+  /** Starts following the source; idempotent. Lazy caches are started by their first read. */
+  start(): void;
+  stop(): Promise<void>;
+  readonly state: CacheState;
+  /** Everything up to this revision has been applied. */
+  readonly revision: ModRevision;
+  /** Milliseconds since the source last told us anything (event, progress or answered probe); 0 while connected and current. */
+  readonly staleMs: number;
+  /** Text of the last source failure while not `ready` or stale; for messages and logs. */
+  readonly lastError: string | undefined;
+  /** Milliseconds since the cache became not ready; for the 429 back-off of spec 2.5. */
+  readonly unreadyMs: number;
+  /** True once the initial list has been applied; false after `timeoutMs`. */
+  whenReady(timeoutMs: number, signal?: AbortSignal): Promise<boolean>;
+  /** Waits until `revision` has been applied, asking the source for progress meanwhile. False after `timeoutMs`. */
+  waitFor(revision: ModRevision, timeoutMs: number, signal?: AbortSignal): Promise<boolean>;
+  /** The oldest revision from which a watch can resume (spec 3.7). */
+  readonly oldestWatchable: ModRevision;
+  /**
+   * The state now, or at an older revision still covered by the history (undefined if not).
+   * The snapshot holds a pin: dispose it on every path.
+   */
+  snapshot(at?: ModRevision): CacheSnapshot | undefined;
+  /** The version under an etcd key now, or NONE. Valid until the next turn of the event loop unless pinned. */
+  get(key: ByteRange): VersionId;
+  watch(request: CacheWatchRequest, sink: WatchSink): CacheWatch;
+  readonly stats: CacheStats;
+  verify(): void;
+}
+
+/** idle: not started. initializing: first list (or a relist that lost the history) not done. ready: serving. */
+export type CacheState = 'idle' | 'initializing' | 'ready' | 'stopped';
+
+export interface CacheSnapshot extends Disposable {
+  readonly revision: ModRevision;
+  range(from: ByteRange, to: ByteRange, visit: (id: VersionId) => boolean): void;
+  count(from: ByteRange, to: ByteRange): number;
+  byteSize(from: ByteRange, to: ByteRange): number;
+}
+
+/** Decides from the wire bytes of an object. Filters with equal ids are interchangeable. */
+export interface ObjectFilter {
+  /** Canonical text of the selectors. */
+  readonly id: string;
+  matches(bytes: Uint8Array, start: number, end: number): boolean;
+}
+
+/** Turns changes into bytes of one output format. Framers with equal ids are interchangeable, so watchers share frames. */
+export interface Framer {
+  readonly id: string;
+  /**
+   * Appends one event. `wire` carries the right resourceVersion already (DELETED events are re-spliced before).
+   * `first`: the first event of this stream (a Table then carries its column definitions).
+   */
+  event(type: 'ADDED' | 'MODIFIED' | 'DELETED', wire: WireObject, revision: ModRevision, first: boolean, into: ByteWriter): void;
+  bookmark(revision: ModRevision, initialEventsEnd: boolean, first: boolean, into: ByteWriter): void;
+  /** True when `event` output depends on `first`. */
+  readonly firstDiffers: boolean;
+}
+
+export interface CacheWatchRequest {
+  /** Keys with from <= key < to. */
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+  readonly filter: ObjectFilter | undefined;
+  readonly framer: Framer;
+  /** Events with a revision greater than this are delivered... */
+  readonly afterRevision: ModRevision;
+  /** ...after synthetic ADDED events for the state at `afterRevision`, when set: then afterRevision must be the cache's revision now. */
+  readonly initialEvents: boolean;
+  /** Send the k8s.io/initial-events-end bookmark after the synthetic events. */
+  readonly initialEventsEnd: boolean;
+  readonly bookmarks: boolean;
+  /** The stream ends cleanly after this long. */
+  readonly timeoutMs: number;
+}
+
+/** Where a watch writes. HTTP/1.1, HTTP/2 and WebSocket implement it; so do tests. */
+export interface WatchSink {
+  /** Returns false when the transport is full: the watch stops writing until `CacheWatch.drained()`. Chunks are not kept by the cache after the call, and must not be changed by it. */
+  write(chunk: Uint8Array): boolean;
+  /** A clean end of stream, as clients expect at a timeout. */
+  end(): void;
+}
+
+export interface CacheWatch {
+  /** The transport can take more. */
+  drained(): void;
+  /** The client went away, or the server shuts down; releases everything at once. Idempotent. */
+  close(): void;
+}
+
+export interface CacheStats {
+  readonly objects: number;
+  readonly watchers: number;
+  readonly watchGroups: number;
+  readonly historyEvents: number;
+  readonly historyBytes: number;
+  readonly historySeconds: number;
+  readonly eventsReceived: number;
+  readonly eventsDispatched: number;
+  readonly watchersTerminated: number;
+  readonly initializations: number;
+  readonly relists: number;
+  /** Values that do not parse: key -> message of the newest few. */
+  readonly decodeErrors: number;
+  readonly consistencyChecks: { readonly success: number; readonly failure: number; readonly error: number };
+}

@@ -1,0 +1,81 @@
+import type { ListOptions } from '../api/list-options.js';
+import type { ModRevision } from '../api/revision.js';
+import type { Framer, WatchSink } from '../cache/cache.js';
+import type { ByteWriter, KindCodec, WireObject } from '../codec/codec.js';
+import type { Kind } from '../codec/kind.js';
+import type { Failure, Result } from './failure.js';
+
+/**
+ * A Reader answers GET, LIST and WATCH of one kind, from its cache or directly from the source,
+ * and knows no HTTP. Every failure is a value. Answers hold pins: dispose them on every path.
+ */
+export interface Reader {
+  readonly kind: Kind;
+  readonly codec: KindCodec;
+  get(request: GetRequest): Promise<Result<ObjectAnswer>>;
+  list(request: ListRequest): Promise<Result<ListAnswer>>;
+  /**
+   * Checks everything that is answered before the stream starts; `start` then begins to write.
+   * Problems found later are written into the stream as one ERROR event (spec 3.2).
+   */
+  watch(request: WatchRequest): Promise<Result<WatchSession>>;
+}
+
+export interface GetRequest {
+  readonly namespace: string | undefined;
+  readonly name: string;
+  /** As the client wrote it; '' when absent. */
+  readonly resourceVersion: string;
+  readonly signal: AbortSignal;
+}
+
+export interface ListRequest {
+  /** undefined: all namespaces, or a cluster-scoped kind. */
+  readonly namespace: string | undefined;
+  readonly options: ListOptions;
+  readonly signal: AbortSignal;
+}
+
+export interface WatchRequest extends ListRequest {
+  /** The deprecated `/watch/` path: other defaults (spec 3.1). */
+  readonly legacyPath: boolean;
+  readonly format: WatchFormat;
+}
+
+/** A Framer that can also say a Failure, as the Status object of an ERROR event. */
+export interface WatchFormat extends Framer {
+  error(failure: Failure, into: ByteWriter): void;
+}
+
+export interface ObjectAnswer extends Disposable {
+  readonly wire: WireObject;
+  readonly revision: ModRevision;
+  readonly staleMs: number;
+}
+
+/** Objects in key order, ready for the wire, whoever holds their bytes. */
+export interface ListAnswer extends Disposable {
+  /** metadata.resourceVersion. */
+  readonly resourceVersion: string;
+  readonly continue: string | undefined;
+  readonly remainingItemCount: number | undefined;
+  readonly count: number;
+  /** Sum of (end - headerStart) over all items. */
+  readonly itemBytes: number;
+  /** Age of the data when the source is out of reach; 0 when current. */
+  readonly staleMs: number;
+  /** Points `into` at item `index`. */
+  at(index: number, into: WireObject): WireObject;
+}
+
+export interface WatchSession {
+  /** Starts writing. Called once; the returned handle ends it. */
+  start(sink: WatchSink): WatchRun;
+  /** When never started. */
+  cancel(): void;
+}
+
+export interface WatchRun {
+  drained(): void;
+  close(): void;
+}
