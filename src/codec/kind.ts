@@ -7,6 +7,11 @@ export interface Kind {
   readonly group: string;
   /** The served version that the stored message is written as, e.g. `v1`. */
   readonly version: string;
+  /**
+   * The version in the apiVersion of values that a 1.36 server writes, when it is not `version`
+   * (downgrade safety, spec 1.2). Discovery hashes this one for storageVersionHash.
+   */
+  readonly storageVersion?: string;
   /** True when a kube-apiserver serves it without --runtime-config. */
   readonly servedByDefault: boolean;
   /** Lower-case plural, the URL segment. */
