@@ -1,0 +1,196 @@
+import { ageOf } from './human-duration.js';
+import { at, entries, flag, integer, items, type Json, present, text } from './json-path.js';
+import { age, condition, joined, orElse } from './phrases.js';
+import { columns, plainColumns, type TableKind } from './table-kind.js';
+
+/** Kinds about the cluster itself: nodes, namespaces, events, and small configuration objects. */
+export const nodes: TableKind = {
+  columns: columns(
+    'Status',
+    'Roles',
+    'Age',
+    'Version',
+    'Internal-IP*',
+    'External-IP*',
+    'OS-Image*',
+    'Kernel-Version*',
+    'Container-Runtime*',
+  ),
+  row: (node, nowMs) => ({
+    cells: [
+      text(node, 'metadata.name'),
+      nodeStatus(node),
+      nodeRoles(node),
+      age(node, nowMs),
+      text(node, 'status.nodeInfo.kubeletVersion'),
+      nodeAddress(node, 'InternalIP'),
+      nodeAddress(node, 'ExternalIP'),
+      orElse(text(node, 'status.nodeInfo.osImage'), '<unknown>'),
+      orElse(text(node, 'status.nodeInfo.kernelVersion'), '<unknown>'),
+      orElse(text(node, 'status.nodeInfo.containerRuntimeVersion'), '<unknown>'),
+    ],
+  }),
+};
+
+function nodeStatus(node: Json): string {
+  const ready = condition(node, 'Ready');
+  const status = ready === '' ? 'Unknown' : ready === 'True' ? 'Ready' : 'NotReady';
+  return flag(node, 'spec.unschedulable') ? `${status},SchedulingDisabled` : status;
+}
+
+const ROLE_PREFIX = 'node-role.kubernetes.io/';
+
+function nodeRoles(node: Json): string {
+  const roles = new Set<string>();
+  for (const [key, value] of entries(node, 'metadata.labels')) {
+    if (key.startsWith(ROLE_PREFIX) && key.length > ROLE_PREFIX.length) roles.add(key.slice(ROLE_PREFIX.length));
+    else if (key === 'kubernetes.io/role' && value !== '') roles.add(String(value));
+  }
+  return joined([...roles].sort(), '<none>');
+}
+
+function nodeAddress(node: Json, type: string): string {
+  const address = items(node, 'status.addresses').find((entry) => text(entry, 'type') === type);
+  return address === undefined ? '<none>' : text(address, 'address');
+}
+
+export const namespaces: TableKind = {
+  columns: columns('Status', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [text(object, 'metadata.name'), text(object, 'status.phase'), age(object, nowMs)],
+  }),
+};
+
+export const events: TableKind = {
+  columns: plainColumns(
+    'Last Seen',
+    'Type',
+    'Reason',
+    'Object',
+    'Subobject*',
+    'Source*',
+    'Message',
+    'First Seen*',
+    'Count*',
+    'Name*',
+  ),
+  row(event, nowMs) {
+    const eventTime = text(event, 'eventTime');
+    const firstSeen = orElse(text(event, 'firstTimestamp'), eventTime);
+    const lastSeen = present(event, 'series')
+      ? text(event, 'series.lastObservedTime')
+      : orElse(text(event, 'lastTimestamp'), firstSeen);
+    const count = present(event, 'series') ? integer(event, 'series.count') : integer(event, 'count');
+    return {
+      cells: [
+        ageOf(lastSeen, nowMs),
+        text(event, 'type'),
+        text(event, 'reason'),
+        `${text(event, 'involvedObject.kind').toLowerCase()}/${text(event, 'involvedObject.name')}`,
+        text(event, 'involvedObject.fieldPath'),
+        eventSource(event),
+        text(event, 'message').trim(),
+        ageOf(firstSeen, nowMs),
+        count === 0 ? 1 : count,
+        text(event, 'metadata.name'),
+      ],
+    };
+  },
+};
+
+function eventSource(event: Json): string {
+  const component = orElse(text(event, 'source.component'), text(event, 'reportingComponent'));
+  const host = orElse(text(event, 'source.host'), text(event, 'reportingInstance'));
+  return host === '' ? component : `${component}, ${host}`;
+}
+
+export const secrets: TableKind = {
+  columns: columns('Type', 'Data:integer', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [text(object, 'metadata.name'), text(object, 'type'), entries(object, 'data').length, age(object, nowMs)],
+  }),
+};
+
+export const configMaps: TableKind = {
+  columns: columns('Data', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      entries(object, 'data').length + entries(object, 'binaryData').length,
+      age(object, nowMs),
+    ],
+  }),
+};
+
+export const serviceAccounts: TableKind = {
+  columns: columns('Secrets:integer', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [text(object, 'metadata.name'), items(object, 'secrets').length, age(object, nowMs)],
+  }),
+};
+
+export const leases: TableKind = {
+  columns: columns('Holder', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [text(object, 'metadata.name'), text(object, 'spec.holderIdentity'), age(object, nowMs)],
+  }),
+};
+
+export const leaseCandidates: TableKind = {
+  columns: columns('LeaseName', 'BinaryVersion', 'EmulationVersion', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      text(object, 'spec.leaseName'),
+      text(object, 'spec.binaryVersion'),
+      text(object, 'spec.emulationVersion'),
+      age(object, nowMs),
+    ],
+  }),
+};
+
+export const priorityClasses: TableKind = {
+  columns: columns('Value:integer', 'Global-Default:boolean', 'Age', 'PreemptionPolicy'),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      at(object, 'value') ?? 0,
+      flag(object, 'globalDefault'),
+      age(object, nowMs),
+      text(object, 'preemptionPolicy'),
+    ],
+  }),
+};
+
+export const runtimeClasses: TableKind = {
+  columns: columns('Handler', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [text(object, 'metadata.name'), text(object, 'handler'), age(object, nowMs)],
+  }),
+};
+
+export const resourceQuotas: TableKind = {
+  columns: columns('Request', 'Limit', 'Age'),
+  row(object, nowMs) {
+    const requests: string[] = [];
+    const limits: string[] = [];
+    for (const [name, hard] of entries(object, 'status.hard')) {
+      const used = (at(object, 'status.used') as Record<string, string> | undefined)?.[name] ?? '0';
+      (name.startsWith('limits.') ? limits : requests).push(`${name}: ${used}/${hard}`);
+    }
+    return { cells: [text(object, 'metadata.name'), requests.join(', '), limits.join(', '), age(object, nowMs)] };
+  },
+};
+
+export const storageVersionMigrations: TableKind = {
+  columns: columns('Resource'),
+  row: (object) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      ['resource', 'version', 'group']
+        .map((part) => text(object, `spec.resource.${part}`))
+        .filter((part) => part !== '')
+        .join('.'),
+    ],
+  }),
+};

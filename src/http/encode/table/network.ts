@@ -1,0 +1,162 @@
+import { at, integer, items, type Json, present, text } from './json-path.js';
+import { age, firstThree, joined, labelPairs, orElse, selector } from './phrases.js';
+import { columns, type TableKind } from './table-kind.js';
+
+export const services: TableKind = {
+  columns: columns('Type', 'Cluster-IP', 'External-IP', 'Port(s)', 'Age', 'Selector*'),
+  row: (service, nowMs) => ({
+    cells: [
+      text(service, 'metadata.name'),
+      text(service, 'spec.type'),
+      orElse(String(items(service, 'spec.clusterIPs')[0] ?? ''), '<none>'),
+      externalIp(service),
+      servicePorts(service),
+      age(service, nowMs),
+      labelPairs(service, 'spec.selector'),
+    ],
+  }),
+};
+
+function externalIp(service: Json): string {
+  const externalIps = items(service, 'spec.externalIPs').map(String);
+  switch (text(service, 'spec.type')) {
+    case 'ClusterIP':
+    case 'NodePort':
+      return joined(externalIps, '<none>');
+    case 'LoadBalancer': {
+      const balancer = [...new Set(ingressAddresses(service))].sort();
+      return joined([...balancer, ...externalIps], '<pending>');
+    }
+    case 'ExternalName':
+      return text(service, 'spec.externalName');
+    default:
+      return '<unknown>';
+  }
+}
+
+function ingressAddresses(object: Json): string[] {
+  return items(object, 'status.loadBalancer.ingress')
+    .map((ingress) => orElse(text(ingress, 'ip'), text(ingress, 'hostname')))
+    .filter((address) => address !== '');
+}
+
+function servicePorts(service: Json): string {
+  return joined(
+    items(service, 'spec.ports').map((port) => {
+      const nodePort = integer(port, 'nodePort');
+      const number = nodePort > 0 ? `${text(port, 'port')}:${nodePort}` : text(port, 'port');
+      return `${number}/${text(port, 'protocol')}`;
+    }),
+    '<none>',
+  );
+}
+
+export const endpoints: TableKind = {
+  columns: columns('Endpoints', 'Age'),
+  row(object, nowMs) {
+    const addresses: string[] = [];
+    for (const subset of items(object, 'subsets')) {
+      const ports = items(subset, 'ports').map((port) => text(port, 'port'));
+      const ips = items(subset, 'addresses').map((address) => text(address, 'ip'));
+      if (ports.length === 0) addresses.push(...ips);
+      else for (const port of ports) addresses.push(...ips.map((ip) => hostPort(ip, port)));
+    }
+    return { cells: [text(object, 'metadata.name'), firstThree(addresses, '<none>'), age(object, nowMs)] };
+  },
+};
+
+/** IPv6 addresses take brackets before a port. */
+function hostPort(ip: string, port: string): string {
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+}
+
+export const endpointSlices: TableKind = {
+  columns: columns('AddressType', 'Ports', 'Endpoints', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      text(object, 'addressType'),
+      firstThree(items(object, 'ports').map(slicePort), '<unset>'),
+      firstThree(
+        items(object, 'endpoints').flatMap((endpoint) => items(endpoint, 'addresses').map(String)),
+        '<unset>',
+      ),
+      age(object, nowMs),
+    ],
+  }),
+};
+
+function slicePort(port: Json): string {
+  if (present(port, 'port')) return text(port, 'port');
+  return orElse(text(port, 'name'), '*');
+}
+
+export const ingresses: TableKind = {
+  columns: columns('Class', 'Hosts', 'Address', 'Ports', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      orElse(text(object, 'spec.ingressClassName'), '<none>'),
+      ingressHosts(object),
+      joined(ingressAddresses(object)),
+      items(object, 'spec.tls').length > 0 ? '80, 443' : '80',
+      age(object, nowMs),
+    ],
+  }),
+};
+
+function ingressHosts(object: Json): string {
+  const hosts = items(object, 'spec.rules')
+    .map((rule) => text(rule, 'host'))
+    .filter((host) => host !== '');
+  return firstThree([...new Set(hosts)], '*');
+}
+
+export const ingressClasses: TableKind = {
+  columns: columns('Controller', 'Parameters', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      text(object, 'spec.controller'),
+      classParameters(object),
+      age(object, nowMs),
+    ],
+  }),
+};
+
+function classParameters(object: Json): string {
+  if (!present(object, 'spec.parameters')) return '<none>';
+  const group = text(object, 'spec.parameters.apiGroup');
+  const kind = text(object, 'spec.parameters.kind');
+  return `${kind}${group === '' ? '' : `.${group}`}/${text(object, 'spec.parameters.name')}`;
+}
+
+export const networkPolicies: TableKind = {
+  columns: columns('Pod-Selector', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [text(object, 'metadata.name'), selector(object, 'spec.podSelector'), age(object, nowMs)],
+  }),
+};
+
+export const serviceCidrs: TableKind = {
+  columns: columns('CIDRs', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [text(object, 'metadata.name'), items(object, 'spec.cidrs').map(String).join(','), age(object, nowMs)],
+  }),
+};
+
+export const ipAddresses: TableKind = {
+  columns: columns('ParentRef', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [text(object, 'metadata.name'), parentReference(at(object, 'spec.parentRef')), age(object, nowMs)],
+  }),
+};
+
+/** `resource[.group]/[namespace/]name` */
+function parentReference(parent: Json): string {
+  if (parent === undefined || parent === null) return '<none>';
+  const group = text(parent, 'group');
+  const namespace = text(parent, 'namespace');
+  const resource = group === '' ? text(parent, 'resource') : `${text(parent, 'resource')}.${group}`;
+  return `${resource}/${namespace === '' ? '' : `${namespace}/`}${text(parent, 'name')}`;
+}

@@ -1,0 +1,190 @@
+import { at, flag, items, type Json, present, text } from './json-path.js';
+import { age, joined, orElse } from './phrases.js';
+import { columns, type TableKind } from './table-kind.js';
+
+const MODE_NAMES: Readonly<Record<string, string>> = {
+  ReadWriteOnce: 'RWO',
+  ReadOnlyMany: 'ROX',
+  ReadWriteMany: 'RWX',
+  ReadWriteOncePod: 'RWOP',
+};
+const MODE_ORDER = ['ReadWriteOnce', 'ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOncePod'];
+const BETA_CLASS_ANNOTATION = 'volume.beta.kubernetes.io/storage-class';
+
+/** Each mode once, in the order of the table above. */
+function accessModes(object: Json, path: string): string {
+  const modes = items(object, path).map(String);
+  return MODE_ORDER.filter((mode) => modes.includes(mode))
+    .map((mode) => MODE_NAMES[mode])
+    .join(',');
+}
+
+function annotation(object: Json, name: string): string {
+  return (at(object, 'metadata.annotations') as Record<string, string> | undefined)?.[name] ?? '';
+}
+
+function storageClassOf(object: Json): string {
+  return orElse(annotation(object, BETA_CLASS_ANNOTATION), text(object, 'spec.storageClassName'));
+}
+
+function phaseOf(object: Json): string {
+  return present(object, 'metadata.deletionTimestamp') ? 'Terminating' : text(object, 'status.phase');
+}
+
+export const persistentVolumes: TableKind = {
+  columns: columns(
+    'Capacity',
+    'Access Modes',
+    'Reclaim Policy',
+    'Status',
+    'Claim',
+    'StorageClass',
+    'VolumeAttributesClass',
+    'Reason',
+    'Age',
+    'VolumeMode*',
+  ),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      text(object, 'spec.capacity.storage'),
+      accessModes(object, 'spec.accessModes'),
+      text(object, 'spec.persistentVolumeReclaimPolicy'),
+      phaseOf(object),
+      claimOf(object),
+      storageClassOf(object),
+      orElse(text(object, 'spec.volumeAttributesClassName'), '<unset>'),
+      text(object, 'status.reason'),
+      age(object, nowMs),
+      orElse(text(object, 'spec.volumeMode'), '<unset>'),
+    ],
+  }),
+};
+
+function claimOf(object: Json): string {
+  if (!present(object, 'spec.claimRef')) return '';
+  return `${text(object, 'spec.claimRef.namespace')}/${text(object, 'spec.claimRef.name')}`;
+}
+
+export const persistentVolumeClaims: TableKind = {
+  columns: columns(
+    'Status',
+    'Volume',
+    'Capacity',
+    'Access Modes',
+    'StorageClass',
+    'VolumeAttributesClass',
+    'Age',
+    'VolumeMode*',
+  ),
+  row(object, nowMs) {
+    const bound = text(object, 'spec.volumeName') !== '';
+    return {
+      cells: [
+        text(object, 'metadata.name'),
+        phaseOf(object),
+        text(object, 'spec.volumeName'),
+        bound ? text(object, 'status.capacity.storage') : '',
+        bound ? accessModes(object, 'status.accessModes') : '',
+        storageClassOf(object),
+        orElse(text(object, 'spec.volumeAttributesClassName'), '<unset>'),
+        age(object, nowMs),
+        orElse(text(object, 'spec.volumeMode'), '<unset>'),
+      ],
+    };
+  },
+};
+
+function nameWithDefault(object: Json, ...annotations: string[]): string {
+  const isDefault = annotations.some((name) => annotation(object, name) === 'true');
+  return isDefault ? `${text(object, 'metadata.name')} (default)` : text(object, 'metadata.name');
+}
+
+export const storageClasses: TableKind = {
+  columns: columns('Provisioner', 'ReclaimPolicy', 'VolumeBindingMode', 'AllowVolumeExpansion', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [
+      nameWithDefault(
+        object,
+        'storageclass.kubernetes.io/is-default-class',
+        'storageclass.beta.kubernetes.io/is-default-class',
+      ),
+      text(object, 'provisioner'),
+      orElse(text(object, 'reclaimPolicy'), 'Delete'),
+      orElse(text(object, 'volumeBindingMode'), 'Immediate'),
+      flag(object, 'allowVolumeExpansion'),
+      age(object, nowMs),
+    ],
+  }),
+};
+
+export const volumeAttributesClasses: TableKind = {
+  columns: columns('DriverName', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [
+      nameWithDefault(object, 'storageclass.kubernetes.io/is-default-class'),
+      text(object, 'driverName'),
+      age(object, nowMs),
+    ],
+  }),
+};
+
+export const volumeAttachments: TableKind = {
+  columns: columns('Attacher', 'PV', 'Node', 'Attached:boolean', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      text(object, 'spec.attacher'),
+      text(object, 'spec.source.persistentVolumeName'),
+      text(object, 'spec.nodeName'),
+      flag(object, 'status.attached'),
+      age(object, nowMs),
+    ],
+  }),
+};
+
+export const csiNodes: TableKind = {
+  columns: columns('Drivers:integer', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [text(object, 'metadata.name'), items(object, 'spec.drivers').length, age(object, nowMs)],
+  }),
+};
+
+export const csiDrivers: TableKind = {
+  columns: columns(
+    'AttachRequired:boolean',
+    'PodInfoOnMount:boolean',
+    'StorageCapacity:boolean',
+    'TokenRequests',
+    'RequiresRepublish:boolean',
+    'Modes',
+    'Age',
+  ),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      at(object, 'spec.attachRequired') !== false,
+      flag(object, 'spec.podInfoOnMount'),
+      flag(object, 'spec.storageCapacity'),
+      joined(
+        items(object, 'spec.tokenRequests').map((request) => text(request, 'audience')),
+        '<unset>',
+      ),
+      flag(object, 'spec.requiresRepublish'),
+      joined(items(object, 'spec.volumeLifecycleModes').map(String), '<none>'),
+      age(object, nowMs),
+    ],
+  }),
+};
+
+export const csiStorageCapacities: TableKind = {
+  columns: columns('StorageClassName', 'Capacity', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      text(object, 'storageClassName'),
+      orElse(text(object, 'capacity'), '<unset>'),
+      age(object, nowMs),
+    ],
+  }),
+};

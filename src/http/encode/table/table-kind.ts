@@ -1,0 +1,49 @@
+import type { Json } from './json-path.js';
+
+/** One column as `columnDefinitions` states it. `priority` 1 is shown by `kubectl get -o wide` only. */
+export interface Column {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
+  readonly format: string;
+  readonly description: string;
+  readonly priority: 0 | 1;
+}
+
+export interface Row {
+  readonly cells: readonly unknown[];
+  /** metav1.TableRowCondition, e.g. a pod that has completed. */
+  readonly conditions?: readonly unknown[];
+}
+
+/** How one kind is shown as a Table (spec section 10). */
+export interface TableKind {
+  readonly columns: readonly Column[];
+  row(object: Json, nowMs: number): Row;
+  /** FlowSchemas alone are not shown in LIST order. */
+  compare?(left: Json, right: Json): number;
+}
+
+/** `Name` heads nearly every table. */
+const NAME: Column = {
+  name: 'Name',
+  type: 'string',
+  format: 'name',
+  description: 'The name of the object, unique among objects of its kind in its namespace.',
+  priority: 0,
+};
+
+/**
+ * Columns from short notation: `Ready` is a string column, `Desired:integer` has a type, a trailing
+ * `*` marks a wide one. The first column is always Name.
+ */
+export function columns(...notation: string[]): readonly Column[] {
+  return [NAME, ...plainColumns(...notation)];
+}
+
+export function plainColumns(...notation: string[]): readonly Column[] {
+  return notation.map((text) => {
+    const wide = text.endsWith('*');
+    const [name, type = 'string'] = (wide ? text.slice(0, -1) : text).split(':') as [string, Column['type']?];
+    return { name, type, format: '', description: '', priority: wide ? 1 : 0 };
+  });
+}

@@ -1,0 +1,231 @@
+import { ageOf, humanDuration } from './human-duration.js';
+import { at, integer, items, type Json, present, text } from './json-path.js';
+import { age, condition, containerImages, containerNames, labelPairs, orElse, selector, yesNo } from './phrases.js';
+import { columns, type TableKind } from './table-kind.js';
+
+function replicaTable(showSelector: (object: Json) => string): TableKind {
+  return {
+    columns: columns(
+      'Desired:integer',
+      'Current:integer',
+      'Ready:integer',
+      'Age',
+      'Containers*',
+      'Images*',
+      'Selector*',
+    ),
+    row: (object, nowMs) => ({
+      cells: [
+        text(object, 'metadata.name'),
+        integer(object, 'spec.replicas'),
+        integer(object, 'status.replicas'),
+        integer(object, 'status.readyReplicas'),
+        age(object, nowMs),
+        containerNames(object, 'spec.template.spec'),
+        containerImages(object, 'spec.template.spec'),
+        showSelector(object),
+      ],
+    }),
+  };
+}
+
+export const replicaSets = replicaTable((object) => selector(object, 'spec.selector'));
+export const replicationControllers = replicaTable((object) => labelPairs(object, 'spec.selector'));
+
+export const deployments: TableKind = {
+  columns: columns('Ready', 'Up-to-date', 'Available', 'Age', 'Containers*', 'Images*', 'Selector*'),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      `${integer(object, 'status.readyReplicas')}/${integer(object, 'spec.replicas')}`,
+      integer(object, 'status.updatedReplicas'),
+      integer(object, 'status.availableReplicas'),
+      age(object, nowMs),
+      containerNames(object, 'spec.template.spec'),
+      containerImages(object, 'spec.template.spec'),
+      selector(object, 'spec.selector'),
+    ],
+  }),
+};
+
+export const statefulSets: TableKind = {
+  columns: columns('Ready', 'Age', 'Containers*', 'Images*'),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      `${integer(object, 'status.readyReplicas')}/${integer(object, 'spec.replicas')}`,
+      age(object, nowMs),
+      containerNames(object, 'spec.template.spec'),
+      containerImages(object, 'spec.template.spec'),
+    ],
+  }),
+};
+
+export const daemonSets: TableKind = {
+  columns: columns(
+    'Desired:integer',
+    'Current:integer',
+    'Ready:integer',
+    'Up-to-date:integer',
+    'Available:integer',
+    'Node Selector',
+    'Age',
+    'Containers*',
+    'Images*',
+    'Selector*',
+  ),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      integer(object, 'status.desiredNumberScheduled'),
+      integer(object, 'status.currentNumberScheduled'),
+      integer(object, 'status.numberReady'),
+      integer(object, 'status.updatedNumberScheduled'),
+      integer(object, 'status.numberAvailable'),
+      labelPairs(object, 'spec.template.spec.nodeSelector'),
+      age(object, nowMs),
+      containerNames(object, 'spec.template.spec'),
+      containerImages(object, 'spec.template.spec'),
+      selector(object, 'spec.selector'),
+    ],
+  }),
+};
+
+export const controllerRevisions: TableKind = {
+  columns: columns('Controller', 'Revision', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [text(object, 'metadata.name'), controllerOf(object), at(object, 'revision') ?? 0, age(object, nowMs)],
+  }),
+};
+
+/** `daemonset.apps/x` of the owner that controls the object. */
+function controllerOf(object: Json): string {
+  const owner = items(object, 'metadata.ownerReferences').find((reference) => at(reference, 'controller') === true);
+  if (owner === undefined) return '<none>';
+  const group = text(owner, 'apiVersion').includes('/') ? `.${text(owner, 'apiVersion').split('/')[0]}` : '';
+  return `${text(owner, 'kind').toLowerCase()}${group}/${text(owner, 'name')}`;
+}
+
+export const jobs: TableKind = {
+  columns: columns('Status', 'Completions', 'Duration', 'Age', 'Containers*', 'Images*', 'Selector*'),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      jobStatus(object),
+      completions(object),
+      jobDuration(object, nowMs),
+      age(object, nowMs),
+      containerNames(object, 'spec.template.spec'),
+      containerImages(object, 'spec.template.spec'),
+      selector(object, 'spec.selector'),
+    ],
+  }),
+};
+
+function jobStatus(object: Json): string {
+  if (condition(object, 'Complete') === 'True') return 'Complete';
+  if (condition(object, 'Failed') === 'True') return 'Failed';
+  if (present(object, 'metadata.deletionTimestamp')) return 'Terminating';
+  if (condition(object, 'Suspended') === 'True') return 'Suspended';
+  if (condition(object, 'FailureTarget') === 'True') return 'FailureTarget';
+  return 'Running';
+}
+
+function completions(object: Json): string {
+  const succeeded = integer(object, 'status.succeeded');
+  if (present(object, 'spec.completions')) return `${succeeded}/${integer(object, 'spec.completions')}`;
+  const parallelism = integer(object, 'spec.parallelism');
+  return parallelism > 1 ? `${succeeded}/1 of ${parallelism}` : `${succeeded}/1`;
+}
+
+function jobDuration(object: Json, nowMs: number): string {
+  if (!present(object, 'status.startTime')) return '';
+  const startMs = Date.parse(text(object, 'status.startTime'));
+  const endMs = present(object, 'status.completionTime') ? Date.parse(text(object, 'status.completionTime')) : nowMs;
+  return humanDuration(endMs - startMs);
+}
+
+export const cronJobs: TableKind = {
+  columns: columns(
+    'Schedule',
+    'Timezone',
+    'Suspend:boolean',
+    'Active:integer',
+    'Last Schedule',
+    'Age',
+    'Containers*',
+    'Images*',
+    'Selector*',
+  ),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      text(object, 'spec.schedule'),
+      orElse(text(object, 'spec.timeZone'), '<none>'),
+      yesNo(object, 'spec.suspend'),
+      items(object, 'status.active').length,
+      present(object, 'status.lastScheduleTime') ? ageOf(text(object, 'status.lastScheduleTime'), nowMs) : '<none>',
+      age(object, nowMs),
+      containerNames(object, 'spec.jobTemplate.spec.template.spec'),
+      containerImages(object, 'spec.jobTemplate.spec.template.spec'),
+      selector(object, 'spec.jobTemplate.spec.selector'),
+    ],
+  }),
+};
+
+export const horizontalPodAutoscalers: TableKind = {
+  columns: columns('Reference', 'Targets', 'MinPods', 'MaxPods', 'Replicas', 'Age'),
+  row: (object, nowMs) => ({
+    cells: [
+      text(object, 'metadata.name'),
+      `${text(object, 'spec.scaleTargetRef.kind')}/${text(object, 'spec.scaleTargetRef.name')}`,
+      targets(object),
+      present(object, 'spec.minReplicas') ? text(object, 'spec.minReplicas') : '<unset>',
+      integer(object, 'spec.maxReplicas'),
+      integer(object, 'status.currentReplicas'),
+      age(object, nowMs),
+    ],
+  }),
+};
+
+/** Members of a MetricSpec and of the MetricStatus at the same place, by metric type. */
+const METRIC_MEMBERS: Readonly<Record<string, string>> = {
+  External: 'external',
+  Pods: 'pods',
+  Object: 'object',
+  Resource: 'resource',
+  ContainerResource: 'containerResource',
+};
+
+function targets(object: Json): string {
+  const specs = items(object, 'spec.metrics');
+  if (specs.length === 0) return '<none>';
+  const statuses = items(object, 'status.currentMetrics');
+  const shown = specs.slice(0, 2).map((spec, index) => target(spec, statuses[index]));
+  const more = specs.length - shown.length;
+  return more > 0 ? `${shown.join(', ')} + ${more} more...` : shown.join(', ');
+}
+
+function target(spec: Json, status: Json): string {
+  const member = METRIC_MEMBERS[text(spec, 'type')];
+  if (member === undefined) return '<unknown type>';
+  const isResource = member === 'resource' || member === 'containerResource';
+  const prefix = isResource ? `${text(spec, `${member}.name`)}: ` : '';
+  const current = `${member}.current`;
+  const wanted = `${member}.target`;
+  if (isResource && !present(spec, `${wanted}.averageValue`)) {
+    const now = present(status, `${current}.averageUtilization`)
+      ? `${text(status, `${current}.averageUtilization`)}%`
+      : '<unknown>';
+    const goal = present(spec, `${wanted}.averageUtilization`)
+      ? `${text(spec, `${wanted}.averageUtilization`)}%`
+      : '<auto>';
+    return `${prefix}${now}/${goal}`;
+  }
+  if (present(spec, `${wanted}.averageValue`)) {
+    const now = orElse(text(status, `${current}.averageValue`), '<unknown>');
+    const suffix = isResource || member === 'pods' ? '' : ' (avg)';
+    return `${prefix}${now}/${text(spec, `${wanted}.averageValue`)}${suffix}`;
+  }
+  return `${orElse(text(status, `${current}.value`), '<unknown>')}/${text(spec, `${wanted}.value`)}`;
+}
