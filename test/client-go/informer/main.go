@@ -1,0 +1,310 @@
+// Command informer runs a real client-go SharedInformer against a server and
+// writes what it sees: one JSON object a line on stdout.
+//
+//	{"type":"request", ...}                 every request it sends, so that relists show
+//	{"type":"watchError", ...}              what client-go's watch error handler is told
+//	{"type":"add"|"update"|"delete", ...}   every call of the event handler, in order
+//	{"type":"synced", ...}                  once the initial list has been delivered
+//	{"type":"object", ...}                  with -dump: the store's content at the end
+//	{"type":"summary", ...}                 the last line
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+)
+
+var resources = map[string]func(informers.SharedInformerFactory) cache.SharedIndexInformer{
+	"pods": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
+		return f.Core().V1().Pods().Informer()
+	},
+	"nodes": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
+		return f.Core().V1().Nodes().Informer()
+	},
+	"configmaps": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
+		return f.Core().V1().ConfigMaps().Informer()
+	},
+	"secrets": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
+		return f.Core().V1().Secrets().Informer()
+	},
+	"services": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
+		return f.Core().V1().Services().Informer()
+	},
+	"namespaces": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
+		return f.Core().V1().Namespaces().Informer()
+	},
+	"events": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
+		return f.Core().V1().Events().Informer()
+	},
+	"deployments": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
+		return f.Apps().V1().Deployments().Informer()
+	},
+	"leases": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
+		return f.Coordination().V1().Leases().Informer()
+	},
+}
+
+type entry struct {
+	Type               string `json:"type"`
+	Key                string `json:"key,omitempty"`
+	ResourceVersion    string `json:"resourceVersion,omitempty"`
+	OldResourceVersion string `json:"oldResourceVersion,omitempty"`
+	Initial            bool   `json:"initial,omitempty"` // an add of the initial list
+	Stale              bool   `json:"stale,omitempty"`   // a delete that was missed and found by a relist
+	Sha256             string `json:"sha256,omitempty"`
+	Query              string `json:"query,omitempty"`
+	Watch              bool   `json:"watch,omitempty"`
+	Status             int    `json:"status,omitempty"`
+	Proto              string `json:"proto,omitempty"`
+	ContentType        string `json:"contentType,omitempty"`
+	Error              string `json:"error,omitempty"`
+	Time               string `json:"time"`
+}
+
+type summary struct {
+	Type                string `json:"type"`
+	Objects             int    `json:"objects"`
+	Adds                int    `json:"adds"`
+	Updates             int    `json:"updates"`
+	Deletes             int    `json:"deletes"`
+	Lists               int    `json:"lists"`      // without the initial one, a relist
+	WatchLists          int    `json:"watchLists"` // likewise, by streaming
+	Watches             int    `json:"watches"`
+	WatchErrors         int    `json:"watchErrors"`
+	LastResourceVersion string `json:"lastResourceVersion"`
+}
+
+// recorder writes the lines and remembers what the handler was told.
+type recorder struct {
+	sync.Mutex
+	out  *json.Encoder
+	sum  summary
+	seen map[string]string // key to resourceVersion
+}
+
+func (r *recorder) write(e entry) {
+	r.Lock()
+	defer r.Unlock()
+	e.Time = time.Now().UTC().Format(time.RFC3339Nano)
+	if err := r.out.Encode(e); err != nil {
+		log.Fatal(err) // nobody reads any more
+	}
+	switch e.Type {
+	case "add":
+		r.sum.Adds++
+		r.seen[e.Key] = e.ResourceVersion
+	case "update":
+		r.sum.Updates++
+		r.seen[e.Key] = e.ResourceVersion
+	case "delete":
+		r.sum.Deletes++
+		delete(r.seen, e.Key)
+	case "watchError":
+		r.sum.WatchErrors++
+	}
+}
+
+func (r *recorder) OnAdd(o any, initial bool) {
+	r.write(entry{Type: "add", Key: keyOf(o), ResourceVersion: version(o), Initial: initial})
+}
+
+func (r *recorder) OnUpdate(old, o any) {
+	r.write(entry{Type: "update", Key: keyOf(o), ResourceVersion: version(o), OldResourceVersion: version(old)})
+}
+
+func (r *recorder) OnDelete(o any) {
+	if missed, ok := o.(cache.DeletedFinalStateUnknown); ok {
+		r.write(entry{Type: "delete", Key: missed.Key, ResourceVersion: version(missed.Obj), Stale: true})
+		return
+	}
+	r.write(entry{Type: "delete", Key: keyOf(o), ResourceVersion: version(o)})
+}
+
+// wrap records every request.
+func (r *recorder) wrap(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(req *http.Request) (*http.Response, error) {
+		e := entry{Type: "request", Query: req.URL.RawQuery, Watch: req.URL.Query().Get("watch") != ""}
+		res, err := next.RoundTrip(req)
+		if err != nil {
+			e.Error = err.Error()
+		} else {
+			e.Status, e.Proto, e.ContentType = res.StatusCode, res.Proto, res.Header.Get("Content-Type")
+		}
+		r.write(e)
+		r.Lock()
+		switch {
+		case !e.Watch:
+			r.sum.Lists++
+		case req.URL.Query().Get("sendInitialEvents") == "true":
+			r.sum.WatchLists++
+		default:
+			r.sum.Watches++
+		}
+		r.Unlock()
+		return res, err
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// upToDate tells whether the handler has been told everything that is in the store.
+func (r *recorder) upToDate(store cache.Store) bool {
+	r.Lock()
+	defer r.Unlock()
+	items := store.List()
+	if len(items) != len(r.seen) {
+		return false
+	}
+	for _, o := range items {
+		if r.seen[keyOf(o)] != version(o) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *recorder) finish(informer cache.SharedIndexInformer, dump bool) {
+	items := informer.GetStore().List()
+	if dump {
+		slices.SortFunc(items, func(a, b any) int {
+			if keyOf(a) < keyOf(b) {
+				return -1
+			}
+			return 1
+		})
+		for _, o := range items {
+			r.write(entry{Type: "object", Key: keyOf(o), ResourceVersion: version(o), Sha256: digest(o)})
+		}
+	}
+	r.Lock()
+	defer r.Unlock()
+	r.sum.Type, r.sum.Objects, r.sum.LastResourceVersion = "summary", len(items), informer.LastSyncResourceVersion()
+	r.out.Encode(r.sum)
+}
+
+func keyOf(o any) string {
+	m := o.(metav1.Object)
+	if m.GetNamespace() == "" {
+		return m.GetName()
+	}
+	return m.GetNamespace() + "/" + m.GetName()
+}
+
+func version(o any) string {
+	if m, ok := o.(metav1.Object); ok {
+		return m.GetResourceVersion()
+	}
+	return ""
+}
+
+// digest is that of the object's JSON without kind and apiVersion, which objects in a store may or may not have.
+func digest(o any) string {
+	object := o.(runtime.Object).DeepCopyObject()
+	object.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	text, err := json.Marshal(object)
+	if err != nil {
+		log.Fatal(err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("informer: ")
+	server := flag.String("server", "", "base URL, http or https")
+	insecure := flag.Bool("insecure", false, "accept any certificate")
+	token := flag.String("token", "", "bearer token")
+	resource := flag.String("resource", "pods", "what to watch")
+	namespace := flag.String("namespace", "", "one namespace only")
+	labels := flag.String("label-selector", "", "")
+	fields := flag.String("field-selector", "", "")
+	accept := flag.String("accept", "protobuf", "protobuf or json")
+	watchList := flag.String("watchlist", "on", "on or off: get the initial list through the watch")
+	resync := flag.Duration("resync", 0, "resync period")
+	stopAfter := flag.Uint64("stop-after-revision", 0, "stop once this revision has been seen and handled; bookmarks count")
+	duration := flag.Duration("duration", 0, "stop after this time at the latest (exit status 3 if -stop-after-revision was not reached)")
+	dump := flag.Bool("dump", false, "write the store's content at the end")
+	flag.Parse()
+	newInformer, ok := resources[*resource]
+	if !ok {
+		log.Fatalf("unknown resource %q", *resource)
+	}
+	// client-go reads its feature gates from the environment at first use.
+	os.Setenv("KUBE_FEATURE_WatchListClient", strconv.FormatBool(*watchList == "on"))
+	r := &recorder{out: json.NewEncoder(os.Stdout), seen: map[string]string{}}
+	r.out.SetEscapeHTML(false) // queries are easier to read
+	config := &rest.Config{Host: *server, QPS: -1, BearerToken: *token, UserAgent: "listwatch-test/informer",
+		ContentConfig: rest.ContentConfig{ContentType: "application/json", AcceptContentTypes: "application/json"}}
+	config.TLSClientConfig.Insecure = *insecure
+	if *accept == "protobuf" {
+		config.ContentType, config.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf
+	}
+	config.Wrap(r.wrap)
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		log.Fatal(err)
+	}
+	factory := informers.NewSharedInformerFactoryWithOptions(client, *resync, informers.WithNamespace(*namespace),
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector, o.FieldSelector = *labels, *fields }))
+	informer := newInformer(factory)
+	informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, reflector *cache.Reflector, err error) {
+		r.write(entry{Type: "watchError", Error: err.Error()})
+	})
+	handler, err := informer.AddEventHandler(r)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if *duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, *duration)
+		defer cancel()
+	}
+	running, end := context.WithCancel(context.Background())
+	factory.StartWithContext(running)
+	synced, reached := false, false
+	for ctx.Err() == nil && !reached {
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+		if !synced && handler.HasSynced() {
+			synced = true
+			r.write(entry{Type: "synced", ResourceVersion: informer.LastSyncResourceVersion()})
+		}
+		at, err := strconv.ParseUint(informer.LastSyncResourceVersion(), 10, 64)
+		reached = *stopAfter > 0 && synced && err == nil && at >= *stopAfter && r.upToDate(informer.GetStore())
+	}
+	end()
+	factory.Shutdown()
+	r.finish(informer, *dump)
+	if *stopAfter > 0 && !reached {
+		fmt.Fprintf(os.Stderr, "informer: revision %d was not reached\n", *stopAfter)
+		os.Exit(3)
+	}
+}
