@@ -1,5 +1,8 @@
-import type { FieldRequirement } from './field-selector.js';
-import type { LabelRequirement } from './label-selector.js';
+import { type FieldRequirement, parseFieldSelector } from './field-selector.js';
+import { parseInt64 } from './go-text.js';
+import { type LabelRequirement, parseLabelSelector } from './label-selector.js';
+import { type Parsed, parsed } from './parsed.js';
+import { decodeQuery } from './query.js';
 
 /** metav1.ListOptions after decoding, before validation: what the query says, nothing decided (spec 2.1). */
 export interface ListOptions {
@@ -18,4 +21,40 @@ export interface ListOptions {
   readonly allowWatchBookmarks: boolean;
   /** undefined: absent. */
   readonly sendInitialEvents: boolean | undefined;
+}
+
+/**
+ * Decodes the raw query string of a LIST or WATCH (without the question mark), or the parameters
+ * that `decodeQuery` made of it. The message of the first malformed parameter is kube-apiserver's
+ * own and answers 400; numbers are looked at before selectors, as there.
+ */
+export function parseListOptions(query: string | ReadonlyMap<string, string>): Parsed<ListOptions> {
+  const parameters = typeof query === 'string' ? decodeQuery(query) : query;
+  const text = (name: string) => parameters.get(name) ?? '';
+  const timeout = parameters.get('timeoutSeconds');
+  const timeoutSeconds = timeout === undefined ? undefined : parseInt64(timeout);
+  if (timeoutSeconds !== undefined && !timeoutSeconds.ok) return timeoutSeconds;
+  const limit = parseInt64(parameters.get('limit') ?? '0');
+  if (!limit.ok) return limit;
+  const labelSelector = parseLabelSelector(text('labelSelector'));
+  if (!labelSelector.ok) return labelSelector;
+  const fieldSelector = parseFieldSelector(text('fieldSelector'));
+  if (!fieldSelector.ok) return fieldSelector;
+  return parsed({
+    watch: parseBool(parameters.get('watch')) ?? false,
+    labelSelector: labelSelector.value,
+    fieldSelector: fieldSelector.value,
+    resourceVersion: text('resourceVersion'),
+    resourceVersionMatch: text('resourceVersionMatch'),
+    limit: Math.max(0, Math.min(Number(limit.value), Number.MAX_SAFE_INTEGER)),
+    continue: text('continue'),
+    timeoutSeconds: timeoutSeconds?.value,
+    allowWatchBookmarks: parseBool(parameters.get('allowWatchBookmarks')) ?? false,
+    sendInitialEvents: parseBool(parameters.get('sendInitialEvents')),
+  });
+}
+
+/** No value of a boolean parameter is malformed: all but `0` and `false` are true, the empty one too. */
+function parseBool(value: string | undefined): boolean | undefined {
+  return value === undefined ? undefined : value !== '0' && value.toLowerCase() !== 'false';
 }

@@ -1,0 +1,51 @@
+import { type Parsed, parsed, unparsable } from './parsed.js';
+
+/**
+ * Error messages of Kubernetes quote and number things as Go's strconv does, and clients match on
+ * those messages: these are the few functions of strconv that reach a client.
+ */
+
+const INT64_MAX = 2n ** 63n - 1n;
+const INT64_MIN = -(2n ** 63n);
+
+/** strconv.Quote: JSON's escapes, but `\x01`, `\a`, `\v` and `\u2028` for what cannot be printed. */
+export function quoteGo(text: string): string {
+  let quoted = '"';
+  for (const character of text) quoted += escapeRune(character);
+  return `${quoted}"`;
+}
+
+/** strconv.ParseInt(text, 10, 64). */
+export function parseInt64(text: string): Parsed<bigint> {
+  if (!/^[+-]?[0-9]+$/.test(text)) return unparsable(parseIntError(text, 'invalid syntax'));
+  const value = BigInt(text.startsWith('+') ? text.slice(1) : text);
+  if (value > INT64_MAX || value < INT64_MIN) return unparsable(parseIntError(text, 'value out of range'));
+  return parsed(value);
+}
+
+function parseIntError(text: string, problem: string): string {
+  return `strconv.ParseInt: parsing ${quoteGo(text)}: ${problem}`;
+}
+
+const namedEscapes: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  '\\': '\\\\',
+  '\x07': '\\a',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '\v': '\\v',
+};
+
+function escapeRune(character: string): string {
+  const named = namedEscapes[character];
+  if (named !== undefined) return named;
+  const codePoint = character.codePointAt(0)!;
+  if (codePoint < 0x20 || codePoint === 0x7f) return `\\x${codePoint.toString(16).padStart(2, '0')}`;
+  if (codePoint < 0x7f || /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u.test(character)) return character;
+  return codePoint > 0xffff
+    ? `\\U${codePoint.toString(16).padStart(8, '0')}`
+    : `\\u${codePoint.toString(16).padStart(4, '0')}`;
+}
