@@ -49,6 +49,11 @@ export interface RangeResult {
   readonly count: number;
   /** True when the limit cut the range short. */
   readonly more: boolean;
+  /**
+   * Which store answered, counted from 0: grows whenever the source finds the store replaced. A watch that
+   * continues this read passes it on, so that it cannot follow another store by accident.
+   */
+  readonly generation?: number;
 }
 
 export type EntryVisitor = (
@@ -65,6 +70,8 @@ export interface WatchRequest {
   readonly prefix: Uint8Array;
   /** The first revision whose changes are wanted. */
   readonly startRevision: ModRevision;
+  /** From the `RangeResult` that this watch continues; the watch ends with `replaced` if the store is another one by now. */
+  readonly generation?: number;
 }
 
 export const PUT = 0;
@@ -119,6 +126,7 @@ export type SourceErrorKind =
   | 'replaced' // the store is not the one we knew
   | 'unauthenticated' // bad credentials or TLS
   | 'corrupt' // bytes that do not parse as what they should be
+  | 'invalid' // the store refuses the request as it stands: an empty key, a key twice in one write, an unknown lease
   | 'closed';
 
 export class SourceError extends Error {

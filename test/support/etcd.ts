@@ -16,7 +16,7 @@ import { setTimeout as delay } from 'node:timers/promises';
  *
  * The process dies with the test process, whatever happens to the test.
  */
-export interface TestEtcd extends AsyncDisposable {
+export interface Etcd extends AsyncDisposable {
   /** `http://127.0.0.1:PORT`, or https when TLS files were given. */
   readonly endpoint: string;
   /** Plain HTTP, serves /metrics and /health. */
@@ -37,7 +37,7 @@ export interface TestEtcd extends AsyncDisposable {
   log(): string;
 }
 
-export interface TestEtcdOptions {
+export interface EtcdOptions {
   readonly dataDir?: string;
   readonly extraArgs?: readonly string[];
   /** Default: the environment variable ETCD, else `etcd` on PATH. */
@@ -64,7 +64,7 @@ const ATTEMPTS_MAX = 5;
 const LOG_CHARS_MAX = 20_000;
 const STOP_TIMEOUT_MS = 5_000;
 
-export async function startEtcd(options: TestEtcdOptions = {}): Promise<TestEtcd> {
+export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
   const binary = options.binary ?? findEtcd();
   if (binary === undefined) throw new Error(ETCD_MISSING);
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'listwatch-etcd-'));
@@ -86,7 +86,7 @@ export async function startEtcd(options: TestEtcdOptions = {}): Promise<TestEtcd
   throw failure;
 }
 
-class Member implements TestEtcd {
+class Member implements Etcd {
   readonly endpoint: string;
   readonly metricsEndpoint: string;
   readonly dataDir: string;
@@ -100,7 +100,7 @@ class Member implements TestEtcd {
   constructor(
     binary: string,
     dataDir: string,
-    options: TestEtcdOptions,
+    options: EtcdOptions,
     clientPort: number,
     peerPort: number,
     metricsPort: number,
