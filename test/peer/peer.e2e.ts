@@ -3,14 +3,14 @@ import { get as httpGet, type IncomingHttpHeaders } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { eventually, freePort, type RunningCommand, run, start } from '../support/command.js';
-import { type Etcd, startEtcd } from '../support/etcd.js';
+import { startEtcd, type TestEtcd } from '../support/etcd.js';
 import { buildGoPrograms } from '../support/go-programs.js';
 import { type RunningServer, startServer } from '../support/server.js';
 
 // The Go read path (test/peer) and listwatch on one etcd: the same request must give the same bytes.
 
 const PODS = Number(process.env['PEER_PODS'] ?? 10_000);
-let etcd: Etcd;
+let etcd: TestEtcd;
 let peer: RunningCommand;
 let peerUrl: string;
 let ours: RunningServer;
@@ -19,7 +19,9 @@ let bin: string;
 before(async () => {
   bin = await buildGoPrograms('peer');
   etcd = await startEtcd();
-  const seeded = await run(join(bin, 'load'), ['-endpoints', etcd.endpoint, '-pods', String(PODS)], { timeoutMs: 300_000 });
+  const seeded = await run(join(bin, 'load'), ['-endpoints', etcd.endpoint, '-pods', String(PODS)], {
+    timeoutMs: 300_000,
+  });
   assert.equal(seeded.code, 0, seeded.stderr);
   const [plain, tls] = [await freePort(), await freePort()];
   peerUrl = `http://127.0.0.1:${plain}`;
@@ -94,7 +96,10 @@ for (const path of COLLECTIONS) {
     assert.ok(body.length > 100);
     await sameAnswer(`${path}?${exact}`, PROTOBUF_TYPE);
     await sameAnswer(`${path}?${exact}`, 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io');
-    await sameAnswer(`${path}?${exact}`, 'application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io');
+    await sameAnswer(
+      `${path}?${exact}`,
+      'application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io',
+    );
   });
 }
 
@@ -167,12 +172,25 @@ test('a resourceVersion from the future', async () => {
 test('WATCH from one revision gives the same events, with and without selectors', async () => {
   const from = await revisionNow();
   const churn = await run(join(bin, 'load'), [
-    '-endpoints', etcd.endpoint, '-mode', 'churn', '-pods', String(PODS), '-kinds', 'pods,leases', '-rate', '200', '-duration', '3s',
+    '-endpoints',
+    etcd.endpoint,
+    '-mode',
+    'churn',
+    '-pods',
+    String(PODS),
+    '-kinds',
+    'pods,leases',
+    '-rate',
+    '200',
+    '-duration',
+    '3s',
   ]);
   assert.equal(churn.code, 0, churn.stderr);
-  const written = await run(join(bin, 'load'), [
-    '-endpoints', etcd.endpoint, '-mode', 'history', '-pods', String(PODS), '-ops', '300',
-  ], { timeoutMs: 120_000 });
+  const written = await run(
+    join(bin, 'load'),
+    ['-endpoints', etcd.endpoint, '-mode', 'history', '-pods', String(PODS), '-ops', '300'],
+    { timeoutMs: 120_000 },
+  );
   assert.equal(written.code, 0, written.stderr);
   for (const query of ['', '&labelSelector=tier%3Dfrontend', '&fieldSelector=status.phase%3DRunning']) {
     const path = `/api/v1/pods?watch=1&resourceVersion=${from}&timeoutSeconds=2${query}`;
@@ -189,7 +207,11 @@ test('WATCH with initial events lists the same objects first', async () => {
     await fetchRaw(peerUrl, `/api/v1/nodes?${query}`, JSON_TYPE),
     await fetchRaw(ours.url, `/api/v1/nodes?${query}`, JSON_TYPE),
   ];
-  const added = ({ body }: Answer) => body.toString().split('\n').filter((line) => line.startsWith('{"type":"ADDED"'));
+  const added = ({ body }: Answer) =>
+    body
+      .toString()
+      .split('\n')
+      .filter((line) => line.startsWith('{"type":"ADDED"'));
   assert.deepEqual(added(got), added(want));
   assert.match(got.body.toString(), /"k8s.io\/initial-events-end":"true"/);
 });

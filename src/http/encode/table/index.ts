@@ -117,4 +117,3 @@ const tables: Readonly<Record<string, TableKind>> = {
 export function tableFor(kind: Pick<Kind, 'group' | 'resource'>): TableKind {
   return tables[groupResourceOf(kind.group, kind.resource)] ?? nameAndCreation;
 }
-

@@ -35,9 +35,7 @@ export const pods: TableKind = {
 /** Lets clients grey out finished pods. */
 function terminalCondition(phase: string): readonly unknown[] | undefined {
   if (phase === 'Succeeded') {
-    return [
-      { type: 'Completed', status: 'True', reason: 'Succeeded', message: 'The pod has completed successfully.' },
-    ];
+    return [{ type: 'Completed', status: 'True', reason: 'Succeeded', message: 'The pod has completed successfully.' }];
   }
   if (phase === 'Failed') {
     return [{ type: 'Completed', status: 'True', reason: 'Failed', message: 'The pod failed.' }];
