@@ -3,7 +3,7 @@ import { get as httpGet, type ClientRequest } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { eventually, type RunningCommand, requireProgram, run, start } from '../support/command.js';
-import { startEtcd, type TestEtcd } from '../support/etcd.js';
+import { type Etcd, startEtcd } from '../support/etcd.js';
 import { buildGoPrograms } from '../support/go-programs.js';
 import { type RunningServer, startServer } from '../support/server.js';
 
@@ -13,7 +13,7 @@ const OPERATIONS = Number(process.env['INFORMER_OPERATIONS'] ?? 20_000);
 const PODS = 1_000;
 const etcdctl = requireProgram('etcdctl', 'ETCDCTL', 'install it with: apt-get install etcd-client');
 let bin: string;
-let etcd: TestEtcd;
+let etcd: Etcd;
 let ours: RunningServer;
 
 before(async () => {

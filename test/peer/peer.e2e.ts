@@ -3,14 +3,14 @@ import { get as httpGet, type IncomingHttpHeaders } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { eventually, freePort, type RunningCommand, run, start } from '../support/command.js';
-import { startEtcd, type TestEtcd } from '../support/etcd.js';
+import { type Etcd, startEtcd } from '../support/etcd.js';
 import { buildGoPrograms } from '../support/go-programs.js';
 import { type RunningServer, startServer } from '../support/server.js';
 
 // The Go read path (test/peer) and listwatch on one etcd: the same request must give the same bytes.
 
 const PODS = Number(process.env['PEER_PODS'] ?? 10_000);
-let etcd: TestEtcd;
+let etcd: Etcd;
 let peer: RunningCommand;
 let peerUrl: string;
 let ours: RunningServer;
