@@ -1,0 +1,279 @@
+import { groupResourceOf } from '../api/gvr.js';
+import { defaultLimits, type Limits } from '../lib/limits.js';
+import { type SampleOptions, readSample } from './sample/options.js';
+import { UsageError } from './usage-error.js';
+import {
+  bad,
+  readBindAddress,
+  readBoolean,
+  readBytes,
+  readDurationMs,
+  readEndpoints,
+  readInteger,
+  readKinds,
+  readList,
+  readOneOf,
+  readPort,
+  readPrefix,
+  readText,
+  type ValueReader,
+} from './values.js';
+
+/** What `listwatch serve` was asked to do, checked and complete. Made from flags by `resolveConfig`. */
+export interface Config {
+  readonly store: StoreConfig;
+  /** HTTPS with HTTP/2, what client-go uses; undefined: off. */
+  readonly secure: (Listener & { readonly tls: TlsConfig }) | undefined;
+  /** Plain HTTP; undefined: off. */
+  readonly insecure: Listener | undefined;
+  /** Resources (`pods`, `deployments.apps`) whose default, to be watch-cached or not, was overridden. */
+  readonly watchCache: { readonly enabled: boolean; readonly overrides: ReadonlyMap<string, boolean> };
+  /** Which caches start with the server, and are waited for by /readyz; the others start at their first read. */
+  readonly eager: 'all' | ReadonlySet<string>;
+  /** Resource -> name of its engine (engine/engines.ts). */
+  readonly engines: ReadonlyMap<string, string>;
+  readonly limits: Limits;
+  readonly shutdownDelayMs: number;
+  readonly verbosity: number;
+  readonly logFormat: 'text' | 'json';
+  readonly load: { readonly paths: readonly string[]; readonly ignoreErrors: boolean } | undefined;
+  readonly sample: SampleOptions | undefined;
+}
+
+export type StoreConfig =
+  | { readonly kind: 'embedded'; readonly prefix: string }
+  | {
+      readonly kind: 'etcd';
+      readonly prefix: string;
+      readonly endpoints: readonly string[];
+      readonly caFile: string | undefined;
+      readonly certFile: string | undefined;
+      readonly keyFile: string | undefined;
+      readonly user: { readonly name: string; readonly password: { readonly file: string } | { readonly text: string } } | undefined;
+    };
+
+export interface Listener {
+  readonly address: string;
+  /** 0 means a free port here: a listener that is off is undefined. */
+  readonly port: number;
+  /** When the port is in use, take a free one and say so; only where nobody asked for this very port. */
+  readonly elsewhere: boolean;
+}
+
+export type TlsConfig =
+  | { readonly certFile: string; readonly keyFile: string }
+  /** A self-signed certificate is made here at first start and reused while it is valid. */
+  | { readonly certDirectory: string };
+
+/** Every flag of `serve`: `[name, placeholder, help]`. Names are kube-apiserver's where the meaning is the same. */
+export const serveFlags = [
+  ['etcd-servers', '<urls>', 'comma-separated URLs of the etcd to serve; without it, the embedded store'],
+  ['etcd-prefix', '<prefix>', 'what the keys begin with (default /registry)'],
+  ['etcd-cafile', '<file>', "certificate authority of etcd's certificates"],
+  ['etcd-certfile', '<file>', 'client certificate for etcd'],
+  ['etcd-keyfile', '<file>', 'key of the client certificate for etcd'],
+  ['etcd-user', '<name>', 'user name for etcd (or ETCDCTL_USER, as name or name:password)'],
+  ['etcd-password-file', '<file>', 'file with the password of --etcd-user (or ETCDCTL_PASSWORD)'],
+  ['bind-address', '<ip>', 'address of the HTTPS listener; loopback only (default 127.0.0.1)'],
+  ['secure-port', '<port>', 'port of the HTTPS listener, 0 for none (default 6443)'],
+  ['insecure-bind-address', '<ip>', 'address of the plain HTTP listener; loopback only (default 127.0.0.1)'],
+  ['insecure-port', '<port>', 'port of the plain HTTP listener, 0 for none (default 8080; 0 with --etcd-servers)'],
+  ['tls-cert-file', '<file>', 'certificate of the HTTPS listener (default: self-signed, in --cert-dir)'],
+  ['tls-private-key-file', '<file>', 'key of --tls-cert-file'],
+  ['cert-dir', '<folder>', 'where the self-signed certificate is kept (default ~/.local/state/listwatch)'],
+  ['watch-cache', '[bool]', 'serve reads from memory; false reads everything from the store (default true)'],
+  ['watch-cache-sizes', '<list>', 'resource[.group]#size,...: size 0 switches the cache of a resource off, others on'],
+  ['watch-cache-initialization', '<when>', 'lazy: at first read; eager: all at start; or a list of resources to start (default lazy)'],
+  ['storage-engine', '<list>', 'resource[.group]=engine,...: the engine that orders a resource (default btree)'],
+  ['history-bytes', '<size>', 'events kept per resource for watches to resume from, in bytes or Ki, Mi, Gi'],
+  ['min-request-timeout', '<seconds>', 'a WATCH without a timeout lasts this long up to twice as long (default 1800)'],
+  ['request-timeout', '<duration>', 'deadline of GET and LIST (default 1m0s)'],
+  ['shutdown-delay-duration', '<duration>', 'go on serving this long after SIGTERM, while /readyz fails (default 0s)'],
+  ['load', '<path...>', 'fill the embedded store from manifests: YAML or JSON, files or folders'],
+  ['load-ignore-errors', '[bool]', 'go on when --load rejects objects (default false)'],
+  ['sample', '[spec]', 'fill the embedded store with a living sample cluster (default nodes=50,pods=1500,churn=20)'],
+  ['sample-seed', '<number>', 'the same seed makes the same sample cluster (default 1)'],
+  ['event-ttl', '<duration>', 'how long events of the sample cluster are kept (default 1h0m0s)'],
+  ['v', '<level>', 'how much is logged to stderr, 0 to 10 (default 1)'],
+  ['logging-format', '<format>', 'text or json (default text)'],
+] as const satisfies readonly (readonly [name: string, placeholder: string, help: string])[];
+
+export type FlagName = (typeof serveFlags)[number][0];
+/** Flags as typed; a flag without its optional value is `true`. */
+export type FlagValues = { readonly [name in FlagName]?: string | true | readonly string[] };
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const EMBEDDED_INSECURE_PORT = 8080;
+const SECURE_PORT = 6443;
+
+/** Throws UsageError for the first thing that cannot be. Reads no files: see app/files.ts. */
+export function resolveConfig(flags: FlagValues, environment: Environment): Config {
+  const given = (flag: FlagName) => flags[flag] !== undefined;
+  const value = <T>(flag: FlagName, read: ValueReader<T>): T | undefined => {
+    const text = flags[flag];
+    return typeof text === 'string' ? read(flag, text) : undefined;
+  };
+  const boolean = (flag: FlagName, absent: boolean) =>
+    flags[flag] === true ? true : (value(flag, readBoolean) ?? absent);
+
+  const store = resolveStore(flags, environment);
+  const etcd = store.kind === 'etcd';
+  const listener = (address: FlagName, port: FlagName, absent: number): Listener | undefined => {
+    const chosen = value(port, readPort);
+    const listens = { address: value(address, readBindAddress) ?? '127.0.0.1', port: chosen ?? absent };
+    return listens.port === 0 ? undefined : { ...listens, elsewhere: chosen === undefined && !etcd };
+  };
+  const secure = listener('bind-address', 'secure-port', SECURE_PORT);
+  const tls = resolveTls(flags, environment);
+  const insecure = listener('insecure-bind-address', 'insecure-port', etcd ? 0 : EMBEDDED_INSECURE_PORT);
+  if (secure === undefined && insecure === undefined) {
+    throw new UsageError(
+      etcd
+        ? '--secure-port 0 leaves no listener: with --etcd-servers the plain one is off unless --insecure-port is given'
+        : '--secure-port 0 and --insecure-port 0 leave no listener: give one of them a port',
+    );
+  }
+
+  const limits = { ...defaultLimits };
+  const historyBytes = value('history-bytes', readBytes);
+  if (historyBytes !== undefined) Object.assign(limits, { historyBytesMin: historyBytes, historyBytesFraction: 0 });
+  const watchSeconds = value('min-request-timeout', readInteger(1, 7 * 24 * 3_600));
+  if (watchSeconds !== undefined) Object.assign(limits, { watchTimeoutMinMs: watchSeconds * 1_000 });
+  const requestTimeoutMs = value('request-timeout', readDurationMs);
+  if (requestTimeoutMs === 0) throw bad('request-timeout', '0', 'expected a duration greater than zero');
+  if (requestTimeoutMs !== undefined) Object.assign(limits, { requestTimeoutMs });
+
+  const load = flags.load;
+  const paths = Array.isArray(load) ? (load as readonly string[]) : [];
+  if (paths.includes('')) throw bad('load', '', 'expected the path of a file or folder');
+  if (given('load-ignore-errors') && paths.length === 0) throw new UsageError('--load-ignore-errors has no effect without --load');
+  for (const flag of ['load', 'sample'] as const) {
+    if (etcd && given(flag)) throw new UsageError(`--${flag} fills the embedded store: it cannot be used with --etcd-servers`);
+  }
+  for (const flag of ['sample-seed', 'event-ttl'] as const) {
+    if (given(flag) && !given('sample')) throw new UsageError(`--${flag} has no effect without --sample`);
+  }
+  const eventTtlMs = value('event-ttl', readDurationMs) ?? 3_600_000;
+  if (eventTtlMs < 1_000) throw bad('event-ttl', `${eventTtlMs}ms`, 'expected at least 1s');
+  const seed = value('sample-seed', readInteger(0, 2 ** 32 - 1)) ?? 1;
+  const sampleText = flags.sample === true ? '' : flags.sample;
+
+  return {
+    store,
+    secure: secure === undefined ? undefined : { ...secure, tls },
+    insecure,
+    watchCache: {
+      enabled: boolean('watch-cache', true),
+      overrides: value('watch-cache-sizes', readCacheSizes) ?? new Map(),
+    },
+    eager: value('watch-cache-initialization', readInitialization) ?? new Set(),
+    engines: value('storage-engine', readEngines) ?? new Map(),
+    limits,
+    shutdownDelayMs: value('shutdown-delay-duration', readDurationMs) ?? 0,
+    verbosity: value('v', readInteger(0, 10)) ?? 1,
+    logFormat: value('logging-format', readOneOf('text', 'json')) ?? 'text',
+    load: paths.length === 0 ? undefined : { paths, ignoreErrors: boolean('load-ignore-errors', false) },
+    sample:
+      typeof sampleText === 'string'
+        ? { ...readSample('sample', sampleText), seed, eventTtlSeconds: Math.ceil(eventTtlMs / 1_000) }
+        : undefined,
+  };
+}
+
+function resolveStore(flags: FlagValues, environment: Environment): StoreConfig {
+  const text = (flag: FlagName) => (typeof flags[flag] === 'string' ? readText(flag, flags[flag]) : undefined);
+  const prefix = readPrefix('etcd-prefix', text('etcd-prefix') ?? '/registry');
+  const servers = text('etcd-servers');
+  if (servers === undefined) {
+    for (const flag of ['etcd-cafile', 'etcd-certfile', 'etcd-keyfile', 'etcd-user', 'etcd-password-file'] as const) {
+      if (flags[flag] !== undefined) throw new UsageError(`--${flag} has no effect without --etcd-servers`);
+    }
+    return { kind: 'embedded', prefix };
+  }
+  const endpoints = readEndpoints('etcd-servers', servers);
+  if (new Set(endpoints.map((endpoint) => endpoint.split(':')[0])).size > 1) {
+    throw bad('etcd-servers', servers, 'expected either only http:// or only https:// URLs');
+  }
+  const caFile = text('etcd-cafile');
+  const [certFile, keyFile] = pair('etcd-certfile', 'etcd-keyfile', text);
+  if (endpoints[0]!.startsWith('http://') && (caFile !== undefined || certFile !== undefined)) {
+    throw bad('etcd-servers', servers, 'expected https:// URLs, since --etcd-cafile or --etcd-certfile is given');
+  }
+  return { kind: 'etcd', prefix, endpoints, caFile, certFile, keyFile, user: resolveUser(text, environment) };
+}
+
+/** The names and rules are etcdctl's: ETCDCTL_USER may hold `name:password`. Flags win over the environment. */
+function resolveUser(text: (flag: FlagName) => string | undefined, environment: Environment) {
+  const name = text('etcd-user');
+  const file = text('etcd-password-file');
+  const passwordText = environment['ETCDCTL_PASSWORD'];
+  if (name === undefined && file !== undefined) throw new UsageError('--etcd-password-file needs --etcd-user');
+  const combined = name ?? environment['ETCDCTL_USER'];
+  if (combined === undefined || combined === '') return undefined;
+  if (file !== undefined) return { name: combined, password: { file } };
+  if (passwordText !== undefined && passwordText !== '') return { name: combined, password: { text: passwordText } };
+  const colon = combined.indexOf(':');
+  if (name === undefined && colon > 0) {
+    return { name: combined.slice(0, colon), password: { text: combined.slice(colon + 1) } };
+  }
+  throw new UsageError(
+    name === undefined
+      ? 'ETCDCTL_USER names a user without a password: expected name:password, or ETCDCTL_PASSWORD as well'
+      : '--etcd-user needs a password: give --etcd-password-file, or ETCDCTL_PASSWORD in the environment',
+  );
+}
+
+function resolveTls(flags: FlagValues, environment: Environment): TlsConfig {
+  const text = (flag: FlagName) => (typeof flags[flag] === 'string' ? readText(flag, flags[flag]) : undefined);
+  const [certFile, keyFile] = pair('tls-cert-file', 'tls-private-key-file', text);
+  if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile };
+  return { certDirectory: text('cert-dir') ?? defaultCertDirectory(environment) };
+}
+
+/** XDG's place for state that is kept between runs. */
+export function defaultCertDirectory(environment: Environment): string {
+  const home = environment['HOME'] ?? environment['USERPROFILE'] ?? '.';
+  const state = environment['XDG_STATE_HOME'];
+  return `${state === undefined || state === '' ? `${home}/.local/state` : state}/listwatch`;
+}
+
+function pair(
+  cert: FlagName,
+  key: FlagName,
+  text: (flag: FlagName) => string | undefined,
+): [string | undefined, string | undefined] {
+  const values: [string | undefined, string | undefined] = [text(cert), text(key)];
+  if (values[0] !== undefined && values[1] === undefined) throw new UsageError(`--${cert} needs --${key}`);
+  if (values[0] === undefined && values[1] !== undefined) throw new UsageError(`--${key} needs --${cert}`);
+  return values;
+}
+
+const readCacheSizes: ValueReader<ReadonlyMap<string, boolean>> = (flag, text) => {
+  const overrides = new Map<string, boolean>();
+  for (const item of readList(flag, text)) {
+    const match = /^([^#]+)#([0-9]{1,9})$/.exec(item);
+    if (match === null) throw bad(flag, item, 'expected resource[.group]#size, such as events#0');
+    for (const name of resourceNames(flag, match[1]!)) overrides.set(name, Number(match[2]) > 0);
+  }
+  return overrides;
+};
+
+const readInitialization: ValueReader<'all' | ReadonlySet<string>> = (flag, text) => {
+  if (text === 'lazy') return new Set();
+  if (text === 'eager') return 'all';
+  return new Set(readList(flag, text).flatMap((item) => resourceNames(flag, item)));
+};
+
+const readEngines: ValueReader<ReadonlyMap<string, string>> = (flag, text) => {
+  const engines = new Map<string, string>();
+  for (const item of readList(flag, text)) {
+    const match = /^([^=]+)=([a-z0-9+-]+)$/.exec(item);
+    if (match === null) throw bad(flag, item, 'expected resource[.group]=engine, such as leases.coordination.k8s.io=hash');
+    for (const name of resourceNames(flag, match[1]!)) engines.set(name, match[2]!);
+  }
+  return engines;
+};
+
+function resourceNames(flag: string, text: string): string[] {
+  return [...new Set(readKinds(flag, text).map((kind) => groupResourceOf(kind.group, kind.resource)))];
+}
