@@ -1,0 +1,222 @@
+import { createHash } from 'node:crypto';
+import { apiVersionOf } from '../api/gvr.js';
+import type { Kind } from '../codec/kind.js';
+
+/**
+ * Discovery, computed once from the kinds that are served (spec 7.1 and 7.2). Only the verbs that
+ * are really served are advertised, so that clients do not try to write.
+ */
+export interface Discovery {
+  /** `/api`. */
+  apiVersions(serverAddress: string): DiscoveryDocument;
+  /** `/apis`. */
+  readonly groupList: DiscoveryDocument;
+  /** `/apis/<group>`. */
+  group(name: string): DiscoveryDocument | undefined;
+  /** `/api/v1` and `/apis/<group>/<version>`. */
+  resources(group: string, version: string): DiscoveryDocument | undefined;
+  /** The aggregated form of `/api` (the core group alone) and of `/apis` (all the others). */
+  aggregated(core: boolean): AggregatedDocument;
+  /** Every path that `/` lists. */
+  readonly paths: readonly string[];
+}
+
+export interface DiscoveryDocument {
+  /** In the order of the wire. */
+  readonly json: Readonly<Record<string, unknown>>;
+  /** Of the protobuf envelope: some JSON forms leave the apiVersion out for old clients. */
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly messageName: string;
+}
+
+export interface AggregatedDocument extends DiscoveryDocument {
+  /** Quoted; over the JSON form, the same for every encoding. */
+  readonly etag: string;
+}
+
+const VERBS = ['get', 'list', 'watch'];
+const META = 'k8s.io.apimachinery.pkg.apis.meta.v1';
+
+/** `kinds` in discovery order: group priority, preferred versions first (codec/kinds.ts). */
+export function createDiscovery(kinds: readonly Kind[]): Discovery {
+  const groups = new Map<string, Map<string, Kind[]>>();
+  for (const kind of kinds) {
+    const versions = getOrMake(groups, kind.group, () => new Map<string, Kind[]>());
+    getOrMake(versions, kind.version, () => []).push(kind);
+  }
+  for (const [name, versions] of groups) groups.set(name, new Map([...versions].sort(byVersion)));
+  const named = [...groups].filter(([name]) => name !== '');
+
+  const groupDocuments = new Map(named.map(([name, versions]) => [name, groupOf(name, [...versions.keys()])]));
+  const resourceLists = new Map<string, DiscoveryDocument>();
+  for (const [group, versions] of groups) {
+    for (const [version, list] of versions) {
+      const groupVersion = apiVersionOf(group, version);
+      const resources = [...list].sort(byResource).flatMap(resourcesOf);
+      resourceLists.set(groupVersion, {
+        json: {
+          kind: 'APIResourceList',
+          ...(group === '' ? {} : { apiVersion: 'v1' }),
+          groupVersion,
+          resources,
+        },
+        ...metaType('APIResourceList'),
+      });
+    }
+  }
+  const core = aggregate([...groups].filter(([name]) => name === ''));
+  const others = aggregate(named);
+
+  return {
+    apiVersions: (serverAddress) => ({
+      json: {
+        kind: 'APIVersions',
+        versions: [...(groups.get('')?.keys() ?? [])],
+        serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }],
+      },
+      ...metaType('APIVersions'),
+    }),
+    groupList: {
+      json: { kind: 'APIGroupList', apiVersion: 'v1', groups: [...groupDocuments.values()] },
+      ...metaType('APIGroupList'),
+    },
+    group(name) {
+      const json = groupDocuments.get(name);
+      return json === undefined ? undefined : { json: { kind: 'APIGroup', apiVersion: 'v1', ...json }, ...metaType('APIGroup') };
+    },
+    resources: (group, version) => resourceLists.get(apiVersionOf(group, version)),
+    aggregated: (isCore) => (isCore ? core : others),
+    paths: [
+      '/api',
+      ...[...(groups.get('')?.keys() ?? [])].map((version) => `/api/${version}`),
+      '/apis',
+      ...named.flatMap(([name, versions]) => [
+        `/apis/${name}`,
+        ...[...versions.keys()].map((version) => `/apis/${name}/${version}`),
+      ]),
+    ],
+  };
+}
+
+/** Standard base64 of the first 8 bytes of SHA-256 over `<group>/<version>/<kind>` of the storage version. */
+export function storageVersionHash(kind: Kind): string {
+  const text = `${kind.group}/${kind.storageVersion ?? kind.version}/${kind.kind}`;
+  return createHash('sha256').update(text).digest().subarray(0, 8).toString('base64');
+}
+
+function groupOf(name: string, versions: readonly string[]) {
+  const entries = versions.map((version) => ({ groupVersion: `${name}/${version}`, version }));
+  return { name, versions: entries, preferredVersion: entries[0] };
+}
+
+function resourcesOf(kind: Kind): Record<string, unknown>[] {
+  const { resource, singular, namespaced } = kind;
+  return [
+    {
+      name: resource,
+      singularName: singular,
+      namespaced,
+      kind: kind.kind,
+      verbs: VERBS,
+      ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
+      ...(kind.categories.length === 0 ? {} : { categories: kind.categories }),
+      storageVersionHash: storageVersionHash(kind),
+    },
+    ...servedSubresources(kind).map((subresource) => ({
+      name: `${resource}/${subresource}`,
+      singularName: '',
+      namespaced,
+      ...(subresource === 'scale' ? { group: 'autoscaling', version: 'v1', kind: 'Scale' } : { kind: kind.kind }),
+      verbs: ['get'],
+    })),
+  ];
+}
+
+/** Those that are answered; the others would only raise hopes. */
+export function servedSubresources(kind: Kind): readonly string[] {
+  return kind.subresources;
+}
+
+function aggregate(groups: readonly (readonly [string, Map<string, Kind[]>])[]): AggregatedDocument {
+  const items = groups.map(([name, versions]) => ({
+    metadata: name === '' ? {} : { name },
+    versions: [...versions].map(([version, kinds]) => ({
+      version,
+      resources: [...kinds].sort(byResource).map(aggregatedResource),
+      freshness: 'Current',
+    })),
+  }));
+  const json = {
+    kind: 'APIGroupDiscoveryList',
+    apiVersion: 'apidiscovery.k8s.io/v2',
+    metadata: {},
+    items,
+  };
+  return {
+    json,
+    apiVersion: 'apidiscovery.k8s.io/v2',
+    kind: 'APIGroupDiscoveryList',
+    messageName: 'k8s.io.api.apidiscovery.v2.APIGroupDiscoveryList',
+    etag: `"${createHash('sha512').update(JSON.stringify(json)).digest('hex').toUpperCase()}"`,
+  };
+}
+
+function aggregatedResource(kind: Kind): Record<string, unknown> {
+  const own = { group: '', version: '', kind: kind.kind };
+  const subresources = servedSubresources(kind).map((subresource) => ({
+    subresource,
+    responseKind: subresource === 'scale' ? { group: 'autoscaling', version: 'v1', kind: 'Scale' } : own,
+    verbs: ['get'],
+  }));
+  return {
+    resource: kind.resource,
+    responseKind: own,
+    scope: kind.namespaced ? 'Namespaced' : 'Cluster',
+    singularResource: kind.singular,
+    verbs: VERBS,
+    ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
+    ...(kind.categories.length === 0 ? {} : { categories: kind.categories }),
+    ...(subresources.length === 0 ? {} : { subresources }),
+  };
+}
+
+function metaType(kind: string) {
+  return { apiVersion: 'v1', kind, messageName: `${META}.${kind}` };
+}
+
+function byResource(a: Kind, b: Kind): number {
+  return a.resource < b.resource ? -1 : a.resource > b.resource ? 1 : 0;
+}
+
+function byVersion(a: readonly [string, unknown], b: readonly [string, unknown]): number {
+  return compareVersions(a[0], b[0]);
+}
+
+/** GA before beta before alpha, higher numbers first; other names last, by their text (spec 7.2). */
+export function compareVersions(a: string, b: string): number {
+  const left = versionRank(a);
+  const right = versionRank(b);
+  if (left === undefined || right === undefined) {
+    if (left === undefined && right === undefined) return a < b ? -1 : a > b ? 1 : 0;
+    return left === undefined ? 1 : -1;
+  }
+  for (let index = 0; index < left.length; index++) {
+    const difference = right[index]! - left[index]!;
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+function versionRank(version: string): readonly number[] | undefined {
+  const match = /^v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?$/.exec(version);
+  if (match === null) return undefined;
+  const stage = match[2] === undefined ? 2 : match[2] === 'beta' ? 1 : 0;
+  return [stage, Number(match[1]), Number(match[3] ?? 0)];
+}
+
+function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = make()));
+  return value;
+}

@@ -1,0 +1,143 @@
+import { createGzip, constants as zlib, type Gzip } from 'node:zlib';
+import type { Clock } from '../../lib/clock.js';
+import type { ByteSink } from '../sinks.js';
+import { BufferWriter } from './writer.js';
+
+/** Bodies larger than this are compressed when the client offers gzip (spec 4.6). */
+export const GZIP_ABOVE_BYTES = 128 * 2 ** 10;
+
+export interface BodyOptions {
+  readonly sink: ByteSink;
+  readonly clock: Clock;
+  readonly chunkBytes: number;
+  readonly sliceMs: number;
+  readonly gzipOffered: boolean;
+  /** Of the whole body, when it is known before the first byte. */
+  readonly contentLength: number | undefined;
+  /** Sends the head of the response: called once, before the first chunk, when the size class is known. */
+  readonly start: (body: { readonly gzip: boolean; readonly contentLength: number | undefined }) => void;
+}
+
+/**
+ * The body of a LIST while it is written: a buffer that encoders append to, handed to the
+ * transport in chunks.
+ *
+ *     while there is more:  append an item;  if (body.due()) await body.flush()
+ *
+ * At most one chunk is being filled and one is in the transport, however long the list. `flush`
+ * waits for a slow client, and gives way to ingest and watches when the time slice is used up.
+ * It resolves to false once the client is gone: the encoder then stops.
+ */
+export class Body extends BufferWriter {
+  readonly #options: BodyOptions;
+  #gzip: Gzip | undefined;
+  #started = false;
+  #sliceStartMs: number;
+  #checks = 0;
+  #drained: (() => void) | undefined;
+  #closed: (() => void) | undefined;
+  /** Bytes handed to the transport, or to the compressor. */
+  bytesOut = 0;
+
+  constructor(options: BodyOptions) {
+    super(Math.min(options.contentLength ?? options.chunkBytes, options.chunkBytes) + 1024);
+    this.#options = options;
+    this.#sliceStartMs = options.clock.monotonicMs();
+    const wake = () => {
+      const run = this.#drained;
+      this.#drained = undefined;
+      run?.();
+    };
+    options.sink.onDrain(() => {
+      this.#gzip?.resume();
+      wake();
+    });
+    options.sink.onClose(() => {
+      this.#gzip?.destroy();
+      this.#closed?.();
+      wake();
+    });
+  }
+
+  /** True when a chunk is full or the time slice is used up; cheap enough to ask after every item. */
+  due(): boolean {
+    if (this.position >= this.#options.chunkBytes) return true;
+    // Reading the clock costs as much as copying a small item, so not every time.
+    if ((++this.#checks & 31) !== 0) return false;
+    return this.#options.clock.monotonicMs() - this.#sliceStartMs >= this.#options.sliceMs;
+  }
+
+  async flush(): Promise<boolean> {
+    const { sink, chunkBytes, sliceMs, clock } = this.#options;
+    if (this.position >= chunkBytes && !(await this.#send())) return false;
+    if (clock.monotonicMs() - this.#sliceStartMs >= sliceMs) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      this.#sliceStartMs = clock.monotonicMs();
+    }
+    return !sink.closed;
+  }
+
+  /** Sends the rest and ends the response. */
+  async end(): Promise<boolean> {
+    const { sink } = this.#options;
+    if (!(await this.#send())) return false;
+    if (this.#gzip === undefined) sink.end();
+    else this.#gzip.end();
+    return true;
+  }
+
+  async #send(): Promise<boolean> {
+    const { sink, chunkBytes, gzipOffered, contentLength } = this.#options;
+    if (sink.closed) return false;
+    if (!this.#started) {
+      this.#started = true;
+      // The first chunk is sent when it is full or the body complete: either way its class is known.
+      const gzip = gzipOffered && Math.max(this.position, contentLength ?? 0) > GZIP_ABOVE_BYTES;
+      const whole = this.position < chunkBytes ? this.position : contentLength;
+      this.#options.start({ gzip, contentLength: gzip ? undefined : (contentLength ?? whole) });
+      if (gzip) this.#gzip = this.#compressor();
+    }
+    if (this.position === 0) return true;
+    const chunk = this.take(chunkBytes + 1024);
+    this.bytesOut += chunk.length;
+    if (this.#gzip !== undefined) return this.#compress(this.#gzip, chunk);
+    for (let at = 0; at < chunk.length; at += sink.writeBytesMax) {
+      if (!sink.write(chunk.subarray(at, at + sink.writeBytesMax)) && !(await this.#room())) return false;
+    }
+    return !sink.closed;
+  }
+
+  /** Resolves when the transport can take more; to false when it is gone. */
+  async #room(): Promise<boolean> {
+    const { sink } = this.#options;
+    if (!sink.closed) {
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve;
+      });
+    }
+    // The time spent waiting was given to others.
+    this.#sliceStartMs = this.#options.clock.monotonicMs();
+    return !sink.closed;
+  }
+
+  #compressor(): Gzip {
+    const { sink } = this.#options;
+    const gzip = createGzip({ level: zlib.Z_BEST_SPEED, chunkSize: Math.min(sink.writeBytesMax, 64 * 2 ** 10) });
+    gzip.on('data', (chunk: Buffer) => {
+      if (!sink.write(chunk)) gzip.pause();
+    });
+    gzip.on('end', () => sink.end());
+    gzip.on('error', () => sink.destroy());
+    return gzip;
+  }
+
+  /** Resolves when the compressor has taken the chunk in, which waits for the client when its output is full. */
+  async #compress(gzip: Gzip, chunk: Buffer): Promise<boolean> {
+    await new Promise<void>((resolve) => {
+      this.#closed = resolve; // a destroyed compressor need not call back
+      gzip.write(chunk, () => resolve());
+    });
+    this.#sliceStartMs = this.#options.clock.monotonicMs();
+    return !this.#options.sink.closed;
+  }
+}

@@ -1,0 +1,21 @@
+import type { ByteWriter } from '../../codec/codec.js';
+
+/**
+ * A list as the JSON and YAML encoders see it: members that are known at once, then items that
+ * are encoded one by one. PodList, PartialObjectMetadataList and Table all have this shape.
+ */
+export interface ListDocument {
+  /** In the order of the JSON, all of them before the items. */
+  readonly members: Readonly<Record<string, unknown>>;
+  /** `items`, or `rows` of a Table. */
+  readonly itemsKey: string;
+  readonly count: number;
+  /** Appends item `index` as compact JSON. */
+  item(index: number, into: ByteWriter): void;
+}
+
+/** Where a list goes: body.ts, or a plain buffer for small ones. */
+export interface ListBody extends ByteWriter {
+  due(): boolean;
+  flush(): Promise<boolean>;
+}

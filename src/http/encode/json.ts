@@ -1,0 +1,47 @@
+import type { ListBody, ListDocument } from './document.js';
+import { goJson, Indenter } from './go-json.js';
+import { BufferWriter, writeText } from './writer.js';
+
+/** `{"kind":...,"items":[...]}` and a newline. Resolves to false when the client is gone. */
+export async function writeJsonList(list: ListDocument, body: ListBody): Promise<boolean> {
+  writeText(body, listHead(list));
+  for (let index = 0; index < list.count; index++) {
+    if (index > 0) writeText(body, ',');
+    list.item(index, body);
+    if (body.due() && !(await body.flush())) return false;
+  }
+  writeText(body, ']}\n');
+  return true;
+}
+
+/** The same with two spaces a level and no newline at the end (spec 4.7). */
+export async function writePrettyJsonList(list: ListDocument, body: ListBody): Promise<boolean> {
+  const indenter = new Indenter();
+  const piece = new BufferWriter(16 * 2 ** 10);
+  const indent = () => {
+    indenter.push(piece.bytes, 0, piece.position, body);
+    piece.position = 0;
+  };
+  writeText(piece, listHead(list));
+  indent();
+  for (let index = 0; index < list.count; index++) {
+    if (index > 0) writeText(piece, ',');
+    list.item(index, piece);
+    indent();
+    if (body.due() && !(await body.flush())) return false;
+  }
+  writeText(piece, ']}');
+  indent();
+  return true;
+}
+
+function listHead(list: ListDocument): string {
+  return `${goJson(list.members).slice(0, -1)},"${list.itemsKey}":[`;
+}
+
+/** One compact JSON document, ended by a newline, as two spaces a level without one. */
+export function indentJson(compact: Uint8Array): Buffer {
+  const into = new BufferWriter(compact.length * 2);
+  new Indenter().push(compact, 0, compact.length, into);
+  return into.written();
+}

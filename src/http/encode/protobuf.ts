@@ -1,0 +1,41 @@
+import type { KindCodec, WireObject } from '../../codec/codec.js';
+import { ENVELOPE_TAIL } from '../../codec/codec.js';
+import type { ListAnswer, ObjectAnswer } from '../../serve/reader.js';
+import type { ListBody } from './document.js';
+import { type ListMeta, listMetaField } from './envelope.js';
+import { type BufferWriter, writeBytes } from './writer.js';
+
+export function emptyWire(): WireObject {
+  return { bytes: new Uint8Array(0), headerStart: 0, start: 0, end: 0 };
+}
+
+/** One object: the envelope around the stored bytes. */
+export function writeProtobufObject(codec: KindCodec, answer: ObjectAnswer, into: BufferWriter): void {
+  const { bytes, start, end } = answer.wire;
+  writeBytes(into, codec.envelopeHead(false, end - start));
+  writeBytes(into, bytes, start, end);
+  writeBytes(into, ENVELOPE_TAIL);
+}
+
+/**
+ * A whole LIST is a constant head, the stored items as they lie (each with its list-item header),
+ * and the envelope's tail, so that its length is known before the first byte.
+ */
+export function protobufList(codec: KindCodec, answer: ListAnswer) {
+  const meta = listMetaField(answer satisfies ListMeta);
+  const head = Buffer.concat([codec.envelopeHead(true, meta.length + answer.itemBytes), meta]);
+  return {
+    contentLength: head.length + answer.itemBytes + ENVELOPE_TAIL.length,
+    async write(body: ListBody): Promise<boolean> {
+      writeBytes(body, head);
+      const item = emptyWire();
+      for (let index = 0; index < answer.count; index++) {
+        answer.at(index, item);
+        writeBytes(body, item.bytes, item.headerStart, item.end);
+        if (body.due() && !(await body.flush())) return false;
+      }
+      writeBytes(body, ENVELOPE_TAIL);
+      return true;
+    },
+  };
+}

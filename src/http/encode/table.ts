@@ -1,0 +1,104 @@
+import type { ByteWriter, KindCodec, WireObject } from '../../codec/codec.js';
+import type { ListAnswer } from '../../serve/reader.js';
+import type { ListDocument } from './document.js';
+import { listMetaJson } from './envelope.js';
+import { goJson } from './go-json.js';
+import { type MetaVersion, writePartialJson } from './partial.js';
+import { emptyWire } from './protobuf.js';
+import { tableFor } from './table/index.js';
+import { writeText } from './writer.js';
+
+/** What a row carries beside its cells (spec 4.3). */
+export type IncludeObject = 'None' | 'Metadata' | 'Object';
+
+export function parseIncludeObject(text: string | undefined): IncludeObject | undefined {
+  if (text === undefined || text === '') return 'Metadata';
+  return text === 'None' || text === 'Metadata' || text === 'Object' ? text : undefined;
+}
+
+type Read = Parameters<ReturnType<typeof tableFor>['row']>[0];
+
+/** How objects of one kind become rows, for one request. `nowMs` is asked per row: ages count from the time of the answer. */
+export interface TableEncoder {
+  readonly columns: readonly unknown[];
+  row(wire: WireObject, into: ByteWriter): void;
+}
+
+export function createTableEncoder(
+  codec: KindCodec,
+  version: MetaVersion,
+  includeObject: IncludeObject,
+  nowMs: () => number,
+): TableEncoder {
+  const table = tableFor(codec.kind);
+  return {
+    columns: table.columns,
+    row(wire, into) {
+      const { bytes, start, end } = wire;
+      const { cells, conditions } = table.row(codec.read(bytes, start, end) as Read, nowMs());
+      writeText(into, `{"cells":${cellsJson(cells)}`);
+      if (conditions !== undefined && conditions.length > 0) writeText(into, `,"conditions":${goJson(conditions)}`);
+      writeText(into, ',"object":');
+      if (includeObject === 'Object') codec.toJson(bytes, start, end, true, into);
+      else if (includeObject === 'Metadata') writePartialJson(codec, version, wire, into);
+      else writeText(into, 'null');
+      writeText(into, '}');
+    },
+  };
+}
+
+export function tableMembers(
+  version: MetaVersion,
+  metadata: Record<string, unknown>,
+  columnDefinitions: readonly unknown[] | null,
+) {
+  return { kind: 'Table', apiVersion: `meta.k8s.io/${version}`, metadata, columnDefinitions };
+}
+
+export function tableListDocument(
+  codec: KindCodec,
+  version: MetaVersion,
+  encoder: TableEncoder,
+  answer: ListAnswer,
+): ListDocument {
+  const wire = emptyWire();
+  const order = rowOrder(codec, answer);
+  return {
+    members: tableMembers(version, listMetaJson(answer), encoder.columns),
+    itemsKey: 'rows',
+    count: answer.count,
+    item: (index, into) => encoder.row(answer.at(order?.[index] ?? index, wire), into),
+  };
+}
+
+/** A single object: a Table of one row, under the object's own resourceVersion. */
+export function tableObjectDocument(
+  version: MetaVersion,
+  encoder: TableEncoder,
+  wire: WireObject,
+  resourceVersion: string,
+): ListDocument {
+  return {
+    members: tableMembers(version, { resourceVersion }, encoder.columns),
+    itemsKey: 'rows',
+    count: 1,
+    item: (_index, into) => encoder.row(wire, into),
+  };
+}
+
+/** Only FlowSchemas are shown in another order than that of the LIST; there are few of them. */
+function rowOrder(codec: KindCodec, answer: ListAnswer): readonly number[] | undefined {
+  const { compare } = tableFor(codec.kind);
+  if (compare === undefined) return undefined;
+  const wire = emptyWire();
+  const objects = Array.from({ length: answer.count }, (_, index) => {
+    const { bytes, start, end } = answer.at(index, wire);
+    return { index, object: codec.read(bytes, start, end) as Read };
+  });
+  return objects.sort((a, b) => compare(a.object, b.object)).map(({ index }) => index);
+}
+
+function cellsJson(cells: readonly unknown[]): string {
+  // 64-bit integers may be bigints, which JSON.stringify refuses.
+  return `[${cells.map((cell) => (typeof cell === 'bigint' ? String(cell) : goJson(cell ?? null))).join(',')}]`;
+}

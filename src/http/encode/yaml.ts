@@ -1,0 +1,63 @@
+import { stringify } from 'yaml';
+import type { ListBody, ListDocument } from './document.js';
+import { BufferWriter, writeText } from './writer.js';
+
+/** As sigs.k8s.io/yaml: keys sorted, sequences not indented, nothing folded. */
+const style = {
+  version: '1.1',
+  sortMapEntries: true,
+  aliasDuplicateObjects: false,
+  indentSeq: false,
+  lineWidth: 0,
+} as const;
+
+/** An integer that JavaScript numbers cannot hold exactly, or a string, whichever comes first. */
+const stringOrLongInteger = /"(?:[^"\\]|\\.)*"|-?[0-9]{16,}(?![0-9.eE])/g;
+const INTEGER_MARK = '\u0000integer:';
+
+export function yamlOf(value: unknown): string {
+  return stringify(value, style);
+}
+
+/** JSON text as YAML; 64-bit integers stay exact. */
+export function jsonToYaml(json: string): string {
+  return yamlOf(parseExact(json));
+}
+
+function parseExact(json: string): unknown {
+  let exact = true;
+  const marked = json.replace(stringOrLongInteger, (token) => {
+    if (token.startsWith('"')) return token;
+    exact = false;
+    return JSON.stringify(`${INTEGER_MARK}${token}`);
+  });
+  if (exact) return JSON.parse(json);
+  return JSON.parse(marked, (_key, value: unknown) =>
+    typeof value === 'string' && value.startsWith(INTEGER_MARK) ? BigInt(value.slice(INTEGER_MARK.length)) : value,
+  );
+}
+
+/** Members sorted around the items, as the keys of the whole document would be. Resolves to false when the client is gone. */
+export async function writeYamlList(list: ListDocument, body: ListBody): Promise<boolean> {
+  const members = Object.entries(list.members);
+  const part = (wanted: (key: string) => boolean) => {
+    const chosen = members.filter(([key]) => wanted(key));
+    return chosen.length === 0 ? '' : yamlOf(Object.fromEntries(chosen));
+  };
+  writeText(body, part((key) => key < list.itemsKey));
+  writeText(body, `${list.itemsKey}:${list.count === 0 ? ' []' : ''}\n`);
+  const piece = new BufferWriter(16 * 2 ** 10);
+  for (let index = 0; index < list.count; index++) {
+    piece.position = 0;
+    list.item(index, piece);
+    writeText(body, asSequenceItem(jsonToYaml(piece.written().toString('utf8'))));
+    if (body.due() && !(await body.flush())) return false;
+  }
+  writeText(body, part((key) => key > list.itemsKey));
+  return true;
+}
+
+/** `- ` in front of the first line, two spaces in front of the others; block scalars stay as they are relative to it. */
+function asSequenceItem(yaml: string): string {
+  return `- ${yaml.replace(/\n$/, '').replaceAll(/\n(?!\n|$)/g, '\n  ')}\n`;
+}

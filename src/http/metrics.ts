@@ -1,0 +1,344 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Cache } from '../cache/cache.js';
+import type { BuildInfo } from './version.js';
+import { versionDocument } from './version.js';
+
+/** Of one request, as kube-apiserver labels it. Empty for what is not a resource of ours, so that clients cannot make labels up. */
+export interface RequestLabels {
+  /** GET, LIST, WATCH, or the method of a request that is not for a resource. */
+  verb: string;
+  group: string;
+  version: string;
+  resource: string;
+  subresource: string;
+  /** resource: one object; namespace or cluster: a collection. */
+  scope: string;
+}
+
+export type MeteredCache = Pick<Cache, 'kind' | 'stats' | 'revision' | 'staleMs'>;
+
+const REQUEST = ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'] as const;
+const RESOURCE = ['group', 'resource'] as const;
+const COMPONENT = 'apiserver';
+const DURATIONS = [
+  ...[0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60],
+];
+const SIZES = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+/** Only the last digits of a revision fit a float exactly. */
+const REVISION_DIGITS = 1e15;
+
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT', 'TRACE']);
+
+/** kube-apiserver's own names where the meaning is the same (spec 7.7); ours begin with `listwatch_`. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #total;
+  readonly #duration;
+  readonly #sizes;
+  readonly #longRunning;
+  readonly #inFlight;
+  readonly #aborts;
+  readonly #terminations;
+  readonly #deprecated;
+  readonly #watchEvents;
+  readonly #etcdDuration;
+  readonly #etcdTotal;
+  readonly #etcdErrors;
+
+  constructor(caches: () => Iterable<MeteredCache>, build: BuildInfo) {
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry });
+    this.#total = new Counter({
+      name: 'apiserver_request_total',
+      help: 'Requests by verb, resource and HTTP code.',
+      labelNames: [...REQUEST, 'dry_run', 'code'],
+      registers,
+    });
+    this.#duration = new Histogram({
+      name: 'apiserver_request_duration_seconds',
+      help: 'Time from the request to the end of its response; watches are not observed.',
+      labelNames: [...REQUEST, 'dry_run'],
+      buckets: DURATIONS,
+      registers,
+    });
+    this.#sizes = new Histogram({
+      name: 'apiserver_response_sizes',
+      help: 'Bytes of response bodies, before compression.',
+      labelNames: [...REQUEST],
+      buckets: SIZES,
+      registers,
+    });
+    this.#longRunning = new Gauge({
+      name: 'apiserver_longrunning_requests',
+      help: 'Watches that are open.',
+      labelNames: [...REQUEST],
+      registers,
+    });
+    this.#inFlight = new Gauge({
+      name: 'apiserver_current_inflight_requests',
+      help: 'Requests being answered, watches not counted.',
+      labelNames: ['request_kind'],
+      registers,
+    });
+    this.#aborts = new Counter({
+      name: 'apiserver_request_aborts_total',
+      help: 'Responses that were cut off, by the client or by us.',
+      labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'scope'],
+      registers,
+    });
+    this.#terminations = new Counter({
+      name: 'apiserver_request_terminations_total',
+      help: 'Requests that were given up: their deadline passed, or the server shuts down.',
+      labelNames: [...REQUEST, 'code'],
+      registers,
+    });
+    this.#deprecated = new Gauge({
+      name: 'apiserver_requested_deprecated_apis',
+      help: 'Deprecated resources that were asked for.',
+      labelNames: ['group', 'version', 'resource', 'subresource', 'removed_release'],
+      registers,
+    });
+    this.#watchEvents = new Counter({
+      name: 'apiserver_watch_events_total',
+      help: 'Events sent to watchers.',
+      labelNames: ['group', 'version', 'resource'],
+      registers,
+    });
+    this.#etcdDuration = new Histogram({
+      name: 'etcd_request_duration_seconds',
+      help: 'Time that requests to etcd took.',
+      labelNames: ['operation', ...RESOURCE],
+      buckets: DURATIONS,
+      registers,
+    });
+    this.#etcdTotal = new Counter({
+      name: 'etcd_requests_total',
+      help: 'Requests to etcd.',
+      labelNames: ['operation', ...RESOURCE],
+      registers,
+    });
+    this.#etcdErrors = new Counter({
+      name: 'etcd_request_errors_total',
+      help: 'Requests to etcd that failed.',
+      labelNames: ['operation', ...RESOURCE],
+      registers,
+    });
+    const { major, minor, gitVersion, goVersion, platform } = versionDocument(build);
+    new Gauge({
+      name: 'kubernetes_build_info',
+      help: 'Always 1; the labels say which release the answers are those of.',
+      labelNames: ['major', 'minor', 'git_version', 'go_version', 'platform'],
+      registers,
+    }).set({ major, minor, git_version: gitVersion, go_version: goVersion, platform }, 1);
+    registerCacheMetrics(this.#registry, caches);
+  }
+
+  readonly contentType = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** Counts a request in; the returned function counts it out. */
+  begin(labels: () => RequestLabels): { readonly watching: () => void; readonly end: (outcome: Outcome) => void } {
+    let watching: Record<string, string> | undefined;
+    this.#inFlight.inc({ request_kind: 'readOnly' });
+    return {
+      watching: () => {
+        watching = { ...labels(), component: COMPONENT };
+        this.#inFlight.dec({ request_kind: 'readOnly' });
+        this.#longRunning.inc(watching);
+      },
+      end: ({ code, bytes, seconds, aborted, terminated }) => {
+        const { verb, ...rest } = labels();
+        const known = { verb: methodOf(verb), ...rest };
+        const all = { ...known, component: COMPONENT };
+        this.#total.inc({ ...all, dry_run: '', code });
+        if (watching !== undefined) this.#longRunning.dec(watching);
+        else {
+          this.#inFlight.dec({ request_kind: 'readOnly' });
+          this.#duration.observe({ ...all, dry_run: '' }, seconds);
+          this.#sizes.observe(all, bytes);
+        }
+        if (aborted) this.#aborts.inc(known);
+        if (terminated) this.#terminations.inc({ ...all, code });
+      },
+    };
+  }
+
+  deprecatedRequested(labels: RequestLabels, removedRelease: string): void {
+    const { group, version, resource, subresource } = labels;
+    this.#deprecated.set({ group, version, resource, subresource, removed_release: removedRelease }, 1);
+  }
+
+  /** A counter of events sent, bound to its labels: it is called for every chunk. */
+  watchEvents(labels: RequestLabels): { inc(count: number): void } {
+    const { group, version, resource } = labels;
+    return this.#watchEvents.labels({ group, version, resource });
+  }
+
+  /** For sources: one request to etcd is done. `operation`: get, list, watch ... */
+  etcdRequest(operation: string, group: string, resource: string, seconds: number, failed: boolean): void {
+    this.#etcdDuration.observe({ operation, group, resource }, seconds);
+    this.#etcdTotal.inc({ operation, group, resource });
+    if (failed) this.#etcdErrors.inc({ operation, group, resource });
+  }
+
+  close(): void {
+    this.#registry.clear();
+  }
+}
+
+export interface Outcome {
+  readonly code: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  /** The response did not reach its end. */
+  readonly aborted: boolean;
+  readonly terminated: boolean;
+}
+
+/** Verbs of resources pass; methods that nobody knows share one label. */
+function methodOf(verb: string): string {
+  return METHODS.has(verb) || verb === 'LIST' || verb === 'WATCH' ? verb : 'other';
+}
+
+interface CacheMetric {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge';
+  readonly of: (cache: MeteredCache) => number;
+}
+
+const cacheMetrics: readonly CacheMetric[] = [
+  {
+    name: 'apiserver_watch_cache_events_received_total',
+    help: 'Changes that watch caches received from the source.',
+    type: 'counter',
+    of: ({ stats }) => stats.eventsReceived,
+  },
+  {
+    name: 'apiserver_watch_cache_events_dispatched_total',
+    help: 'Changes that watch caches handed to watchers.',
+    type: 'counter',
+    of: ({ stats }) => stats.eventsDispatched,
+  },
+  {
+    name: 'apiserver_watch_cache_initializations_total',
+    help: 'Times that a watch cache was filled from the start.',
+    type: 'counter',
+    of: ({ stats }) => stats.initializations,
+  },
+  {
+    name: 'apiserver_watch_cache_resource_version',
+    help: 'The revision that a watch cache has applied, truncated to its last 15 digits.',
+    type: 'gauge',
+    of: ({ revision }) => revision % REVISION_DIGITS,
+  },
+  {
+    name: 'apiserver_terminated_watchers_total',
+    help: 'Watchers that were ended because the history had moved past them.',
+    type: 'counter',
+    of: ({ stats }) => stats.watchersTerminated,
+  },
+  {
+    name: 'apiserver_resource_objects',
+    help: 'Objects stored.',
+    type: 'gauge',
+    of: ({ stats }) => stats.objects,
+  },
+  {
+    name: 'apiserver_storage_decode_errors_total',
+    help: 'Stored values that could not be decoded.',
+    type: 'counter',
+    of: ({ stats }) => stats.decodeErrors,
+  },
+  {
+    name: 'listwatch_watchers',
+    help: 'Open watches of a kind.',
+    type: 'gauge',
+    of: ({ stats }) => stats.watchers,
+  },
+  {
+    name: 'listwatch_watch_groups',
+    help: 'Groups of watches that share their frames.',
+    type: 'gauge',
+    of: ({ stats }) => stats.watchGroups,
+  },
+  {
+    name: 'listwatch_watch_cache_history_events',
+    help: 'Changes kept to resume watches from.',
+    type: 'gauge',
+    of: ({ stats }) => stats.historyEvents,
+  },
+  {
+    name: 'listwatch_watch_cache_history_bytes',
+    help: 'Bytes of the changes kept.',
+    type: 'gauge',
+    of: ({ stats }) => stats.historyBytes,
+  },
+  {
+    name: 'listwatch_watch_cache_history_seconds',
+    help: 'Time that the changes kept reach back.',
+    type: 'gauge',
+    of: ({ stats }) => stats.historySeconds,
+  },
+  {
+    name: 'listwatch_watch_cache_relists_total',
+    help: 'Times that a watch cache had to be filled again because changes were missed.',
+    type: 'counter',
+    of: ({ stats }) => stats.relists,
+  },
+  {
+    name: 'listwatch_watch_cache_stale_seconds',
+    help: 'Age of the data while the source is out of reach; 0 when current.',
+    type: 'gauge',
+    of: ({ staleMs }) => staleMs / 1000,
+  },
+];
+
+/** Read from the caches when somebody asks, so that the hot paths count into plain fields. */
+function registerCacheMetrics(registry: Registry, caches: () => Iterable<MeteredCache>): void {
+  const registers = [registry];
+  const labelNames = [...RESOURCE];
+  const labelsOf = ({ kind }: MeteredCache) => ({ group: kind.group, resource: kind.resource });
+  for (const { name, help, type, of } of cacheMetrics) {
+    if (type === 'gauge') {
+      new Gauge({
+        name,
+        help,
+        labelNames,
+        registers,
+        collect() {
+          this.reset();
+          for (const cache of caches()) this.set(labelsOf(cache), of(cache));
+        },
+      });
+    } else {
+      new Counter({
+        name,
+        help,
+        labelNames,
+        registers,
+        collect() {
+          this.reset();
+          for (const cache of caches()) this.inc(labelsOf(cache), of(cache));
+        },
+      });
+    }
+  }
+  new Counter({
+    name: 'apiserver_storage_consistency_checks_total',
+    help: 'Comparisons of a watch cache with the source.',
+    labelNames: [...RESOURCE, 'status'],
+    registers,
+    collect() {
+      this.reset();
+      for (const cache of caches()) {
+        for (const status of ['success', 'failure', 'error'] as const) {
+          this.inc({ ...labelsOf(cache), status }, cache.stats.consistencyChecks[status]);
+        }
+      }
+    },
+  });
+}

@@ -1,0 +1,141 @@
+import type { Query } from './query.js';
+import { parseBool } from './query.js';
+
+/**
+ * Which representation a client gets (spec 4.1 - 4.5 and 4.7).
+ *
+ * Clauses of Accept are tried by falling `q`, in header order among equals; each against the
+ * serializers in their fixed order. A clause whose parameters cannot be met is skipped.
+ */
+export type Encoding = 'json' | 'yaml' | 'protobuf';
+
+export const mediaTypes: Readonly<Record<Encoding, string>> = {
+  json: 'application/json',
+  yaml: 'application/yaml',
+  protobuf: 'application/vnd.kubernetes.protobuf',
+};
+const serializers: readonly Encoding[] = ['json', 'yaml', 'protobuf'];
+
+export const ACCEPTED_TYPES = serializers.map((encoding) => mediaTypes[encoding]).join(', ');
+export const STREAM_TYPES = `${mediaTypes.json};stream=watch, ${mediaTypes.protobuf};stream=watch`;
+
+/** What `as`, `g` and `v` ask for. */
+export interface Transform {
+  readonly kind: string;
+  readonly group: string;
+  readonly version: string;
+}
+
+export interface MediaType {
+  readonly encoding: Encoding;
+  readonly as: Transform | undefined;
+  /** The clause said `pretty=1`. */
+  readonly pretty: boolean;
+}
+
+export interface Clause {
+  readonly type: string;
+  readonly subtype: string;
+  readonly q: number;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+/** Endpoints differ in the transforms they allow; see `resourceTransforms` and `noTransforms`. */
+export type TransformRule = (encoding: Encoding, as: Transform) => boolean;
+
+/** Errors, discovery and other documents: never converted. */
+export const noTransforms: TransformRule = () => false;
+
+/** GET, LIST and WATCH of objects: Tables (not as protobuf) and metadata only, in both versions of meta.k8s.io. */
+export const resourceTransforms: TransformRule = (encoding, as) => {
+  if (as.group !== 'meta.k8s.io' || (as.version !== 'v1' && as.version !== 'v1beta1')) return false;
+  if (as.kind === 'Table') return encoding !== 'protobuf';
+  return as.kind === 'PartialObjectMetadata' || as.kind === 'PartialObjectMetadataList';
+};
+
+/** `/api` and `/apis`: aggregated discovery in its current version, for any profile. */
+export const discoveryTransforms: TransformRule = (encoding, as) =>
+  encoding !== 'yaml' &&
+  as.group === 'apidiscovery.k8s.io' &&
+  as.version === 'v2' &&
+  as.kind === 'APIGroupDiscoveryList';
+
+/** The representation to send, or undefined: 406. */
+export function negotiate(accept: string | undefined, allows: TransformRule): MediaType | undefined {
+  if (accept === undefined || accept === '') return { encoding: 'json', as: undefined, pretty: false };
+  for (const clause of parseAccept(accept)) {
+    for (const encoding of serializers) {
+      if (!matches(clause, encoding)) continue;
+      const accepted = meet(clause, encoding, allows);
+      if (accepted !== undefined) return accepted;
+    }
+  }
+  return undefined;
+}
+
+/** The check that the router makes before any handler: type and subtype only, and no `type/*`. */
+export function routerAccepts(accept: string | undefined): boolean {
+  if (accept === undefined || accept === '') return true;
+  return accept.split(',').some((clause) => {
+    const type = clause.split(';', 1)[0]!.trim();
+    return type === '*/*' || serializers.some((encoding) => mediaTypes[encoding] === type);
+  });
+}
+
+export function parseAccept(header: string): Clause[] {
+  const clauses: Clause[] = [];
+  for (const part of header.split(',')) {
+    const [range = '', ...rest] = part.split(';');
+    const [type = '', subtypeText, ...more] = range.split('/').map((text) => text.trim());
+    if (more.length > 0 || type === '') continue;
+    // A lone `*` means `*/*`; any other type needs its subtype.
+    const subtype = subtypeText ?? (type === '*' ? '*' : '');
+    if (subtype === '') continue;
+    const parameters = new Map<string, string>();
+    let q = 1;
+    for (const parameter of rest) {
+      const equals = parameter.indexOf('=');
+      if (equals < 0) continue;
+      const name = parameter.slice(0, equals).trim();
+      const value = parameter.slice(equals + 1).trim();
+      if (name === 'q') q = Number.isFinite(Number(value)) ? Number(value) : 0;
+      else parameters.set(name, value);
+    }
+    clauses.push({ type, subtype, q, parameters });
+  }
+  return clauses.sort((a, b) => b.q - a.q);
+}
+
+function matches(clause: Clause, encoding: Encoding): boolean {
+  const [type, subtype] = mediaTypes[encoding].split('/');
+  return (clause.type === '*' && clause.subtype === '*') ||
+    (clause.type === type && (clause.subtype === '*' || clause.subtype === subtype));
+}
+
+function meet(clause: Clause, encoding: Encoding, allows: TransformRule): MediaType | undefined {
+  const { parameters } = clause;
+  const stream = parameters.get('stream');
+  if (stream !== undefined && stream !== '' && (stream !== 'watch' || encoding === 'yaml')) return undefined;
+  const serverVersion = parameters.get('sv');
+  if (serverVersion !== undefined && serverVersion !== '' && serverVersion !== 'v1') return undefined;
+  const converted = parameters.has('as') || parameters.has('g') || parameters.has('v');
+  const as = converted
+    ? { kind: parameters.get('as') ?? '', group: parameters.get('g') ?? '', version: parameters.get('v') ?? '' }
+    : undefined;
+  if (as !== undefined && !allows(encoding, as)) return undefined;
+  return { encoding, as, pretty: parameters.get('pretty') === '1' };
+}
+
+/** Spec 4.7: the clause, then the query, then who asks. Only JSON is ever pretty. */
+export function isPretty(media: MediaType, query: Query, userAgent: string | undefined): boolean {
+  if (media.encoding !== 'json') return false;
+  if (media.pretty) return true;
+  const asked = query.get('pretty') ?? '';
+  if (asked !== '') return parseBool(asked) ?? false;
+  return userAgent !== undefined && ['curl', 'Wget', 'Mozilla/5.0'].some((agent) => userAgent.startsWith(agent));
+}
+
+/** `gzip` must be a token of its own: parameters and wildcards do not count (spec 4.6). */
+export function offersGzip(acceptEncoding: string | undefined): boolean {
+  return acceptEncoding !== undefined && acceptEncoding.split(',').some((token) => token.trim() === 'gzip');
+}

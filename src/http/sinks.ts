@@ -1,0 +1,80 @@
+import type { ServerResponse } from 'node:http';
+import { constants, type Http2ServerResponse } from 'node:http2';
+
+/**
+ * A ByteSink is the body of one response, whatever carries it: HTTP/1.1, HTTP/2, and, for
+ * watches, a WebSocket (watch/websocket.ts).
+ *
+ * `write` returns false when the transport holds as much as it should; then `onDrain` fires once
+ * there is room. `onClose` fires once, when the transport is gone, whether the response was
+ * complete or not. Chunks belong to the sink after `write`: nobody may change them.
+ */
+export interface ByteSink {
+  readonly closed: boolean;
+  /** Not more than this in one write, so that a stalled stream holds little. */
+  readonly writeBytesMax: number;
+  write(chunk: Uint8Array): boolean;
+  onDrain(run: () => void): void;
+  onClose(run: () => void): void;
+  /** A clean end of the body. */
+  end(): void;
+  /** Ends the response so that the client knows that it is incomplete: a reset stream, a cut connection. */
+  destroy(): void;
+}
+
+export type RawResponse = ServerResponse | Http2ServerResponse;
+
+const HTTP1_WRITE_BYTES = 256 * 2 ** 10;
+/** Stalled HTTP/2 streams share their connection's memory (docs/ARCHITECTURE.md), so each holds one small write. */
+const HTTP2_WRITE_BYTES = 64 * 2 ** 10;
+
+export function isHttp2(response: RawResponse): response is Http2ServerResponse {
+  return 'stream' in response;
+}
+
+export function responseSink(response: RawResponse): ByteSink {
+  const http2 = isHttp2(response);
+  const writeBytesMax = http2 ? HTTP2_WRITE_BYTES : HTTP1_WRITE_BYTES;
+  // A response queued behind another one on its connection (pipelining) has no socket yet and is
+  // not told when the connection closes, so the connection itself is watched too.
+  const connection = http2 ? undefined : response.req.socket;
+  let closed = isHttp2(response) ? response.stream.destroyed : response.req.socket.destroyed;
+  const closing: (() => void)[] = [];
+  const close = () => {
+    if (closed) return;
+    closed = true;
+    connection?.off('close', close);
+    for (const run of closing.splice(0)) run();
+  };
+  response.once('close', close);
+  connection?.once('close', close);
+  // A client that vanishes is no error of ours: 'close' follows.
+  response.on('error', () => {});
+  return {
+    get closed() {
+      return closed;
+    },
+    writeBytesMax,
+    write(chunk) {
+      if (closed) return false;
+      const room = http2 ? response.write(chunk) : response.write(chunk);
+      return room || response.writableLength < writeBytesMax;
+    },
+    onDrain(run) {
+      response.on('drain', run);
+    },
+    onClose(run) {
+      if (closed) run();
+      else closing.push(run);
+    },
+    end() {
+      if (!closed) response.end();
+    },
+    destroy() {
+      if (closed) return;
+      if (http2) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      else if (response.socket === null) connection?.destroy();
+      else response.destroy();
+    },
+  };
+}

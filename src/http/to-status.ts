@@ -1,0 +1,140 @@
+import { quoteGo } from '../api/go-text.js';
+import { groupResourceOf } from '../api/gvr.js';
+import type { Status, StatusDetails } from '../api/status.js';
+import { unreachable } from '../lib/assert.js';
+import type { Failure } from '../serve/failure.js';
+import { ACCEPTED_TYPES, STREAM_TYPES } from './negotiate.js';
+
+/** What HTTP itself refuses, before or beside serve's failures. */
+export type Refusal =
+  /** Nothing is registered there, inside a group version that is. */
+  | { readonly kind: 'noRoute' }
+  | { readonly kind: 'methodNotAllowed' }
+  | { readonly kind: 'readOnly'; readonly method: string }
+  | { readonly kind: 'nameRequired' }
+  | { readonly kind: 'notAcceptable' }
+  | { readonly kind: 'notAcceptableStream' }
+  | { readonly kind: 'notAcceptableRoute'; readonly streams: boolean }
+  | { readonly kind: 'notConvertible'; readonly message: string }
+  | { readonly kind: 'shuttingDown' };
+
+/** What is answered with a Status object. docs/errors.md lists every member; a test holds both together. */
+export type Problem = Failure | Refusal;
+
+/**
+ * The one place that knows HTTP codes. Messages are kube-apiserver's own (spec 2.2 - 2.9, 4.5, 9.3):
+ * clients match on them. `code` is the HTTP code, `details.retryAfterSeconds` the Retry-After header.
+ */
+export function toStatus(problem: Problem): Status {
+  switch (problem.kind) {
+    case 'badRequest':
+      return failure(400, 'BadRequest', problem.message);
+    case 'invalid': {
+      const texts = [...new Set(problem.causes.map(({ field, message }) => `${field}: ${message}`))];
+      const list = texts.length === 1 ? texts[0]! : `[${texts.join(', ')}]`;
+      return failure(422, 'Invalid', `ListOptions.meta.k8s.io "" is invalid: ${list}`, {
+        group: 'meta.k8s.io',
+        kind: 'ListOptions',
+        causes: problem.causes,
+      });
+    }
+    case 'notFound': {
+      const { group, resource, name } = problem;
+      return failure(404, 'NotFound', `${groupResourceOf(group, resource)} ${quoteGo(name)} not found`, {
+        name,
+        ...(group === '' ? {} : { group }),
+        kind: resource,
+      });
+    }
+    case 'expired': {
+      const status = failure(410, 'Expired', problem.message);
+      return problem.continue === undefined ? status : { ...status, metadata: { continue: problem.continue } };
+    }
+    case 'versionTooLarge': {
+      const { requested, current, retryAfterSeconds } = problem;
+      return failure(504, 'Timeout', `Timeout: Too large resource version: ${requested}, current: ${current}`, {
+        causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+        ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+      });
+    }
+    case 'initializing': {
+      const { lastError, retryAfterSeconds } = problem;
+      const because = lastError === undefined ? '' : `: ${lastError}`;
+      return failure(429, 'TooManyRequests', `storage is (re)initializing${because}`, { retryAfterSeconds });
+    }
+    case 'serverTimeout': {
+      const { group, resource, operation } = problem;
+      const target = groupResourceOf(group, resource);
+      return failure(
+        500,
+        'ServerTimeout',
+        `The ${operation} operation against ${target} could not be completed at this time, please try again.`,
+        { name: operation, ...(group === '' ? {} : { group }), kind: resource, retryAfterSeconds: 2 },
+      );
+    }
+    case 'deadline':
+      return failure(504, 'Timeout', 'Timeout: request did not complete within the allotted timeout', {});
+    case 'tooManyRequests': {
+      const { message, retryAfterSeconds } = problem;
+      return failure(429, 'TooManyRequests', message, { retryAfterSeconds });
+    }
+    case 'internal':
+      return failure(500, 'InternalError', `Internal error occurred: ${problem.message}`, {
+        causes: [{ message: problem.message }],
+      });
+    case 'unclassified':
+      return failure(500, undefined, problem.message);
+    case 'noRoute':
+      return failure(404, 'NotFound', 'the server could not find the requested resource', {});
+    case 'methodNotAllowed':
+      return failure(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
+    case 'readOnly':
+      return failure(
+        405,
+        'MethodNotAllowed',
+        `listwatch is read-only and does not serve ${problem.method}: ` +
+          'the server does not allow this method on the requested resource',
+        {},
+      );
+    case 'nameRequired':
+      return failure(400, 'BadRequest', 'name must be provided');
+    case 'notAcceptable':
+      return failure(406, 'NotAcceptable', `only the following media types are accepted: ${ACCEPTED_TYPES}`);
+    case 'notAcceptableStream':
+      return failure(406, 'NotAcceptable', `only the following media types are accepted: ${STREAM_TYPES}`);
+    case 'notAcceptableRoute': {
+      const types = problem.streams ? `${ACCEPTED_TYPES}, ${STREAM_TYPES}` : ACCEPTED_TYPES;
+      const message = `406: Not Acceptable\n\nAvailable representations: ${types}`;
+      return failure(406, 'NotAcceptable', message, {});
+    }
+    case 'notConvertible':
+      return failure(406, 'NotAcceptable', problem.message);
+    case 'shuttingDown':
+      return failure(503, 'ServiceUnavailable', 'apiserver is shutting down', { retryAfterSeconds: 1 });
+    default:
+      return unreachable(problem);
+  }
+}
+
+/** The Status inside an ERROR event: internal failures carry their bare text there (spec 3.2). */
+export function toEventStatus(problem: Failure): Status {
+  return problem.kind === 'internal' ? failure(500, 'InternalError', problem.message) : toStatus(problem);
+}
+
+/** The body of a passed deadline lacks kind and apiVersion (spec 2.5). */
+export function isBare(problem: Problem): boolean {
+  return problem.kind === 'deadline';
+}
+
+function failure(code: number, reason: string | undefined, message: string, details?: StatusDetails): Status {
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message,
+    ...(reason === undefined ? {} : { reason }),
+    ...(details === undefined ? {} : { details }),
+    code,
+  };
+}
