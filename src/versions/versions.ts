@@ -25,10 +25,15 @@ export interface Versions {
   ): VersionId;
   /** The version was superseded or deleted at this revision. */
   retire(id: VersionId, supersededAt: ModRevision): void;
-  /** Frees every retired version superseded at or before `historyTail` that no pin can read. Returns how many. */
-  reclaim(historyTail: ModRevision): number;
+  /**
+   * Frees every retired version superseded at or before `historyTail` that no pin can read. Returns how many.
+   * With `countMax` it stops there, so that a caller can spread a large reclaim over several turns.
+   */
+  reclaim(historyTail: ModRevision, countMax?: number): number;
   /** Holds every version that is live or in history at this revision and later. Dispose it on every path. */
   pin(revision: ModRevision, owner: string): Pin;
+  /** Every held pin, the oldest revision first: for metrics and for limits in time. */
+  pinList(): readonly PinInfo[];
 
   modRevision(id: VersionId): ModRevision;
   createRevision(id: VersionId): ModRevision;
@@ -51,6 +56,12 @@ export interface Pin extends Disposable {
   readonly owner: string;
 }
 
+export interface PinInfo {
+  readonly revision: ModRevision;
+  readonly owner: string;
+  readonly ageMs: number;
+}
+
 export interface VersionsStats {
   readonly live: number;
   readonly retired: number;
@@ -60,4 +71,10 @@ export interface VersionsStats {
   readonly retiredBytes: number;
   /** Bytes of slabs and columns reserved from the system. */
   readonly reservedBytes: number;
+  /** The part of them that columns take. */
+  readonly columnBytes: number;
+  /** Bytes of slots in use, rounding included. */
+  readonly slotBytes: number;
+  /** Pins that were lost without being disposed: always a bug of their holder. */
+  readonly pinsLeaked: number;
 }

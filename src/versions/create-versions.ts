@@ -1,0 +1,366 @@
+import type { ModRevision } from '../api/revision.js';
+import { assert, InvariantError } from '../lib/assert.js';
+import type { ByteRange } from '../lib/bytes.js';
+import { type Clock, systemClock } from '../lib/clock.js';
+import type { Allocator, CreateAllocator } from './allocator.js';
+import { Pins } from './pins.js';
+import { RetireQueue } from './retire-queue.js';
+import {
+  ADDRESS,
+  CREATE_REVISION,
+  FREE,
+  KEY_AND_OFFSET,
+  KEY_LENGTH_MAX,
+  LIVE,
+  MOD_REVISION,
+  OBJECT_OFFSET_MAX,
+  RETIRED,
+  ROW_CHUNK_SHIFT,
+  ROW_MASK,
+  Rows,
+  STATE,
+  WIRE_LENGTH,
+} from './rows.js';
+import { SizeClassAllocator } from './size-classes.js';
+import { SLAB_BYTES_DEFAULT, Slabs, UNIT_SHIFT } from './slabs.js';
+import type { Pin, PinInfo, VersionId, Versions, VersionsStats } from './versions.js';
+
+export interface VersionsOptions {
+  /** Where slots come from; default: size classes. */
+  readonly allocator?: CreateAllocator;
+  /** Debug: freed bytes are overwritten, freed ids rest, and `verify` compares every slot with its checksum. */
+  readonly poison?: boolean;
+  /** Freed slots are zeroed: for Secrets. */
+  readonly zeroOnFree?: boolean;
+  /** A power of two. */
+  readonly slabBytes?: number;
+  /** A pin was lost without being disposed. It is released and counted in any case. */
+  readonly onPinLeak?: (owner: string) => void;
+  readonly clock?: Clock;
+}
+
+export function createVersions(options: VersionsOptions = {}): Versions {
+  return new SlabVersions(options);
+}
+
+/** What a freed byte looks like in poisoned builds. */
+export const POISON = 0xdb;
+const LOOP_COPY_BYTES_MAX = 96;
+
+/**
+ * A slot holds the key, then the wire bytes, without a gap.
+ *
+ * Invariants:
+ *   I1  every id is exactly one of live, retired and free, and the counts say how many are what.
+ *   I2  slots of live and retired versions lie inside their slabs and do not overlap.
+ *   I3  the retire queue holds the retired ids, each once, in the order of supersededAt.
+ *   I4  byte totals are the sums over live and retired versions; slots add up to the allocator's used bytes.
+ *   I5  pins are ordered by revision and not disposed.
+ *   I6  a version still in use is not older than what it became: 0 < createRevision <= modRevision < supersededAt.
+ *   I7  (poison) bytes of live and retired versions are what `add` was given.
+ */
+class SlabVersions implements Versions {
+  readonly stats: MutableStats;
+  readonly #rows: Rows;
+  readonly #slabs: Slabs;
+  readonly #allocator: Allocator;
+  readonly #retired = new RetireQueue();
+  readonly #pins: Pins;
+  readonly #fillOnFree: number;
+  readonly #checksums: Map<VersionId, number> | undefined;
+  /** Versions superseded at or before this may be gone. */
+  #reclaimedTo: ModRevision = 0;
+
+  constructor(options: VersionsOptions) {
+    this.#slabs = new Slabs(options.slabBytes ?? SLAB_BYTES_DEFAULT);
+    const createAllocator = options.allocator ?? ((slabs: Slabs) => new SizeClassAllocator(slabs));
+    this.#allocator = createAllocator(this.#slabs);
+    this.#rows = new Rows(options.poison === true);
+    this.#pins = new Pins(options.clock ?? systemClock, options.onPinLeak ?? (() => {}));
+    this.#fillOnFree = options.zeroOnFree === true ? 0 : options.poison === true ? POISON : -1;
+    this.#checksums = options.poison === true ? new Map() : undefined;
+    this.stats = new MutableStats(this.#slabs, this.#rows, this.#retired, this.#allocator, this.#pins);
+  }
+
+  add(
+    key: ByteRange,
+    wire: ByteRange,
+    objectOffset: number,
+    createRevision: ModRevision,
+    modRevision: ModRevision,
+  ): VersionId {
+    const keyLength = key.end - key.start;
+    const wireLength = wire.end - wire.start;
+    if (keyLength > KEY_LENGTH_MAX || keyLength < 0 || wireLength < 0) {
+      throw new InvariantError(`versions: key of ${keyLength} bytes, value of ${wireLength} bytes`);
+    }
+    if (objectOffset > OBJECT_OFFSET_MAX || objectOffset < 0 || objectOffset > wireLength) {
+      throw new InvariantError(`versions: object offset ${objectOffset} in ${wireLength} wire bytes`);
+    }
+    if (!(createRevision > 0 && createRevision <= modRevision && modRevision <= Number.MAX_SAFE_INTEGER)) {
+      throw new InvariantError(`versions: createRevision ${createRevision}, modRevision ${modRevision}`);
+    }
+    const size = keyLength + wireLength;
+    const address = this.#allocator.allocate(size);
+    const slab = this.#slabs.bytes[address >>> this.#slabs.unitShift]!;
+    const offset = (address & this.#slabs.unitMask) << UNIT_SHIFT;
+    copyInto(slab, offset, key);
+    copyInto(slab, offset + keyLength, wire);
+
+    const id = this.#rows.take();
+    const words = this.#rows.words[id >>> ROW_CHUNK_SHIFT]!;
+    const doubles = this.#rows.doubles[id >>> ROW_CHUNK_SHIFT]!;
+    const row = id & ROW_MASK;
+    doubles[(row << 2) + MOD_REVISION] = modRevision;
+    doubles[(row << 2) + CREATE_REVISION] = createRevision;
+    words[(row << 3) + ADDRESS] = address;
+    words[(row << 3) + WIRE_LENGTH] = wireLength;
+    words[(row << 3) + KEY_AND_OFFSET] = keyLength * 256 + objectOffset;
+    words[(row << 3) + STATE] = LIVE;
+    this.stats.live++;
+    this.stats.liveBytes += size;
+    this.#checksums?.set(id, checksumOf(slab, offset, size));
+    return id;
+  }
+
+  retire(id: VersionId, supersededAt: ModRevision): void {
+    const rows = this.#rows;
+    assert(id >= 0 && id < rows.touched && rows.word(id, STATE) === LIVE, `versions: ${id} is retired but not live`);
+    assert(
+      supersededAt > rows.double(id, MOD_REVISION),
+      `versions: ${id} of revision ${rows.double(id, MOD_REVISION)} is superseded at ${supersededAt}`,
+    );
+    this.#retired.push(id, supersededAt);
+    rows.words[id >>> ROW_CHUNK_SHIFT]![((id & ROW_MASK) << 3) + STATE] = RETIRED;
+    const size = this.#slotSize(id);
+    this.stats.live--;
+    this.stats.liveBytes -= size;
+    this.stats.retiredBytes += size;
+  }
+
+  reclaim(historyTail: ModRevision, countMax = Number.POSITIVE_INFINITY): number {
+    const retired = this.#retired;
+    const oldestPin = this.#pins.oldest;
+    let count = 0;
+    while (retired.length > 0 && count < countMax) {
+      const supersededAt = retired.firstRevision();
+      if (supersededAt > historyTail || supersededAt >= oldestPin) break;
+      this.#reclaimedTo = supersededAt;
+      this.#free(retired.shift());
+      count++;
+    }
+    return count;
+  }
+
+  pin(revision: ModRevision, owner: string): Pin {
+    assert(
+      revision >= this.#reclaimedTo,
+      `versions: ${owner} pins revision ${revision}, but versions superseded at ${this.#reclaimedTo} are gone`,
+    );
+    return this.#pins.pin(revision, owner);
+  }
+
+  pinList(): readonly PinInfo[] {
+    return this.#pins.list();
+  }
+
+  modRevision(id: VersionId): ModRevision {
+    return this.#rows.doubles[id >>> ROW_CHUNK_SHIFT]![((id & ROW_MASK) << 2) + MOD_REVISION]!;
+  }
+
+  createRevision(id: VersionId): ModRevision {
+    return this.#rows.doubles[id >>> ROW_CHUNK_SHIFT]![((id & ROW_MASK) << 2) + CREATE_REVISION]!;
+  }
+
+  key(id: VersionId, into: ByteRange): ByteRange {
+    const words = this.#rows.words[id >>> ROW_CHUNK_SHIFT]!;
+    const row = (id & ROW_MASK) << 3;
+    if (words[row + STATE] === FREE) throw staleId(id);
+    const address = words[row + ADDRESS]!;
+    const start = (address & this.#slabs.unitMask) << UNIT_SHIFT;
+    into.bytes = this.#slabs.bytes[address >>> this.#slabs.unitShift]!;
+    into.start = start;
+    into.end = start + (words[row + KEY_AND_OFFSET]! >>> 8);
+    return into;
+  }
+
+  wire(id: VersionId, into: ByteRange): ByteRange {
+    return this.#locate(id, into, 0);
+  }
+
+  object(id: VersionId, into: ByteRange): ByteRange {
+    return this.#locate(id, into, 0xff);
+  }
+
+  wireSize(id: VersionId): number {
+    return this.#rows.words[id >>> ROW_CHUNK_SHIFT]![((id & ROW_MASK) << 3) + WIRE_LENGTH]!;
+  }
+
+  verify(): void {
+    const { stats } = this;
+    this.#rows.verifyFree();
+    let liveBytes = 0;
+    let slotBytes = 0;
+    const counts = [0, 0, 0];
+    const slots: [address: number, units: number, id: VersionId][] = [];
+    for (let id = 0; id < this.#rows.touched; id++) {
+      const state = this.#rows.word(id, STATE);
+      assert(state <= RETIRED, `I1: version ${id} has state ${state}`);
+      counts[state]!++;
+      if (state === FREE) continue;
+      const size = this.#slotSize(id);
+      slotBytes += size;
+      if (state === LIVE) liveBytes += size;
+      slots.push([this.#rows.word(id, ADDRESS), (size + 15) >>> UNIT_SHIFT, id]);
+      this.#verifySlot(id, size);
+      const [created, modified] = [this.createRevision(id), this.modRevision(id)];
+      assert(created > 0 && created <= modified, `I6: version ${id} was created at ${created}, modified at ${modified}`);
+    }
+    assert(counts[FREE] === this.#rows.freeCount, `I1: ${counts[FREE]} ids are free, counted ${this.#rows.freeCount}`);
+    assert(counts[LIVE] === stats.live, `I1: ${counts[LIVE]} versions are live, counted ${stats.live}`);
+    assert(counts[RETIRED] === this.#retired.length, `I1: ${counts[RETIRED]} versions are retired`);
+    assert(liveBytes === stats.liveBytes, `I4: live versions hold ${liveBytes} bytes, counted ${stats.liveBytes}`);
+    assert(slotBytes === liveBytes + stats.retiredBytes, `I4: retired bytes are off: ${stats.retiredBytes}`);
+    assert(this.#allocator.usedBytes >= slotBytes, 'I4: the allocator counts less than its slots hold');
+    slots.sort((a, b) => a[0] - b[0]);
+    for (const [index, [address, , id]] of slots.entries()) {
+      const before = slots[index - 1];
+      assert(before === undefined || before[0] + before[1] <= address, `I2: version ${id} overlaps ${before?.[2]}`);
+    }
+    this.#verifyRetired();
+    this.#pins.verify();
+    assert(this.#pins.leaked === 0, `I5: ${this.#pins.leaked} pins were lost without being disposed`);
+    this.#allocator.verify();
+  }
+
+  dispose(): void {
+    const [pin] = this.#pins.list();
+    assert(pin === undefined, `versions: disposed while ${pin?.owner} pins revision ${pin?.revision}`);
+    assert(this.#pins.leaked === 0, `versions: ${this.#pins.leaked} pins were lost without being disposed`);
+    const secrets = this.#fillOnFree === 0;
+    for (let index = 0; index < this.#slabs.bytes.length; index++) {
+      const bytes = this.#slabs.bytes[index]!;
+      if (bytes.length === 0) continue;
+      if (secrets) bytes.fill(0);
+      this.#slabs.drop(index);
+    }
+    this.#rows.words.length = 0;
+    this.#rows.doubles.length = 0;
+    this.#checksums?.clear();
+  }
+
+  #free(id: VersionId): void {
+    const size = this.#slotSize(id);
+    const address = this.#rows.word(id, ADDRESS);
+    if (this.#fillOnFree !== -1) {
+      const offset = this.#slabs.offsetOf(address);
+      this.#slabs.bytes[address >>> this.#slabs.unitShift]!.fill(this.#fillOnFree, offset, offset + size);
+    }
+    this.#allocator.free(address, size);
+    this.#rows.give(id);
+    this.stats.retiredBytes -= size;
+    this.#checksums?.delete(id);
+  }
+
+  #locate(id: VersionId, into: ByteRange, offsetMask: number): ByteRange {
+    const words = this.#rows.words[id >>> ROW_CHUNK_SHIFT]!;
+    const row = (id & ROW_MASK) << 3;
+    if (words[row + STATE] === FREE) throw staleId(id);
+    const address = words[row + ADDRESS]!;
+    const keyAndOffset = words[row + KEY_AND_OFFSET]!;
+    const start = ((address & this.#slabs.unitMask) << UNIT_SHIFT) + (keyAndOffset >>> 8);
+    into.bytes = this.#slabs.bytes[address >>> this.#slabs.unitShift]!;
+    into.start = start + (keyAndOffset & offsetMask);
+    into.end = start + words[row + WIRE_LENGTH]!;
+    return into;
+  }
+
+  #slotSize(id: VersionId): number {
+    return (this.#rows.word(id, KEY_AND_OFFSET) >>> 8) + this.#rows.word(id, WIRE_LENGTH);
+  }
+
+  #verifySlot(id: VersionId, size: number): void {
+    const address = this.#rows.word(id, ADDRESS);
+    const slab = this.#slabs.bytes[address >>> this.#slabs.unitShift];
+    const offset = this.#slabs.offsetOf(address);
+    assert(slab !== undefined && offset + size <= slab.length, `I2: the slot of version ${id} leaves its slab`);
+    if (this.#checksums === undefined) return;
+    const want = this.#checksums.get(id);
+    assert(checksumOf(slab, offset, size) === want, `I7: bytes of version ${id} changed after add`);
+  }
+
+  #verifyRetired(): void {
+    const seen = new Set<VersionId>();
+    let last: ModRevision = 0;
+    this.#retired.forEach((id, supersededAt) => {
+      assert(this.#rows.word(id, STATE) === RETIRED && !seen.has(id), `I3: version ${id} is queued but not retired`);
+      assert(supersededAt >= last, `I3: ${supersededAt} follows ${last} in the retire queue`);
+      assert(supersededAt > this.modRevision(id), `I6: version ${id} is superseded before it was written`);
+      seen.add(id);
+      last = supersededAt;
+    });
+  }
+}
+
+class MutableStats implements VersionsStats {
+  live = 0;
+  liveBytes = 0;
+  retiredBytes = 0;
+  readonly #slabs: Slabs;
+  readonly #rows: Rows;
+  readonly #retired: RetireQueue;
+  readonly #allocator: Allocator;
+  readonly #pins: Pins;
+
+  constructor(slabs: Slabs, rows: Rows, retired: RetireQueue, allocator: Allocator, pins: Pins) {
+    this.#slabs = slabs;
+    this.#rows = rows;
+    this.#retired = retired;
+    this.#allocator = allocator;
+    this.#pins = pins;
+  }
+
+  get retired(): number {
+    return this.#retired.length;
+  }
+
+  get pins(): number {
+    return this.#pins.count;
+  }
+
+  get pinsLeaked(): number {
+    return this.#pins.leaked;
+  }
+
+  get slotBytes(): number {
+    return this.#allocator.usedBytes;
+  }
+
+  get columnBytes(): number {
+    return this.#rows.reservedBytes + this.#retired.reservedBytes;
+  }
+
+  get reservedBytes(): number {
+    return this.#slabs.reservedBytes + this.columnBytes;
+  }
+}
+
+/** `set` of a view is a memcpy, but makes a view; below about a hundred bytes the loop is faster. */
+function copyInto(slab: Buffer, offset: number, range: ByteRange): void {
+  const { bytes, start, end } = range;
+  if (end - start > LOOP_COPY_BYTES_MAX) {
+    slab.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), offset);
+    return;
+  }
+  for (let from = start, to = offset; from < end; from++, to++) slab[to] = bytes[from]!;
+}
+
+function checksumOf(bytes: Uint8Array, offset: number, size: number): number {
+  let sum = 0x811c9dc5;
+  for (let at = offset; at < offset + size; at++) sum = Math.imul(sum ^ bytes[at]!, 0x01000193);
+  return sum;
+}
+
+function staleId(id: VersionId): InvariantError {
+  return new InvariantError(`versions: ${id} is read after it was freed`);
+}
