@@ -211,7 +211,8 @@ class SlabVersions implements Versions {
       const size = this.#slotSize(id);
       slotBytes += size;
       if (state === LIVE) liveBytes += size;
-      slots.push([this.#rows.word(id, ADDRESS), (size + 15) >>> UNIT_SHIFT, id]);
+      // An oversize slot has a slab to itself, so it cannot reach into the address space of the next one.
+      slots.push([this.#rows.word(id, ADDRESS), Math.min((size + 15) >>> UNIT_SHIFT, this.#slabs.unitMask + 1), id]);
       this.#verifySlot(id, size);
       const [created, modified] = [this.createRevision(id), this.modRevision(id)];
       assert(created > 0 && created <= modified, `I6: version ${id} was created at ${created}, modified at ${modified}`);
