@@ -16,6 +16,7 @@ import type { VersionId, Versions } from '../versions/versions.js';
 export interface Cache {
   readonly kind: Kind;
   readonly codec: KindCodec;
+  /** Of the state now. A relist may replace it: read the ids of a snapshot through `CacheSnapshot.versions`. */
   readonly versions: Versions;
   /** Starts following the source; idempotent. Lazy caches are started by their first read. */
   start(): void;
@@ -43,6 +44,12 @@ export interface Cache {
   /** The version under an etcd key now, or NONE. Valid until the next turn of the event loop unless pinned. */
   get(key: ByteRange): VersionId;
   watch(request: CacheWatchRequest, sink: WatchSink): CacheWatch;
+  /**
+   * Keys whose value does not parse -> why; bounded. A GET of such a key and a LIST of a range that holds one
+   * fail (spec 1.4); the key recovers with its next good value. Under '' stands what was beyond the bound:
+   * then every LIST fails. The cache has no version under these keys.
+   */
+  readonly decodeErrors: ReadonlyMap<string, string>;
   readonly stats: CacheStats;
   verify(): void;
 }
@@ -52,6 +59,8 @@ export type CacheState = 'idle' | 'initializing' | 'ready' | 'stopped';
 
 export interface CacheSnapshot extends Disposable {
   readonly revision: ModRevision;
+  /** Where its ids are read, until it is disposed. */
+  readonly versions: Versions;
   range(from: ByteRange, to: ByteRange, visit: (id: VersionId) => boolean): void;
   count(from: ByteRange, to: ByteRange): number;
   byteSize(from: ByteRange, to: ByteRange): number;
@@ -71,7 +80,13 @@ export interface Framer {
    * Appends one event. `wire` carries the right resourceVersion already (DELETED events are re-spliced before).
    * `first`: the first event of this stream (a Table then carries its column definitions).
    */
-  event(type: 'ADDED' | 'MODIFIED' | 'DELETED', wire: WireObject, revision: ModRevision, first: boolean, into: ByteWriter): void;
+  event(
+    type: 'ADDED' | 'MODIFIED' | 'DELETED',
+    wire: WireObject,
+    revision: ModRevision,
+    first: boolean,
+    into: ByteWriter,
+  ): void;
   bookmark(revision: ModRevision, initialEventsEnd: boolean, first: boolean, into: ByteWriter): void;
   /** True when `event` output depends on `first`. */
   readonly firstDiffers: boolean;
@@ -100,6 +115,8 @@ export interface WatchSink {
   write(chunk: Uint8Array): boolean;
   /** A clean end of stream, as clients expect at a timeout. */
   end(): void;
+  /** The stream cannot go on: a value it must deliver does not parse. Says so and ends; absent: `end` is called. */
+  fail?(message: string): void;
 }
 
 export interface CacheWatch {
@@ -121,7 +138,12 @@ export interface CacheStats {
   readonly watchersTerminated: number;
   readonly initializations: number;
   readonly relists: number;
-  /** Values that do not parse: key -> message of the newest few. */
+  /** Keys whose value does not parse, now. */
   readonly decodeErrors: number;
+  /** Keys below the prefix that are no object of the kind, since the start. */
+  readonly ignoredKeys: number;
+  /** Entries that wait in the timing wheel for watchers of this cache, and watchers being caught up. */
+  readonly watchTimers: number;
+  readonly laggingWatchers: number;
   readonly consistencyChecks: { readonly success: number; readonly failure: number; readonly error: number };
 }
