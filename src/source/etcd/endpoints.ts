@@ -1,0 +1,154 @@
+import { Client, connectivityState, Metadata } from '@grpc/grpc-js';
+import type { Clock, Timer } from '../../lib/clock.js';
+import type { Random } from '../../lib/random.js';
+import type { Settings, Target } from './options.js';
+import { encode, METHODS } from './rpc.js';
+
+/** An endpoint that failed is tried after all others for about this long. */
+const SUSPECT_MS = 10_000;
+
+/** One etcd member, and our connections to it. Connections are made on first use. */
+export class Endpoint {
+  readonly url: string;
+  suspectUntilMs = 0;
+  readonly #settings: Settings;
+  readonly #target: Target;
+  readonly #clock: Clock;
+  #clients: (Client | undefined)[] = [];
+  #nextWatchClient = 0;
+  #probe: Promise<boolean> | undefined;
+
+  constructor(target: Target, settings: Settings, clock: Clock) {
+    this.url = target.url;
+    this.#target = target;
+    this.#settings = settings;
+    this.#clock = clock;
+  }
+
+  /** The connection for reads and writes. */
+  get client(): Client {
+    return this.#client(0);
+  }
+
+  /** Watches take the other connections in turn, so that a large read does not delay them. */
+  watchClient(): Client {
+    const others = this.#settings.connections - 1;
+    if (others === 0) return this.#client(0);
+    return this.#client(1 + (this.#nextWatchClient++ % others));
+  }
+
+  /**
+   * Whether the member answers at all. Any answer counts, an error from the server too: what we look for is a
+   * process that hangs or a network that swallows packets, where calls would wait for minutes.
+   */
+  answers(): Promise<boolean> {
+    this.#probe ??= this.#ask().finally(() => {
+      this.#probe = undefined;
+    });
+    return this.#probe;
+  }
+
+  /** Drops the connections, so that the next use dials anew. Streams that still work go on. */
+  recycle(): void {
+    const clients = this.#clients;
+    this.#clients = [];
+    for (const client of clients) client?.close();
+  }
+
+  #client(index: number): Client {
+    let client = this.#clients[index];
+    if (client === undefined) {
+      const { plain, secure } = this.#settings.credentials;
+      client = new Client(this.#target.address, this.#target.secure ? secure : plain, this.#settings.channelOptions);
+      this.#clients[index] = client;
+    }
+    return client;
+  }
+
+  #ask(): Promise<boolean> {
+    const { client } = this;
+    const state = client.getChannel().getConnectivityState(true);
+    const isDialing = state !== connectivityState.READY && this.#settings.targets.length === 1;
+    return new Promise((resolve) => {
+      const call = client.makeUnaryRequest(
+        METHODS.status,
+        (bytes: Buffer) => bytes,
+        (bytes: Buffer) => bytes,
+        encode('StatusRequest', {}),
+        new Metadata(),
+        () => {
+          timer.cancel();
+          resolve(true);
+        },
+      );
+      const timer = this.#clock.setTimer(isDialing ? this.#settings.dialTimeoutMs : this.#settings.hangTimeoutMs, () => {
+        // A process that was busy for long finds its timers due before it has read its sockets.
+        setImmediate(() =>
+          setImmediate(() => {
+            resolve(false);
+            call.cancel();
+          }),
+        );
+      });
+    });
+  }
+}
+
+/**
+ * Chooses endpoints: one is preferred until it fails, so that reads and watches see the same member;
+ * which one is random, so that many clients spread over the members.
+ */
+export class Endpoints {
+  readonly all: readonly Endpoint[];
+  readonly #clock: Clock;
+  readonly #random: Random;
+
+  constructor(settings: Settings, clock: Clock, random: Random) {
+    const first = random.int(settings.targets.length);
+    const targets = [...settings.targets.slice(first), ...settings.targets.slice(0, first)];
+    this.all = targets.map((target) => new Endpoint(target, settings, clock));
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  /** Every endpoint, best first. */
+  order(): Endpoint[] {
+    const nowMs = this.#clock.monotonicMs();
+    const rank = (endpoint: Endpoint) => Math.max(0, endpoint.suspectUntilMs - nowMs);
+    return [...this.all].sort((a, b) => rank(a) - rank(b));
+  }
+
+  failed(endpoint: Endpoint): void {
+    endpoint.suspectUntilMs = this.#clock.monotonicMs() + SUSPECT_MS * (0.75 + this.#random.float() / 2);
+  }
+
+  succeeded(endpoint: Endpoint): void {
+    endpoint.suspectUntilMs = 0;
+  }
+
+  close(): void {
+    for (const endpoint of this.all) endpoint.recycle();
+  }
+}
+
+/**
+ * Watches over one call: after `hangProbeMs` without an answer, and again after each further one, asks the
+ * endpoint whether it is there, and calls `hung` when it is not. Cancel it when the answer has come.
+ */
+export function watchForHang(endpoint: Endpoint, settings: Settings, clock: Clock, hung: () => void): Timer {
+  let canceled = false;
+  let timer = clock.setTimer(settings.hangProbeMs, check);
+  function check(): void {
+    void endpoint.answers().then((answers) => {
+      if (canceled) return;
+      if (answers) timer = clock.setTimer(settings.hangProbeMs, check);
+      else hung();
+    });
+  }
+  return {
+    cancel: () => {
+      canceled = true;
+      timer.cancel();
+    },
+  };
+}
