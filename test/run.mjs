@@ -1,0 +1,29 @@
+/**
+ * Runs the compiled test files whose names end in one of the given suffixes:
+ *
+ *     node test/run.mjs .test.js            what `npm test` runs
+ *     node test/run.mjs peer/peer.e2e.js    one suite
+ *
+ * Node 20's own runner takes no patterns, and a run that matches nothing must fail.
+ */
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const compiled = join(dirname(dirname(fileURLToPath(import.meta.url))), 'dist', 'test');
+const suffixes = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const options = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
+const files = readdirSync(compiled, { recursive: true })
+  .map(String)
+  .filter((file) => suffixes.some((suffix) => file.endsWith(suffix)))
+  .sort()
+  .map((file) => join(compiled, file));
+if (files.length === 0) {
+  process.stderr.write(`no test file below dist/test ends in ${suffixes.join(' or ')}\n`);
+  process.exit(2);
+}
+const { status } = spawnSync(process.execPath, ['--enable-source-maps', '--expose-gc', ...options, '--test', ...files], {
+  stdio: 'inherit',
+});
+process.exit(status ?? 1);
