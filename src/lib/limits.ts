@@ -36,6 +36,14 @@ export interface Limits {
   readonly requestBodyBytesMax: number;
   readonly headerBytesMax: number;
   readonly continueTokenBytesMax: number;
+  /** A client that does not take the end of its stream within this time is cut off. */
+  readonly lingerMs: number;
+  /** Responses in flight at shutdown get this long to finish. */
+  readonly shutdownMs: number;
+  /** Connections without a request are closed after this long. */
+  readonly idleConnectionMs: number;
+  /** What one HTTP/2 connection may hold for streams that do not read; beyond it, new streams are refused. */
+  readonly http2SessionBytesMax: number;
 }
 
 export const defaultLimits: Limits = {
@@ -63,4 +71,8 @@ export const defaultLimits: Limits = {
   requestBodyBytesMax: 3 * 2 ** 20,
   headerBytesMax: 2 ** 20,
   continueTokenBytesMax: 16 * 2 ** 10,
+  lingerMs: 10_000,
+  shutdownMs: 60_000,
+  idleConnectionMs: 90_000,
+  http2SessionBytesMax: 128 * 2 ** 20,
 };
