@@ -142,14 +142,17 @@ export class Metrics {
   /** Counts a request in; the returned function counts it out. */
   begin(labels: () => RequestLabels): { readonly watching: () => void; readonly end: (outcome: Outcome) => void } {
     let watching: Record<string, string> | undefined;
+    let ended = false;
     this.#inFlight.inc({ request_kind: 'readOnly' });
     return {
       watching: () => {
+        if (ended) return;
         watching = { ...labels(), component: COMPONENT };
         this.#inFlight.dec({ request_kind: 'readOnly' });
         this.#longRunning.inc(watching);
       },
       end: ({ code, bytes, seconds, aborted, terminated }) => {
+        ended = true;
         const { verb, ...rest } = labels();
         const known = { verb: methodOf(verb), ...rest };
         const all = { ...known, component: COMPONENT };

@@ -1,0 +1,121 @@
+import { goJsonIndented } from './encode/go-json.js';
+import type { Discovery } from './discovery.js';
+import { type Answer, type Exchange, json, NOT_FOUND, plainText } from './exchange.js';
+import { type Health, type HealthEndpoint, healthEndpoints } from './health.js';
+import type { Metrics } from './metrics.js';
+import { discoveryTransforms, negotiate, noTransforms, routerAccepts } from './negotiate.js';
+import { allValues } from './query.js';
+import { documentAnswer, problemAnswer } from './respond.js';
+import { type BuildInfo, versionDocument } from './version.js';
+import type { PlainDocument } from './respond.js';
+
+export interface DocumentContext {
+  readonly discovery: Discovery;
+  readonly health: Health;
+  readonly metrics: Metrics;
+  readonly build: BuildInfo;
+}
+
+/** Everything that is not a resource: discovery, version, health, metrics and the index (spec section 7). */
+export async function answerDocument(exchange: Exchange, context: DocumentContext, path: string): Promise<Answer> {
+  const { discovery } = context;
+  switch (path) {
+    case '/':
+    case '/index.html':
+      return json(goJsonIndented({ paths: indexOf(context) }));
+    case '/version':
+      return getOnly(exchange, () => json(goJsonIndented(versionDocument(context.build))));
+    case '/version/':
+      return problemAnswer(exchange.request, { kind: 'noRoute' });
+    case '/metrics':
+      return {
+        code: 200,
+        headers: { 'content-type': context.metrics.contentType },
+        body: await context.metrics.text(),
+      };
+    case '/api':
+    case '/api/':
+      return getOnly(exchange, () =>
+        root(exchange, context, path === '/api', true, () => discovery.apiVersions(exchange.request.localAddress)),
+      );
+    case '/apis':
+    case '/apis/':
+      return getOnly(exchange, () => root(exchange, context, path === '/apis', false, () => discovery.groupList));
+    default:
+      return (await health(exchange, context, path)) ?? groupOrVersion(exchange, context, path);
+  }
+}
+
+/** `/apis/<g>`, `/api/v1`, `/apis/<g>/<v>`. */
+function groupOrVersion(exchange: Exchange, { discovery }: DocumentContext, path: string): Answer {
+  const [first, ...rest] = path.slice(1).split('/');
+  if (first !== 'api' && first !== 'apis') return NOT_FOUND;
+  const [group, version, ...more] = first === 'api' ? ['', ...rest] : rest;
+  if (group === undefined || more.length > 1 || (more.length === 1 && more[0] !== '')) return NOT_FOUND;
+  const document =
+    version === undefined || (version === '' && more.length === 0)
+      ? discovery.group(group)
+      : discovery.resources(group, version);
+  if (document === undefined) return NOT_FOUND;
+  // Built-in versions do not tolerate a trailing slash; groups do.
+  if (more.length === 1) return problemAnswer(exchange.request, { kind: 'noRoute' });
+  return getOnly(exchange, () => plain(exchange, document));
+}
+
+/** `/api` and `/apis`: the classic document, or everything at once for clients that ask for it (spec 7.2). */
+function root(
+  exchange: Exchange,
+  { discovery }: DocumentContext,
+  exactPath: boolean,
+  core: boolean,
+  classic: () => PlainDocument,
+): Answer {
+  const { request } = exchange;
+  const media = negotiate(request.headers.accept, exactPath ? discoveryTransforms : noTransforms);
+  if (media?.as === undefined) return plain(exchange, classic());
+  const document = discovery.aggregated(core);
+  const headers = { etag: document.etag, vary: 'Accept', 'cache-control': 'public' };
+  if (request.headers['if-none-match'] === document.etag) return { code: 304, headers, body: '' };
+  const answer = documentAnswer(request, media, document);
+  // Clients read the body as the aggregated type only when the response says so.
+  const parameters = `;g=${media.as.group};v=${media.as.version};as=${media.as.kind}`;
+  const contentType = `${answer.headers['content-type']}${parameters}`;
+  return { ...answer, headers: { ...headers, 'content-type': contentType } };
+}
+
+function plain({ request }: Exchange, document: PlainDocument): Answer {
+  if (!routerAccepts(request.headers.accept)) {
+    return problemAnswer(request, { kind: 'notAcceptableRoute', streams: false });
+  }
+  const media = negotiate(request.headers.accept, noTransforms);
+  if (media === undefined) return problemAnswer(request, { kind: 'notAcceptable' });
+  return documentAnswer(request, media, document);
+}
+
+function getOnly({ request }: Exchange, answer: () => Answer): Answer {
+  return request.method === 'GET' ? answer() : problemAnswer(request, { kind: 'methodNotAllowed' });
+}
+
+/** Health endpoints answer any method. */
+async function health(exchange: Exchange, context: DocumentContext, path: string): Promise<Answer | undefined> {
+  const match = /^\/(healthz|livez|readyz)(?:\/(.+))?$/.exec(path);
+  if (match === null) return undefined;
+  const endpoint = match[1] as HealthEndpoint;
+  const { query, search } = exchange.request;
+  const answer =
+    match[2] === undefined
+      ? await context.health.all(endpoint, query.has('verbose'), allValues(search, 'exclude'))
+      : await context.health.one(endpoint, match[2]);
+  if (answer === undefined) return NOT_FOUND;
+  const text = plainText(answer.code, answer.body);
+  if (answer.nosniff) return text;
+  return { ...text, headers: { 'content-type': 'text/plain; charset=utf-8' } };
+}
+
+function indexOf({ discovery, health }: DocumentContext): string[] {
+  const checks = healthEndpoints.flatMap((endpoint) => [
+    `/${endpoint}`,
+    ...health.names(endpoint).map((name) => `/${endpoint}/${name}`),
+  ]);
+  return [...discovery.paths, ...checks, '/metrics', '/version'].sort();
+}

@@ -1,0 +1,93 @@
+import type { Server as PlainServer } from 'node:http';
+import type { Http2SecureServer, ServerHttp2Session } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Limits } from '../lib/limits.js';
+
+/** Streams that one HTTP/2 client may have open at once. */
+export const HTTP2_STREAMS_MAX = 1_000;
+
+/**
+ * Node's defaults hurt here: with 10 MB of session memory, streams that do not read get others
+ * refused, and 1,000 cancelled requests end the connection. client-go cancels a stream per watch
+ * it gives up, in bursts when informers stop; a rapid-reset attacker opens and cancels hundreds of
+ * thousands a second. The bucket below lets the first pass and ends the second.
+ */
+export function http2Options(limits: Limits) {
+  return {
+    maxSessionMemory: Math.ceil(limits.http2SessionBytesMax / 2 ** 20),
+    maxSessionRejectedStreams: 1_000,
+    streamResetBurst: 20_000,
+    streamResetRate: 1_000,
+    settings: {
+      maxConcurrentStreams: HTTP2_STREAMS_MAX,
+      maxHeaderListSize: limits.headerBytesMax,
+      initialWindowSize: 256 * 2 ** 10,
+      maxFrameSize: 256 * 2 ** 10,
+    },
+  };
+}
+
+const TCP_KEEPALIVE_MS = 15_000;
+/** From the first byte of a request's head to its end, as kube-apiserver has it. */
+const HEAD_MS = 32_000;
+
+/** Sockets and sessions of one listening server, so that closing can end what idles and cut what stays. */
+export class Connections {
+  readonly #sockets = new Set<Socket>();
+  readonly #sessions = new Map<ServerHttp2Session, number>();
+
+  follow(server: PlainServer | Http2SecureServer, limits: Limits): void {
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.setKeepAlive(true, TCP_KEEPALIVE_MS); // a watch may be silent for long, and its client gone
+      socket.setMaxListeners(0); // every pipelined response listens for the end of its connection
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    server.on('secureConnection', (socket: Socket) => socket.setMaxListeners(0));
+    server.on('session', (session: ServerHttp2Session) => this.#followSession(session, limits));
+    // The HTTP/2 server has these too, for its clients that speak HTTP/1.1.
+    Object.assign(server, {
+      keepAliveTimeout: limits.idleConnectionMs,
+      headersTimeout: HEAD_MS,
+      requestTimeout: 0,
+      maxHeaderSize: limits.headerBytesMax,
+    });
+  }
+
+  #followSession(session: ServerHttp2Session, limits: Limits): void {
+    this.#sessions.set(session, 0);
+    const idle = () => this.#sessions.get(session) === 0;
+    session.on('stream', (stream) => {
+      this.#sessions.set(session, (this.#sessions.get(session) ?? 0) + 1);
+      stream.once('close', () => {
+        const open = this.#sessions.get(session);
+        if (open !== undefined) this.#sessions.set(session, open - 1);
+      });
+    });
+    // A connection whose watches are silent is in use; only one without streams is idle.
+    session.setTimeout(limits.idleConnectionMs, () => {
+      if (idle()) session.close();
+    });
+    session.once('close', () => this.#sessions.delete(session));
+    session.on('error', () => {}); // 'close' follows
+  }
+
+  /** Asks clients to leave: what is in flight goes on. */
+  goAway(): void {
+    for (const session of this.#sessions.keys()) session.close();
+  }
+
+  destroyAll(): void {
+    for (const session of this.#sessions.keys()) session.destroy();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  get open(): number {
+    return this.#sockets.size;
+  }
+}
+
+export function formatAddress({ address, port }: Pick<AddressInfo, 'address' | 'port'>): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}

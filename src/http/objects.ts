@@ -1,0 +1,173 @@
+import { promisify } from 'node:util';
+import { gzip as gzipCallback, constants as zlib } from 'node:zlib';
+import { apiVersionOf } from '../api/gvr.js';
+import type { KindCodec } from '../codec/codec.js';
+import type { Clock } from '../lib/clock.js';
+import type { Limits } from '../lib/limits.js';
+import type { ListAnswer, ObjectAnswer } from '../serve/reader.js';
+import { Body, GZIP_ABOVE_BYTES } from './encode/body.js';
+import type { ListBody, ListDocument } from './encode/document.js';
+import { listMetaJson } from './encode/envelope.js';
+import { indentJson, writeJsonList, writePrettyJsonList } from './encode/json.js';
+import {
+  type MetaVersion,
+  partialListDocument,
+  partialProtobufList,
+  writePartialJson,
+  writePartialProtobuf,
+} from './encode/partial.js';
+import { emptyWire, protobufList, writeProtobufObject } from './encode/protobuf.js';
+import { createTableEncoder, type IncludeObject, tableListDocument, tableObjectDocument } from './encode/table.js';
+import { BufferWriter, writeText } from './encode/writer.js';
+import { jsonToYaml, writeYamlList } from './encode/yaml.js';
+import { type Answer, type Exchange, type Outcome, STREAMED } from './exchange.js';
+import { type Encoding, mediaTypes, offersGzip } from './negotiate.js';
+
+/** What the client wants to see of an object, after negotiation. */
+export interface View {
+  readonly encoding: Encoding;
+  readonly pretty: boolean;
+  readonly shape: 'object' | 'partial' | 'table';
+  /** Of meta.k8s.io, for partial objects and Tables. */
+  readonly metaVersion: MetaVersion;
+  readonly includeObject: IncludeObject;
+}
+
+export interface WriteContext {
+  readonly clock: Clock;
+  readonly limits: Limits;
+}
+
+const gzip = promisify(gzipCallback);
+
+/** Answers a GET: one object is small enough to be made whole. */
+export async function objectAnswer(
+  exchange: Exchange,
+  context: WriteContext,
+  codec: KindCodec,
+  answer: ObjectAnswer,
+  view: View,
+): Promise<Answer> {
+  const body = await objectBody(context, codec, answer, view);
+  const headers = { 'content-type': mediaTypes[view.encoding], ...staleness(answer.staleMs) };
+  return compressed(exchange, { code: 200, headers, body });
+}
+
+async function objectBody(context: WriteContext, codec: KindCodec, answer: ObjectAnswer, view: View) {
+  const { wire } = answer;
+  const into = new BufferWriter(4096);
+  if (view.encoding === 'protobuf') {
+    if (view.shape === 'partial') writePartialProtobuf(codec, view.metaVersion, wire, into);
+    else writeProtobufObject(codec, answer, into);
+    return into.written();
+  }
+  if (view.shape === 'table') {
+    const encoder = createTableEncoder(codec, view.metaVersion, view.includeObject, context.clock.nowMs);
+    const document = tableObjectDocument(view.metaVersion, encoder, wire, String(answer.revision));
+    await writeDocument(document, view, unbounded(into));
+    return into.written();
+  }
+  if (view.shape === 'partial') writePartialJson(codec, view.metaVersion, wire, into);
+  else codec.toJson(wire.bytes, wire.start, wire.end, true, into);
+  if (view.encoding === 'yaml') return jsonToYaml(into.written().toString('utf8'));
+  writeText(into, '\n');
+  return view.pretty ? indentJson(into.written()) : into.written();
+}
+
+/** Streams a LIST. The caller disposes the answer, on every path. */
+export async function streamList(
+  exchange: Exchange,
+  context: WriteContext,
+  codec: KindCodec,
+  answer: ListAnswer,
+  view: View,
+): Promise<Outcome> {
+  const { clock, limits } = context;
+  const { sink, request } = exchange;
+  let contentLength: number | undefined;
+  let write: (body: ListBody) => Promise<boolean>;
+  if (view.encoding === 'protobuf') {
+    const list =
+      view.shape === 'partial'
+        ? await partialProtobufList(codec, view.metaVersion, answer, clock, limits.listSliceMs, () => sink.closed)
+        : protobufList(codec, answer);
+    if (list === undefined) return STREAMED;
+    ({ contentLength, write } = list);
+  } else {
+    const document = listDocument(context, codec, answer, view);
+    write = (body) => writeDocument(document, view, body);
+  }
+  if (!exchange.claim()) return STREAMED;
+  const body = new Body({
+    sink,
+    clock,
+    chunkBytes: limits.listChunkBytes,
+    sliceMs: limits.listSliceMs,
+    gzipOffered: offersGzip(request.headers['accept-encoding']?.toString()),
+    contentLength,
+    start: (head) =>
+      exchange.writeHead(200, {
+        'content-type': mediaTypes[view.encoding],
+        ...staleness(answer.staleMs),
+        ...(head.gzip ? { 'content-encoding': 'gzip', vary: 'Accept-Encoding' } : {}),
+        ...(head.contentLength === undefined ? {} : { 'content-length': String(head.contentLength) }),
+      }),
+  });
+  try {
+    if (await write(body)) await body.end();
+  } catch (error) {
+    // Nothing but a cut says that what was sent is not the whole list.
+    exchange.cut();
+    throw error;
+  } finally {
+    exchange.bytes = body.bytesOut;
+  }
+  return STREAMED;
+}
+
+function listDocument(context: WriteContext, codec: KindCodec, answer: ListAnswer, view: View): ListDocument {
+  switch (view.shape) {
+    case 'table': {
+      const encoder = createTableEncoder(codec, view.metaVersion, view.includeObject, context.clock.nowMs);
+      return tableListDocument(codec, view.metaVersion, encoder, answer);
+    }
+    case 'partial':
+      return partialListDocument(codec, view.metaVersion, answer);
+    case 'object': {
+      const { group, version, listKind } = codec.kind;
+      const wire = emptyWire();
+      return {
+        members: { kind: listKind, apiVersion: apiVersionOf(group, version), metadata: listMetaJson(answer) },
+        itemsKey: 'items',
+        count: answer.count,
+        item(index, into) {
+          const { bytes, start, end } = answer.at(index, wire);
+          codec.toJson(bytes, start, end, false, into);
+        },
+      };
+    }
+  }
+}
+
+function writeDocument(document: ListDocument, view: View, body: ListBody): Promise<boolean> {
+  if (view.encoding === 'yaml') return writeYamlList(document, body);
+  return view.pretty ? writePrettyJsonList(document, body) : writeJsonList(document, body);
+}
+
+function unbounded(into: BufferWriter): ListBody {
+  return Object.assign(into, { due: () => false, flush: () => Promise.resolve(true) });
+}
+
+/** Age of the data while the source is out of reach, in whole seconds. */
+function staleness(staleMs: number): Record<string, string> {
+  return staleMs > 0 ? { 'x-listwatch-stale-seconds': String(Math.ceil(staleMs / 1000)) } : {};
+}
+
+/** Compresses a body that was made whole, under the same rule as streamed ones. */
+export async function compressed(exchange: Exchange, answer: Answer): Promise<Answer> {
+  const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body;
+  const offered = offersGzip(exchange.request.headers['accept-encoding']?.toString());
+  if (!offered || body.length <= GZIP_ABOVE_BYTES) return { ...answer, body };
+  const headers = { ...answer.headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' };
+  return { ...answer, headers, body: await gzip(body, { level: zlib.Z_BEST_SPEED }) };
+}

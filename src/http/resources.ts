@@ -1,0 +1,279 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { quoteGo } from '../api/go-text.js';
+import { type ListOptions, parseListOptions } from '../api/list-options.js';
+import type { Kind } from '../codec/kind.js';
+import type { Failure } from '../serve/failure.js';
+import type { Reader, WatchFormat } from '../serve/reader.js';
+import { parseIncludeObject } from './encode/table.js';
+import { type Exchange, NOT_FOUND, type Outcome, STREAMED } from './exchange.js';
+import type { Metrics } from './metrics.js';
+import { isPretty, type MediaType, mediaTypes, negotiate, noTransforms, resourceTransforms, routerAccepts } from './negotiate.js';
+import { objectAnswer, streamList, type View, type WriteContext } from './objects.js';
+import type { ResourcePath } from './paths.js';
+import { isSet } from './query.js';
+import { documentAnswer, problemAnswer } from './respond.js';
+import { scaleOf } from './scale.js';
+import type { Problem } from './to-status.js';
+import { jsonFormat, partialJsonFormat } from './watch/json-format.js';
+import { partialProtobufFormat, protobufFormat } from './watch/protobuf-format.js';
+import { lengthScanner, lineScanner } from './watch/frames.js';
+import { streamWatch } from './watch/stream.js';
+import { tableFormat } from './watch/table-format.js';
+import { acceptWebSocket } from './watch/websocket.js';
+
+export interface ResourceContext extends WriteContext {
+  readonly metrics: Metrics;
+  /** The kind behind a served URL. */
+  readonly findKind: (group: string, version: string, resource: string) => Kind | undefined;
+  readonly servesVersion: (group: string, version: string) => boolean;
+  readonly readerFor: (kind: Kind) => Reader;
+  readonly shuttingDown: () => boolean;
+}
+
+const WRITES = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
+
+/** Whether the request is a WATCH: these have no deadline, and are counted apart. */
+export function isWatch(method: string, path: ResourcePath, query: ReadonlyMap<string, string>): boolean {
+  if (method !== 'GET' || path.subresource !== undefined) return false;
+  return path.watch || (path.name === undefined && isSet(query.get('watch')));
+}
+
+/**
+ * GET, LIST and WATCH of objects, in the order of kube-apiserver's checks: the route, the method,
+ * what the router thinks of Accept, then the handler's own negotiation and the query (spec 2.1, 2.9).
+ */
+export async function answerResource(exchange: Exchange, context: ResourceContext, path: ResourcePath): Promise<Outcome> {
+  const { request } = exchange;
+  const refuse = (problem: Problem) => problemAnswer(request, problem);
+  if (!context.servesVersion(path.group, path.version)) return NOT_FOUND;
+  const kind = context.findKind(path.group, path.version, path.resource);
+  if (kind === undefined || !isRoute(kind, path)) return refuse({ kind: 'noRoute' });
+  label(exchange, kind, path);
+  if (kind.deprecation !== undefined) warn(exchange, context, kind.deprecation);
+  if (request.method !== 'GET') {
+    if (WRITES.has(request.method)) return refuse({ kind: 'readOnly', method: request.method });
+    return refuse({ kind: 'methodNotAllowed' });
+  }
+  const { accept } = request.headers;
+  const streams = path.name === undefined || path.watch;
+  if (!routerAccepts(accept)) return refuse({ kind: 'notAcceptableRoute', streams });
+  if (path.name === '') return refuse({ kind: 'nameRequired' });
+
+  const media = negotiate(accept, path.subresource === 'scale' ? noTransforms : resourceTransforms);
+  if (media === undefined) return refuse({ kind: 'notAcceptable' });
+  const view = viewOf(exchange, media);
+  if ('kind' in view) return refuse(view);
+  if (isWatch(request.method, path, request.query)) return watch(exchange, context, kind, path, view);
+  return path.name === undefined
+    ? list(exchange, context, kind, path, view, media)
+    : get(exchange, context, kind, path, path.name, view, media);
+}
+
+/** Which of the forms of spec 2.9 exist for a kind. */
+function isRoute(kind: Kind, path: ResourcePath): boolean {
+  if (path.malformed) return false;
+  if (path.namespace !== undefined && !kind.namespaced) return false;
+  const single = path.name !== undefined;
+  if (kind.namespaced && single && path.namespace === undefined) return false;
+  if (path.subresource === undefined) return true;
+  return !path.watch && kind.subresources.includes(path.subresource);
+}
+
+async function get(
+  exchange: Exchange,
+  context: ResourceContext,
+  kind: Kind,
+  path: ResourcePath,
+  name: string,
+  view: View,
+  media: MediaType,
+): Promise<Outcome> {
+  const { request } = exchange;
+  const refuse = (problem: Problem) => problemAnswer(request, problem);
+  if (isSet(request.query.get('export'))) {
+    return refuse(badRequest('the export parameter, deprecated since v1.14, is no longer supported'));
+  }
+  const invalid = nameProblems(name);
+  if (invalid.length > 0) return refuse(badRequest(`Name parameter invalid: ${quoteGo(name)}: ${invalid.join(';')}`));
+  const reader = context.readerFor(kind);
+  const result = await reader.get({
+    namespace: path.namespace,
+    name,
+    resourceVersion: request.query.get('resourceVersion') ?? '',
+    signal: exchange.signal,
+  });
+  if (!result.ok) return refuse(result.failure);
+  using answer = result.value;
+  if (path.subresource === 'scale') return documentAnswer(request, media, scaleOf(reader.codec, answer));
+  if (media.as?.kind === 'PartialObjectMetadataList') {
+    const message = `you requested PartialObjectMetadataList, but the requested object is not a list (${goType(kind, false)})`;
+    return refuse({ kind: 'notConvertible', message });
+  }
+  return await objectAnswer(exchange, context, reader.codec, answer, view);
+}
+
+async function list(
+  exchange: Exchange,
+  context: ResourceContext,
+  kind: Kind,
+  path: ResourcePath,
+  view: View,
+  media: MediaType,
+): Promise<Outcome> {
+  const { request } = exchange;
+  const refuse = (problem: Problem) => problemAnswer(request, problem);
+  const options = parseListOptions(request.query);
+  if (!options.ok) return refuse(badRequest(options.message));
+  const reader = context.readerFor(kind);
+  const result = await reader.list({ namespace: path.namespace, options: options.value, signal: exchange.signal });
+  if (!result.ok) return refuse(result.failure);
+  using answer = result.value;
+  if (media.as?.kind === 'PartialObjectMetadata') {
+    const message = `you requested PartialObjectMetadata, but the requested object is a list (${goType(kind, true)})`;
+    return refuse({ kind: 'notConvertible', message });
+  }
+  return await streamList(exchange, context, reader.codec, answer, view);
+}
+
+async function watch(
+  exchange: Exchange,
+  context: ResourceContext,
+  kind: Kind,
+  path: ResourcePath,
+  view: View,
+): Promise<Outcome> {
+  const { request } = exchange;
+  const refuse = (problem: Problem) => problemAnswer(request, problem);
+  if (view.encoding === 'yaml') return refuse({ kind: 'notAcceptableStream' });
+  if (context.shuttingDown()) return refuse({ kind: 'shuttingDown' });
+  const parsed = parseListOptions(request.query);
+  if (!parsed.ok) return refuse(badRequest(parsed.message));
+  const options = withName(parsed.value, path.name);
+  if (options === undefined) return refuse(badRequest("fieldSelector metadata.name doesn't match requested name"));
+  const reader = context.readerFor(kind);
+  const result = await reader.watch({
+    namespace: path.namespace,
+    options,
+    signal: exchange.signal,
+    legacyPath: path.watch,
+    format: watchFormat(context, reader, view),
+  });
+  if (!result.ok) return refuse(result.failure);
+  const session = result.value;
+  if (!exchange.claim()) {
+    session.cancel();
+    return STREAMED;
+  }
+  const binary = view.encoding === 'protobuf';
+  const counter = context.metrics.watchEvents(exchange.labels);
+  const events = binary ? lengthScanner() : lineScanner();
+  const stream = (sink: typeof exchange.sink) =>
+    streamWatch({
+      session,
+      sink,
+      clock: context.clock,
+      lingerMs: context.limits.lingerMs,
+      sent(chunk) {
+        exchange.bytes += chunk.length;
+        counter.inc(events.push(chunk));
+      },
+    });
+  if (request.upgrade !== undefined) {
+    const { response, upgrade } = request;
+    const incoming = response.req as IncomingMessage;
+    (response as ServerResponse).detachSocket(upgrade.socket as Socket);
+    let accepted = false;
+    acceptWebSocket(incoming, upgrade, binary ? lengthScanner() : lineScanner(), binary, (sink) => {
+      accepted = true;
+      exchange.endWatch = stream(sink);
+    });
+    if (!accepted) session.cancel();
+    return STREAMED;
+  }
+  exchange.writeHead(200, { 'content-type': binary ? PROTOBUF_STREAM : mediaTypes.json });
+  // Clients wait for the head: it goes out before the first event does.
+  (request.response as ServerResponse).flushHeaders();
+  exchange.endWatch = stream(exchange.sink);
+  return STREAMED;
+}
+
+const PROTOBUF_STREAM = 'application/vnd.kubernetes.protobuf;stream=watch';
+
+function watchFormat(context: ResourceContext, { codec }: Reader, view: View): WatchFormat {
+  const { clock } = context;
+  switch (view.shape) {
+    case 'table':
+      return tableFormat(codec, view.metaVersion, view.includeObject, clock.nowMs);
+    case 'partial':
+      return view.encoding === 'protobuf'
+        ? partialProtobufFormat(codec, view.metaVersion)
+        : partialJsonFormat(codec, view.metaVersion);
+    case 'object':
+      return view.encoding === 'protobuf' ? protobufFormat(codec) : jsonFormat(codec);
+  }
+}
+
+/** The single-object form of the deprecated path is a selector on the name (spec 2.8). */
+function withName(options: ListOptions, name: string | undefined): ListOptions | undefined {
+  if (name === undefined) return options;
+  const named = options.fieldSelector.find(({ field, operator }) => field === 'metadata.name' && operator !== '!=');
+  if (named !== undefined) return named.value === name ? options : undefined;
+  const requirement = { field: 'metadata.name', operator: '=', value: name } as const;
+  return { ...options, fieldSelector: [...options.fieldSelector, requirement] };
+}
+
+function viewOf({ request }: Exchange, media: MediaType): View | Failure {
+  const { as } = media;
+  const includeObject = as?.kind === 'Table' ? parseIncludeObject(request.query.get('includeObject')) : 'Metadata';
+  if (includeObject === undefined) {
+    const text = quoteGo(request.query.get('includeObject') ?? '');
+    return badRequest(
+      `Unable to convert to Table as requested: includeObject: Invalid value: ${text}: ` +
+        "must be 'Metadata', 'Object', 'None', or empty",
+    );
+  }
+  return {
+    encoding: media.encoding,
+    pretty: isPretty(media, request.query, request.headers['user-agent']),
+    shape: as === undefined ? 'object' : as.kind === 'Table' ? 'table' : 'partial',
+    metaVersion: as?.version === 'v1beta1' ? 'v1beta1' : 'v1',
+    includeObject,
+  };
+}
+
+function label(exchange: Exchange, kind: Kind, path: ResourcePath): void {
+  const { request, labels } = exchange;
+  labels.group = kind.group;
+  labels.version = kind.version;
+  labels.resource = kind.resource;
+  labels.subresource = path.subresource ?? '';
+  const collection = path.name === undefined;
+  labels.scope = !collection ? 'resource' : path.namespace !== undefined ? 'namespace' : 'cluster';
+  if (request.method !== 'GET') return;
+  labels.verb = isWatch(request.method, path, request.query) ? 'WATCH' : collection ? 'LIST' : 'GET';
+}
+
+/** RFC 7234: `299 - "<text>"`, with quotes and backslashes escaped (spec 4.9). */
+function warn(exchange: Exchange, context: ResourceContext, text: string): void {
+  exchange.headers['warning'] = `299 - "${text.replace(/["\\]/g, '\\$&')}"`;
+  const removed = /unavailable in v([0-9.]+)\+/.exec(text)?.[1] ?? '';
+  context.metrics.deprecatedRequested(exchange.labels, removed);
+}
+
+/** What a name may not be, in kube-apiserver's words (path.IsValidPathSegmentName). */
+function nameProblems(name: string): string[] {
+  if (name === '.' || name === '..') return [`may not be '${name}'`];
+  return ['/', '%'].filter((character) => name.includes(character)).map((character) => `may not contain '${character}'`);
+}
+
+/** How Go prints the internal type of a kind, e.g. `*core.PodList`. */
+function goType(kind: Kind, isList: boolean): string {
+  const packages: Readonly<Record<string, string>> = { '': 'core', 'internal.apiserver.k8s.io': 'apiserverinternal' };
+  const name = packages[kind.group] ?? kind.group.split('.')[0]!;
+  return `*${name}.${isList ? kind.listKind : kind.kind}`;
+}
+
+function badRequest(message: string): Failure {
+  return { kind: 'badRequest', message };
+}

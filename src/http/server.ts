@@ -1,0 +1,294 @@
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2SecureServer } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { decodeQuery } from '../api/query.js';
+import type { Kind } from '../codec/kind.js';
+import { type Clock, sleep } from '../lib/clock.js';
+import type { Limits } from '../lib/limits.js';
+import type { Random } from '../lib/random.js';
+import type { Reader } from '../serve/reader.js';
+import { parseTimeoutMs } from '../api/duration.js';
+import { createDiscovery } from './discovery.js';
+import { answerDocument, type DocumentContext } from './documents.js';
+import { type Answer, Exchange, type ExchangeRequest, type Outcome, plainText, STREAMED, type Upgrade } from './exchange.js';
+import { hostRefusal, isLoopbackHost, isLoopbackOrigin, originRefusal } from './gate.js';
+import { Health, type HealthCheck } from './health.js';
+import { Connections, formatAddress, http2Options } from './listeners.js';
+import { type MeteredCache, Metrics } from './metrics.js';
+import { compressed } from './objects.js';
+import { parseTarget } from './paths.js';
+import { problemAnswer } from './respond.js';
+import { answerResource, isWatch, type ResourceContext } from './resources.js';
+import { isHttp2, type RawResponse } from './sinks.js';
+import type { BuildInfo } from './version.js';
+import { handshakeRefusal, isWebSocket, refuseHandshake } from './watch/websocket.js';
+
+export interface HttpServerDeps {
+  /** Served kinds, in discovery order. */
+  readonly kinds: readonly Kind[];
+  readonly readerFor: (kind: Kind) => Reader;
+  /** For /metrics: the caches that exist. */
+  readonly caches: () => Iterable<MeteredCache>;
+  readonly healthChecks: readonly HealthCheck[];
+  readonly build: BuildInfo;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log?: FastifyBaseLogger;
+  /** Set once requests are authenticated; until then only loopback hosts and origins are answered. */
+  readonly anyHost?: boolean;
+}
+
+export interface Listening {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface HttpServer {
+  /** Port 0 takes a free one. Rejects with the system's error, e.g. EADDRINUSE. */
+  listenInsecure(host: string, port: number): Promise<Listening>;
+  /** HTTP/2 and HTTP/1.1 over TLS. */
+  listenSecure(host: string, port: number, tls: { readonly cert: string; readonly key: string }): Promise<Listening>;
+  /** `/readyz` fails from now on; everything is still answered. */
+  beginShutdown(): void;
+  /**
+   * Stops listening, ends watches cleanly, lets other responses finish for at most
+   * `limits.shutdownMs`, then cuts what is left. Idempotent.
+   */
+  close(): Promise<void>;
+  /** Answers without a network: for tests and for tools in the same process. */
+  inject: ReturnType<typeof fastify>['inject'];
+  readonly metrics: Metrics;
+  /** Requests being answered, watches included. */
+  readonly open: number;
+}
+
+const upgrades = new WeakMap<IncomingMessage, Upgrade>();
+
+/** Each request reaches one route: the paths of the API are parsed by paths.ts. */
+const ONE_ROUTE = '/';
+
+export function createHttpServer(deps: HttpServerDeps): HttpServer {
+  const { clock, limits, random, log } = deps;
+  const health = new Health(deps.healthChecks, clock);
+  const metrics = new Metrics(deps.caches, deps.build);
+  const discovery = createDiscovery(deps.kinds);
+  const kinds = new Map(deps.kinds.map((kind) => [`${kind.group}/${kind.version}/${kind.resource}`, kind]));
+  const versions = new Set(deps.kinds.map((kind) => `${kind.group}/${kind.version}`));
+  let closing: Promise<void> | undefined;
+  const shuttingDown = () => closing !== undefined;
+  const resources: ResourceContext = {
+    clock,
+    limits,
+    metrics,
+    findKind: (group, version, resource) => kinds.get(`${group}/${version}/${resource}`),
+    servesVersion: (group, version) => versions.has(`${group}/${version}`),
+    readerFor: deps.readerFor,
+    shuttingDown,
+  };
+  const documents: DocumentContext = { discovery, health, metrics, build: deps.build };
+  const exchanges = new Set<Exchange>();
+  const connections = new Connections();
+  const listeners: { close(): Promise<void> }[] = [];
+
+  async function answer(exchange: Exchange): Promise<Outcome> {
+    const { request, labels } = exchange;
+    if (deps.anyHost !== true) {
+      const host = request.headers[':authority']?.toString() ?? request.headers.host;
+      if (!isLoopbackHost(host)) return plainText(403, hostRefusal(host));
+    }
+    const { path } = request;
+    if (path.type === 'bad') return plainText(400, '400 Bad Request', { connection: 'close' });
+    const longRunning = path.type === 'resource' && isWatch(request.method, path, request.query);
+    if (shuttingDown()) return problemAnswer(request, { kind: 'shuttingDown' });
+    const handled = () =>
+      path.type === 'resource'
+        ? answerResource(exchange, resources, path)
+        : answerDocument(exchange, documents, path.path);
+    if (longRunning) {
+      labels.verb = 'WATCH';
+      return handled();
+    }
+    const timeout = parseTimeoutMs(request.query.get('timeout'));
+    if (!timeout.ok) return problemAnswer(request, { kind: 'badRequest', message: timeout.message });
+    const asked = timeout.value ?? 0;
+    const allowed = asked > 0 && asked < limits.requestTimeoutMs ? asked : limits.requestTimeoutMs;
+    const late = exchange.deadline(clock, allowed).then(() => problemAnswer(request, { kind: 'deadline' }));
+    return Promise.race([handled(), late]);
+  }
+
+  async function handle(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const startMs = clock.monotonicMs();
+    const exchange = new Exchange(exchangeRequest(request, reply), () => void reply.hijack());
+    const { sink, headers } = exchange;
+    headers['audit-id'] = exchange.request.headers['audit-id']?.toString() || random.uuid();
+    headers['cache-control'] = 'no-cache, private';
+    const counted = metrics.begin(() => exchange.labels);
+    exchanges.add(exchange);
+    sink.onClose(() => {
+      exchanges.delete(exchange);
+      const { response } = exchange.request;
+      const seconds = (clock.monotonicMs() - startMs) / 1000;
+      const watching = exchange.endWatch !== undefined;
+      counted.end({
+        code: response.statusCode,
+        bytes: exchange.bytes,
+        seconds,
+        aborted: !watching && !response.writableFinished,
+        terminated: exchange.terminated,
+      });
+      const { verb, resource } = exchange.labels;
+      request.log.debug({ verb, resource, uri: request.originalUrl, code: response.statusCode, seconds }, 'request');
+    });
+    let outcome: Outcome;
+    try {
+      outcome = await answer(exchange);
+    } catch (error) {
+      request.log.error({ err: error, uri: request.originalUrl }, 'request failed');
+      if (reply.sent) exchange.cut();
+      outcome = problemAnswer(exchange.request, { kind: 'internal', message: messageOf(error) });
+    }
+    if (outcome === STREAMED || reply.sent) {
+      if (exchange.endWatch !== undefined) counted.watching();
+      if (!reply.sent) void reply.hijack(); // the client left before there was an answer
+      return reply;
+    }
+    return send(exchange, reply, outcome);
+  }
+
+  async function send(exchange: Exchange, reply: FastifyReply, plain: Answer): Promise<FastifyReply> {
+    const { code, headers, body } = await compressed(exchange, plain);
+    const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.length);
+    exchange.bytes = bytes.length;
+    const all: Record<string, string> = { ...exchange.headers, ...headers };
+    if (shuttingDown() && !isHttp2(exchange.request.response)) all['connection'] = 'close';
+    if (isHttp2(exchange.request.response)) delete all['connection'];
+    reply.code(code).headers(all);
+    return code === 304 ? reply.send() : reply.send(bytes);
+  }
+
+  function create(tls?: { readonly cert: string; readonly key: string }) {
+    const common = {
+      exposeHeadRoutes: false,
+      disableRequestLogging: true,
+      return503OnClosing: false,
+      keepAliveTimeout: limits.idleConnectionMs,
+      http: { maxHeaderSize: limits.headerBytesMax },
+      // The router sees one path; the original one is read from the raw request.
+      rewriteUrl: () => ONE_ROUTE,
+      ...(log === undefined ? { logger: false } : { loggerInstance: log }),
+    };
+    const app = (
+      tls === undefined
+        ? fastify(common)
+        : fastify({
+            ...common,
+            http2: true,
+            http2SessionTimeout: 0,
+            https: { ...http2Options(limits), ...tls, allowHTTP1: true, maxHeaderSize: limits.headerBytesMax },
+          } as never)
+    ) as ReturnType<typeof fastify>;
+    // Bodies are never read: a read-only server has no use for one.
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser('*', (_request: unknown, _payload: unknown, done: (error: null) => void) => done(null));
+    app.all(ONE_ROUTE, handle);
+    app.setNotFoundHandler(handle);
+    app.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      upgrade(app, request, socket, head);
+    });
+    app.server.on('clientError', () => {}); // fastify answers
+    connections.follow(app.server as unknown as Http2SecureServer, limits);
+    return app;
+  }
+
+  /**
+   * Runs an upgrade request through the same handlers: a WATCH becomes a WebSocket, and everything
+   * else (errors, other protocols such as h2c) is answered as if no upgrade had been asked for.
+   */
+  function upgrade(app: ReturnType<typeof create>, request: IncomingMessage, socket: Socket, head: Buffer): void {
+    socket.setMaxListeners(0);
+    socket.on('error', () => {});
+    if (isWebSocket(request)) {
+      const refusal = handshakeRefusal(request);
+      if (refusal !== undefined) return refuseHandshake(socket, refusal);
+      const origin = request.headers.origin!;
+      if (deps.anyHost !== true && !isLoopbackOrigin(origin)) return refuseHandshake(socket, 403, originRefusal(origin));
+      upgrades.set(request, { socket, head });
+    }
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket);
+    response.once('finish', () => {
+      response.detachSocket(socket);
+      socket.end();
+    });
+    app.routing(request, response);
+  }
+
+  async function listen(app: ReturnType<typeof create>, host: string, port: number): Promise<Listening> {
+    await app.listen({ host, port });
+    listeners.push(app);
+    const address = app.server.address() as AddressInfo;
+    return { address: formatAddress(address), port: address.port };
+  }
+
+  async function close(): Promise<void> {
+    health.beginShutdown();
+    for (const exchange of exchanges) exchange.endWatch?.();
+    connections.goAway();
+    const idle = Promise.all(listeners.map((app) => app.close()));
+    const enough = new AbortController();
+    const finished = new Promise<void>((resolve) => {
+      const check = () => {
+        if (exchanges.size === 0) resolve();
+      };
+      for (const exchange of exchanges) exchange.sink.onClose(check);
+      check();
+    });
+    await Promise.race([finished, sleep(clock, limits.shutdownMs, enough.signal)]);
+    enough.abort();
+    for (const exchange of exchanges) exchange.cut();
+    connections.destroyAll();
+    await idle;
+    metrics.close();
+  }
+
+  let injected: ReturnType<typeof create> | undefined;
+  const inject = ((...parameters: Parameters<ReturnType<typeof create>['inject']>) => {
+    injected ??= create();
+    return injected.inject(...parameters);
+  }) as HttpServer['inject'];
+
+  return {
+    listenInsecure: (host, port) => listen(create(), host, port),
+    listenSecure: (host, port, tls) => listen(create(tls), host, port),
+    beginShutdown: () => health.beginShutdown(),
+    close: () => (closing ??= Promise.resolve().then(close)),
+    inject,
+    metrics,
+    get open() {
+      return exchanges.size;
+    },
+  };
+}
+
+function exchangeRequest(request: FastifyRequest, reply: FastifyReply): ExchangeRequest {
+  const raw = request.raw;
+  const { path, search } = parseTarget(request.originalUrl);
+  const { localAddress, localPort } = raw.socket;
+  return {
+    method: raw.method ?? '',
+    path,
+    search,
+    query: decodeQuery(search),
+    headers: raw.headers,
+    localAddress: formatAddress({ address: localAddress ?? '127.0.0.1', port: localPort ?? 0 }),
+    upgrade: upgrades.get(raw as IncomingMessage),
+    response: reply.raw as RawResponse,
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
