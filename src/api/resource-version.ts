@@ -1,3 +1,4 @@
+import { quoteGo } from './go-text.js';
 import type { ModRevision } from './revision.js';
 
 const UINT64_MAX = 2n ** 64n - 1n;
@@ -24,5 +25,5 @@ export function formatResourceVersion(revision: ModRevision): string {
 }
 
 function parseUintError(text: string, problem: string): string {
-  return `strconv.ParseUint: parsing ${JSON.stringify(text)}: ${problem}`;
+  return `strconv.ParseUint: parsing ${quoteGo(text)}: ${problem}`;
 }

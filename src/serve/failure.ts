@@ -18,7 +18,12 @@ export type Failure =
   /** The cache is filling: 429, spec 2.5. */
   | { readonly kind: 'initializing'; readonly lastError: string | undefined; readonly retryAfterSeconds: number }
   /** The source could not answer in time (500 ServerTimeout). */
-  | { readonly kind: 'serverTimeout'; readonly group: string; readonly resource: string; readonly operation: 'get' | 'list' | 'watch' }
+  | {
+      readonly kind: 'serverTimeout';
+      readonly group: string;
+      readonly resource: string;
+      readonly operation: 'get' | 'list' | 'watch';
+    }
   /** The request's own deadline passed (504). */
   | { readonly kind: 'deadline' }
   | { readonly kind: 'tooManyRequests'; readonly message: string; readonly retryAfterSeconds: number }

@@ -1,0 +1,94 @@
+import type { Cache } from '../cache/cache.js';
+import type { KindCodec } from '../codec/codec.js';
+import type { Kind } from '../codec/kind.js';
+import type { Clock } from '../lib/clock.js';
+import type { Limits } from '../lib/limits.js';
+import type { Random } from '../lib/random.js';
+import type { Source } from '../source/source.js';
+import type { Failure } from './failure.js';
+import type { RevisionProbe } from './freshness.js';
+import type { CacheCondition } from './read-plan.js';
+
+/** What the reads of one kind work with. */
+export interface ReadContext {
+  readonly kind: Kind;
+  readonly codec: KindCodec;
+  /** E.g. `/registry/pods/`. */
+  readonly directory: string;
+  readonly source: Source;
+  /** undefined: every read goes to the source. */
+  readonly cache: Cache | undefined;
+  /** Shared by the kinds of one source. */
+  readonly probe: RevisionProbe;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Asks the source about its progress reports only where the answer matters: it may have to connect first. */
+export async function conditionOf(
+  context: ReadContext,
+  progressMatters: boolean,
+  signal: AbortSignal,
+): Promise<CacheCondition> {
+  const { cache, source } = context;
+  if (cache === undefined) return { cache: 'uncached', progressTrusted: true };
+  if (cache.state === 'idle') cache.start();
+  let progressTrusted = true;
+  // A source that cannot say cannot be trusted. The read then goes to it, and fails with its error.
+  if (progressMatters) progressTrusted = await source.progressTrusted(signal).catch(() => false);
+  return { cache: cache.state === 'ready' ? 'ready' : 'unready', progressTrusted };
+}
+
+/**
+ * Caches start with their first read, so the first list of a kind would be told to come back in a
+ * second: it waits instead, as long as reads wait for freshness. A cache that lost its state later
+ * answers 429 at once, as kube-apiserver's do.
+ */
+export async function becomesReady(context: ReadContext, cache: Cache, signal: AbortSignal): Promise<boolean> {
+  if (cache.state === 'ready') return true;
+  if (cache.stats.initializations > 0) return false;
+  return cache.whenReady(context.limits.freshWaitMs, signal);
+}
+
+/** 429, with a pause that grows while the cache stays unready (spec 2.5). */
+export function initializing(cache: Cache): Failure {
+  const seconds = cache.unreadyMs / 1_000;
+  const retryAfterSeconds = Math.floor(Math.min(30, Math.max(1, Math.exp(0.06 * seconds))));
+  return { kind: 'initializing', lastError: cache.lastError, retryAfterSeconds };
+}
+
+export const ABORTED = Symbol('aborted');
+
+/** The outcome of shared work, or ABORTED as soon as this request is over; the work goes on for the others. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | typeof ABORTED> {
+  if (signal.aborted) {
+    work.catch(() => undefined);
+    return Promise.resolve(ABORTED);
+  }
+  return new Promise((resolve, reject) => {
+    const abort = () => resolve(ABORTED);
+    signal.addEventListener('abort', abort, { once: true });
+    const settled = () => signal.removeEventListener('abort', abort);
+    work.then(
+      (value) => {
+        settled();
+        resolve(value);
+      },
+      (error: unknown) => {
+        settled();
+        reject(error);
+      },
+    );
+  });
+}
+
+/** Lets ingest, watches and other requests run. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Client numbers may exceed what a revision can be; such a one is simply never reached. */
+export function revisionNumber(revision: bigint): number {
+  return revision > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(revision);
+}

@@ -1,0 +1,55 @@
+import { apiVersionOf } from '../api/gvr.js';
+import { quoteGo } from '../api/go-text.js';
+import { type FieldRequirement, formatFieldSelector } from '../api/field-selector.js';
+import { formatLabelSelector, type LabelRequirement, matchesLabel } from '../api/label-selector.js';
+import type { ObjectFilter } from '../cache/cache.js';
+import type { KindCodec } from '../codec/codec.js';
+import type { Kind } from '../codec/kind.js';
+import { type Failure, failed, type Result, success } from './failure.js';
+
+/** Selectors as one test over wire bytes; undefined when they select everything. */
+export function compileFilter(
+  codec: KindCodec,
+  labels: readonly LabelRequirement[],
+  fields: readonly FieldRequirement[],
+): ObjectFilter | undefined {
+  if (labels.length === 0 && fields.length === 0) return undefined;
+  return {
+    id: `${formatLabelSelector(labels)}\0${formatFieldSelector(fields)}`,
+    matches(bytes, start, end) {
+      for (const { field, operator, value } of fields) {
+        const equal = codec.field(bytes, start, end, field) === value;
+        if (equal === (operator === '!=')) return false;
+      }
+      for (const label of labels) {
+        if (!matchesLabel(label, codec.label(bytes, start, end, label.key))) return false;
+      }
+      return true;
+    },
+  };
+}
+
+/** Refuses field labels that the kind does not have, with the message its own conversion gives (spec 6.2). */
+export function checkFieldSelector(kind: Kind, fields: readonly FieldRequirement[]): Result<undefined> {
+  for (const { field } of fields) {
+    if (!isSelectable(kind, field)) return failed(unsupportedField(kind, field));
+  }
+  return success(undefined);
+}
+
+function isSelectable(kind: Kind, field: string): boolean {
+  if (field === 'metadata.name') return true;
+  if (field === 'metadata.namespace') return kind.namespaceSelectable;
+  return kind.selectableFields.some(({ label }) => label === field);
+}
+
+function unsupportedField(kind: Kind, field: string): Failure {
+  const gvk = `${apiVersionOf(kind.group, kind.version)}, Kind=${kind.kind}`;
+  const messages: Record<Kind['fieldLabelError'], string> = {
+    custom: `field label not supported: ${field}`,
+    default: `${quoteGo(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`,
+    job: `field label ${quoteGo(field)} not supported for batchv1.Job`,
+    resourceslice: `field label not supported for ${gvk}: ${field}`,
+  };
+  return { kind: 'badRequest', message: messages[kind.fieldLabelError] };
+}

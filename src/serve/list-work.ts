@@ -1,0 +1,20 @@
+import type { ObjectFilter } from '../cache/cache.js';
+import { type ByteRange, compareRanges, rangeOf, utf8 } from '../lib/bytes.js';
+import type { StatePlan } from './read-plan.js';
+import type { Scope } from './scope.js';
+
+/** A LIST whose plan is made. */
+export interface ListWork {
+  readonly plan: StatePlan;
+  readonly scope: Scope;
+  readonly filter: ObjectFilter | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** A token never leads out of the scope: it may be an older one, of a request that was not narrowed. */
+export function pageStart({ token }: StatePlan, scope: Scope): ByteRange {
+  const first = rangeOf(scope.from);
+  if (token === undefined) return first;
+  const start = rangeOf(utf8(token.startKey));
+  return compareRanges(start, first) > 0 ? start : first;
+}

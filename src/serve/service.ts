@@ -1,0 +1,92 @@
+import { groupResourceOf } from '../api/gvr.js';
+import type { Cache, CacheState } from '../cache/cache.js';
+import type { KindCodec } from '../codec/codec.js';
+import type { Kind } from '../codec/kind.js';
+import type { Clock } from '../lib/clock.js';
+import type { Limits } from '../lib/limits.js';
+import type { Random } from '../lib/random.js';
+import type { Source } from '../source/source.js';
+import { createRevisionProbe, type RevisionProbe } from './freshness.js';
+import { createReader } from './kind-reader.js';
+import type { Reader } from './reader.js';
+import { directoryOf } from './scope.js';
+
+/** Everything that can be read, one Reader per kind. */
+export interface Service {
+  reader(kind: Kind): Reader;
+  /** False: every read of the kind goes to the source. */
+  isCached(kind: Kind): boolean;
+  /** The caches that exist, for /readyz and metrics. */
+  readiness(): KindReadiness[];
+}
+
+export interface KindReadiness {
+  readonly kind: Kind;
+  readonly state: CacheState;
+  /** Age of what it serves, when the source is out of reach. */
+  readonly staleMs: number;
+  readonly lastError: string | undefined;
+}
+
+export interface ServiceOptions {
+  /** `/registry`: with a slash in front and none behind. */
+  readonly etcdPrefix: string;
+  /** Of one kind: different kinds may live in different stores. The same object for the same store. */
+  readonly source: (kind: Kind) => Source;
+  readonly codec: (kind: Kind) => KindCodec;
+  /** The cache of a kind, made at its first call, not started. Only called for kinds that are cached. */
+  readonly cache: (kind: Kind) => Cache;
+  /** `--watch-cache`. */
+  readonly watchCache: boolean;
+  /** `--watch-cache-sizes`: resource (`events`, `deployments.apps`) to size; 0 turns its cache off. */
+  readonly watchCacheSizes: ReadonlyMap<string, number>;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export function createService(options: ServiceOptions): Service {
+  const { limits, clock, random } = options;
+  const readers = new Map<Kind, Reader>();
+  const caches = new Map<Kind, Cache>();
+  const probes = new Map<Source, RevisionProbe>();
+
+  function probeOf(source: Source): RevisionProbe {
+    let probe = probes.get(source);
+    if (probe === undefined) probes.set(source, (probe = createRevisionProbe(source)));
+    return probe;
+  }
+
+  function isCached(kind: Kind): boolean {
+    if (!options.watchCache) return false;
+    const size = options.watchCacheSizes.get(groupResourceOf(kind.group, kind.resource));
+    return size === undefined ? kind.cachedByDefault : size > 0;
+  }
+
+  function create(kind: Kind): Reader {
+    const source = options.source(kind);
+    const cache = isCached(kind) ? options.cache(kind) : undefined;
+    if (cache !== undefined) caches.set(kind, cache);
+    return createReader({
+      kind,
+      codec: options.codec(kind),
+      directory: directoryOf(options.etcdPrefix, kind),
+      source,
+      cache,
+      probe: probeOf(source),
+      limits,
+      clock,
+      random,
+    });
+  }
+
+  return {
+    isCached,
+    reader(kind) {
+      let reader = readers.get(kind);
+      if (reader === undefined) readers.set(kind, (reader = create(kind)));
+      return reader;
+    },
+    readiness: () => [...caches].map(([kind, { state, staleMs, lastError }]) => ({ kind, state, staleMs, lastError })),
+  };
+}
