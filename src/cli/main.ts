@@ -1,0 +1,58 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { InvariantError } from '../lib/assert.js';
+import { oneLine, UsageError } from '../app/usage-error.js';
+import { addDecodeCommand } from './decode.js';
+import { addKubeconfigCommand } from './kubeconfig.js';
+import { addServeCommand } from './serve.js';
+import { addVersionCommand } from './version.js';
+
+/**
+ * `listwatch <command>`. What the caller can put right is said in one line on stderr, with exit code
+ * 2; code 1 is left for our own faults, whose stack is shown.
+ */
+async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('listwatch')
+    .description("The read path of a Kubernetes apiserver (GET, LIST, WATCH), served from etcd's bytes")
+    .helpCommand('help [command]', 'show the flags of a command')
+    .helpOption('-h, --help', 'show this help')
+    .showSuggestionAfterError(true)
+    .enablePositionalOptions()
+    .exitOverride()
+    // Said once, in one line, by `fail` below.
+    .configureOutput({ writeErr: () => {}, outputError: () => {} });
+  addServeCommand(program);
+  addDecodeCommand(program);
+  addKubeconfigCommand(program);
+  addVersionCommand(program);
+  // exitOverride and the output are inherited only by commands made through .command(); this reaches all.
+  for (const command of program.commands) command.copyInheritedSettings(program);
+  if (argv.length === 0) {
+    program.outputHelp();
+    return;
+  }
+  await program.parseAsync([...argv], { from: 'user' });
+}
+
+function fail(error: unknown): void {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return; // --help and --version have printed
+    const text = oneLine(error).replace(/^error: /, '').replace(/ ?\(Did you mean (.*)\?\)$/, '; did you mean $1?');
+    process.stderr.write(`listwatch: ${text}${/help/.test(text) ? '' : ' (listwatch help shows what there is)'}\n`);
+    process.exitCode = 2;
+  } else if (error instanceof UsageError) {
+    process.stderr.write(`listwatch: ${oneLine(error)}\n`);
+    process.exitCode = 2;
+  } else {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(`listwatch: ${error instanceof InvariantError ? 'broken invariant: ' : ''}${stack}\n`);
+    process.exitCode = 1;
+  }
+}
+
+// A reader that goes away (`listwatch decode | head`) is not an error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+});
+
+main(process.argv.slice(2)).catch(fail);

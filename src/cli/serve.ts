@@ -1,0 +1,38 @@
+import type { Command } from 'commander';
+import { type FlagValues, resolveConfig, serveFlags } from '../app/config.js';
+import { startServer } from '../app/compose.js';
+import { createLog } from '../app/log.js';
+import { superviseProcess } from '../app/shutdown.js';
+import { systemClock } from '../lib/clock.js';
+import { systemRandom } from '../lib/random.js';
+import { startText } from './start-text.js';
+import { createProgress } from './progress.js';
+import { packageVersion } from './version.js';
+
+export function addServeCommand(program: Command): void {
+  const command = program
+    .command('serve')
+    .description('serve a cluster: from etcd, or from the embedded store filled with --load or --sample')
+    .allowExcessArguments(false);
+  for (const [name, placeholder, help] of serveFlags) command.option(`--${name} ${placeholder}`, help);
+  command.action(async () => serve(flagsOf(command)));
+}
+
+async function serve(flags: FlagValues): Promise<void> {
+  const config = resolveConfig(flags, process.env);
+  const log = createLog(config.verbosity, config.logFormat);
+  const progress = createProgress(process.stderr);
+  const server = await startServer(config, { clock: systemClock, random: systemRandom, log, version: packageVersion(), progress });
+  superviseProcess(server, config, log);
+  process.stdout.write(startText(server, config));
+}
+
+/** Commander's camelCase keys back to the names as typed. */
+function flagsOf(command: Command): FlagValues {
+  const values = command.opts() as Record<string, string | true | string[] | undefined>;
+  return Object.fromEntries(
+    command.options
+      .map((option): [string, string | true | string[] | undefined] => [option.name(), values[option.attributeName()]])
+      .filter(([, value]) => value !== undefined),
+  ) as FlagValues;
+}

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Config, type FlagValues, resolveConfig } from '../../src/app/config.js';
+import { UsageError } from '../../src/app/usage-error.js';
+
+const HOME = { HOME: '/home/ada' };
+const etcd = { 'etcd-servers': 'http://127.0.0.1:2379' } as const;
+
+/** The part of the configuration that a row is about. */
+const accepted: readonly [flags: FlagValues, part: (config: Config) => unknown, want: unknown][] = [
+  [{}, ({ store }) => store, { kind: 'embedded', prefix: '/registry' }],
+  [{}, ({ insecure }) => insecure, { address: '127.0.0.1', port: 8080, elsewhere: true }],
+  [{}, ({ secure }) => secure?.tls, { certDirectory: '/home/ada/.local/state/listwatch' }],
+  [{ 'insecure-port': '9000' }, ({ insecure }) => insecure, { address: '127.0.0.1', port: 9000, elsewhere: false }],
+  [{ 'insecure-port': '0' }, ({ insecure }) => insecure, undefined],
+  [{ 'secure-port': '0' }, ({ secure }) => secure, undefined],
+  [{ 'bind-address': '::1' }, ({ secure }) => secure?.address, '::1'],
+  [etcd, ({ insecure }) => insecure, undefined],
+  [etcd, ({ secure }) => [secure?.port, secure?.elsewhere], [6443, false]],
+  [{ ...etcd, 'insecure-port': '8001' }, ({ insecure }) => insecure?.port, 8001],
+  [{ 'etcd-servers': 'https://a:1, https://b:2' }, ({ store }) => store.kind === 'etcd' && store.endpoints, ['https://a:1', 'https://b:2']],
+  [{ ...etcd, 'etcd-prefix': 'registry/' }, ({ store }) => store.prefix, '/registry'],
+  [{ 'etcd-prefix': '//a//b/' }, ({ store }) => store.prefix, '/a/b'],
+  [{ 'watch-cache': 'false' }, ({ watchCache }) => watchCache.enabled, false],
+  [{ 'watch-cache': true }, ({ watchCache }) => watchCache.enabled, true],
+  [{ 'watch-cache-sizes': 'events#100,leases.coordination.k8s.io#0' }, ({ watchCache }) => [...watchCache.overrides], [['events', true], ['leases.coordination.k8s.io', false]]],
+  [{}, ({ eager }) => eager, new Set()],
+  [{ 'watch-cache-initialization': 'eager' }, ({ eager }) => eager, 'all'],
+  [{ 'watch-cache-initialization': 'pods,deployments.apps' }, ({ eager }) => eager, new Set(['pods', 'deployments.apps'])],
+  [{ 'storage-engine': 'leases=hash' }, ({ engines }) => [...engines], [['leases.coordination.k8s.io', 'hash']]],
+  [{ 'history-bytes': '8Mi' }, ({ limits }) => [limits.historyBytesMin, limits.historyBytesFraction], [8 * 2 ** 20, 0]],
+  [{ 'request-timeout': '1m30s' }, ({ limits }) => limits.requestTimeoutMs, 90_000],
+  [{ 'min-request-timeout': '300' }, ({ limits }) => limits.watchTimeoutMinMs, 300_000],
+  [{ 'shutdown-delay-duration': '250ms' }, ({ shutdownDelayMs }) => shutdownDelayMs, 250],
+  [{ sample: true }, ({ sample }) => sample, { nodes: 50, pods: 1500, churn: 20, seed: 1, eventTtlSeconds: 3600 }],
+  [{ sample: 'pods=7,churn=0', 'sample-seed': '9' }, ({ sample }) => [sample?.pods, sample?.churn, sample?.seed], [7, 0, 9]],
+  [{ load: ['a.yaml', 'b'] }, ({ load }) => load, { paths: ['a.yaml', 'b'], ignoreErrors: false }],
+  [{ load: ['a'], 'load-ignore-errors': true }, ({ load }) => load?.ignoreErrors, true],
+];
+
+for (const [flags, part, want] of accepted) {
+  test(`serve ${JSON.stringify(flags)}`, () => assert.deepEqual(part(resolveConfig(flags, HOME)), want));
+}
+
+const refused: readonly [flags: FlagValues, message: RegExp][] = [
+  [{ 'secure-port': '70000' }, /^--secure-port "70000": expected a port from 1 to 65535/],
+  [{ 'insecure-port': 'http' }, /^--insecure-port "http": expected a port/],
+  [{ 'insecure-port': '-1' }, /expected a port/],
+  [{ 'secure-port': '0', 'insecure-port': '0' }, /leave no listener/],
+  [{ ...etcd, 'secure-port': '0' }, /leaves no listener: with --etcd-servers the plain one is off/],
+  [{ 'bind-address': '0.0.0.0' }, /^--bind-address "0.0.0.0": only loopback addresses .* no authentication/],
+  [{ 'insecure-bind-address': '10.0.0.1' }, /only loopback addresses/],
+  [{ 'bind-address': '::' }, /only loopback addresses/],
+  [{ 'bind-address': 'example.com' }, /expected an IP address/],
+  [{ 'etcd-servers': '127.0.0.1:2379' }, /expected (URLs such as|an http:\/\/ or https)/],
+  [{ 'etcd-servers': 'ftp://a' }, /expected an http:\/\/ or https:\/\/ URL/],
+  [{ 'etcd-servers': 'http://a:1,,http://b:2' }, /without empty items/],
+  [{ 'etcd-servers': 'http://a:1,https://b:2' }, /either only http:\/\/ or only https:\/\//],
+  [{ 'etcd-servers': 'http://root:secret@a:1' }, /--etcd-user and --etcd-password-file/],
+  [{ 'etcd-servers': 'http://a:1/v3' }, /without a path/],
+  [{ ...etcd, 'etcd-cafile': 'ca.crt' }, /expected https:\/\/ URLs/],
+  [{ 'etcd-servers': 'https://a:1', 'etcd-certfile': 'c' }, /^--etcd-certfile needs --etcd-keyfile/],
+  [{ 'etcd-cafile': 'ca.crt' }, /^--etcd-cafile has no effect without --etcd-servers/],
+  [{ ...etcd, 'etcd-user': 'root' }, /needs a password/],
+  [{ ...etcd, 'etcd-password-file': 'p' }, /needs --etcd-user/],
+  [{ 'etcd-prefix': '/' }, /expected a key prefix/],
+  [{ 'tls-cert-file': 'c' }, /^--tls-cert-file needs --tls-private-key-file/],
+  [{ 'watch-cache': 'maybe' }, /expected true or false/],
+  [{ 'watch-cache-sizes': 'pods' }, /expected resource\[.group\]#size/],
+  [{ 'watch-cache-sizes': 'gadgets#0' }, /no such resource/],
+  [{ 'watch-cache-sizes': 'deployments.example.com#0' }, /did you mean deployments.apps\?/],
+  [{ 'watch-cache-initialization': 'sometimes' }, /no such resource/],
+  [{ 'storage-engine': 'pods' }, /expected resource\[.group\]=engine/],
+  [{ 'history-bytes': '64MB' }, /expected a number of bytes such as/],
+  [{ 'request-timeout': '60' }, /expected a duration such as 30s/],
+  [{ 'request-timeout': '0' }, /greater than zero/],
+  [{ 'min-request-timeout': '0' }, /whole number from 1/],
+  [{ v: '11' }, /whole number from 0 to 10/],
+  [{ 'logging-format': 'xml' }, /expected text or json/],
+  [{ sample: 'pods=many' }, /^--sample pods "many": expected a whole number/],
+  [{ sample: 'machines=3' }, /expected nodes=N, pods=N or churn=N/],
+  [{ sample: 'nodes=1,pods=251' }, /1 nodes run at most 250 pods/],
+  [{ 'sample-seed': '4' }, /no effect without --sample/],
+  [{ 'event-ttl': '0', sample: true }, /at least 1s/],
+  [{ ...etcd, sample: true }, /cannot be used with --etcd-servers/],
+  [{ ...etcd, load: ['a'] }, /cannot be used with --etcd-servers/],
+  [{ 'load-ignore-errors': true }, /no effect without --load/],
+];
+
+for (const [flags, message] of refused) {
+  test(`serve ${JSON.stringify(flags)} is refused`, () => {
+    assert.throws(
+      () => resolveConfig(flags, HOME),
+      (error: unknown) => error instanceof UsageError && message.test(error.message) && !error.message.includes('\n') && !error.message.includes('secret'),
+    );
+  });
+}
+
+const users: readonly [flags: FlagValues, environment: Record<string, string>, want: unknown][] = [
+  [{}, {}, undefined],
+  [{}, { ETCDCTL_USER: 'root:pass:word' }, { name: 'root', password: { text: 'pass:word' } }],
+  [{}, { ETCDCTL_USER: 'root', ETCDCTL_PASSWORD: 'p' }, { name: 'root', password: { text: 'p' } }],
+  [{ 'etcd-user': 'root', 'etcd-password-file': 'f' }, { ETCDCTL_PASSWORD: 'p' }, { name: 'root', password: { file: 'f' } }],
+  [{ 'etcd-user': 'reader' }, { ETCDCTL_USER: 'root', ETCDCTL_PASSWORD: 'p' }, { name: 'reader', password: { text: 'p' } }],
+];
+
+for (const [flags, environment, want] of users) {
+  test(`etcd user from ${JSON.stringify(flags)} and ${JSON.stringify(environment)}`, () => {
+    const { store } = resolveConfig({ ...etcd, ...flags }, environment);
+    assert.deepEqual(store.kind === 'etcd' ? store.user : 'embedded', want);
+  });
+}
+
+test('XDG_STATE_HOME is where certificates are kept', () => {
+  const { secure } = resolveConfig({}, { ...HOME, XDG_STATE_HOME: '/state' });
+  assert.deepEqual(secure?.tls, { certDirectory: '/state/listwatch' });
+});
