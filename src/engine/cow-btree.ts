@@ -84,7 +84,9 @@ export class CowBtree implements Engine {
   }
 
   apply(changes: ChangeBatch, modRevision: ModRevision): void {
-    assert(modRevision >= this.#revision, `engine: revision ${modRevision} is applied after ${this.#revision}`);
+    if (modRevision < this.#revision) {
+      throw new InvariantError(`engine: revision ${modRevision} is applied after ${this.#revision}`);
+    }
     this.#revision = modRevision;
     const { count, previous, next } = changes;
     for (let index = 0; index < count; index++) {

@@ -53,7 +53,9 @@ class HashEngine implements Engine {
   }
 
   apply(changes: ChangeBatch, modRevision: ModRevision): void {
-    assert(modRevision >= this.#revision, `engine: revision ${modRevision} is applied after ${this.#revision}`);
+    if (modRevision < this.#revision) {
+      throw new InvariantError(`engine: revision ${modRevision} is applied after ${this.#revision}`);
+    }
     this.#revision = modRevision;
     if (changes.count > 0) this.#list = undefined;
     for (let index = 0; index < changes.count; index++) {

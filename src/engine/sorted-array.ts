@@ -49,7 +49,9 @@ class SortedArray implements Engine {
   }
 
   apply(changes: ChangeBatch, modRevision: ModRevision): void {
-    assert(modRevision >= this.#revision, `engine: revision ${modRevision} is applied after ${this.#revision}`);
+    if (modRevision < this.#revision) {
+      throw new InvariantError(`engine: revision ${modRevision} is applied after ${this.#revision}`);
+    }
     this.#revision = modRevision;
     for (let index = 0; index < changes.count; index++) {
       const previous = changes.previous[index]!;

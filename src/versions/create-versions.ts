@@ -125,11 +125,14 @@ class SlabVersions implements Versions {
 
   retire(id: VersionId, supersededAt: ModRevision): void {
     const rows = this.#rows;
-    assert(id >= 0 && id < rows.touched && rows.word(id, STATE) === LIVE, `versions: ${id} is retired but not live`);
-    assert(
-      supersededAt > rows.double(id, MOD_REVISION),
-      `versions: ${id} of revision ${rows.double(id, MOD_REVISION)} is superseded at ${supersededAt}`,
-    );
+    // Plain throws on hot paths: the arguments of assert() are evaluated even when nothing is wrong.
+    if (!(id >= 0 && id < rows.touched) || rows.word(id, STATE) !== LIVE) {
+      throw new InvariantError(`versions: ${id} is retired but not live`);
+    }
+    const modRevision = rows.double(id, MOD_REVISION);
+    if (!(supersededAt > modRevision)) {
+      throw new InvariantError(`versions: ${id} of revision ${modRevision} is superseded at ${supersededAt}`);
+    }
     this.#retired.push(id, supersededAt);
     rows.words[id >>> ROW_CHUNK_SHIFT]![((id & ROW_MASK) << 3) + STATE] = RETIRED;
     const size = this.#slotSize(id);

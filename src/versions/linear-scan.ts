@@ -1,4 +1,4 @@
-import { assert } from '../lib/assert.js';
+import { assert, InvariantError } from '../lib/assert.js';
 import type { Allocator } from './allocator.js';
 import { type Address, type Slabs, UNIT_BYTES } from './slabs.js';
 
@@ -95,7 +95,7 @@ export class LinearScanAllocator implements Allocator {
       else high = middle;
     }
     const end = start + units;
-    assert(low === this.#starts.length || end <= this.#starts[low]!, `slot ${start} is freed twice`);
+    if (low < this.#starts.length && end > this.#starts[low]!) throw new InvariantError(`slot ${start} is freed twice`);
     const joinsNext = this.#starts[low] === end && end % this.#unitsPerSlab !== 0;
     const before = low - 1;
     const joinsBefore =

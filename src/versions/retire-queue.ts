@@ -1,5 +1,5 @@
 import type { ModRevision } from '../api/revision.js';
-import { assert } from '../lib/assert.js';
+import { InvariantError } from '../lib/assert.js';
 import type { VersionId } from './versions.js';
 
 const CHUNK_ENTRIES = 8_192;
@@ -23,10 +23,11 @@ export class RetireQueue {
   }
 
   push(id: VersionId, supersededAt: ModRevision): void {
-    assert(
-      supersededAt >= this.#lastRevision,
-      `versions are retired in the order of revisions: ${supersededAt} comes after ${this.#lastRevision}`,
-    );
+    if (supersededAt < this.#lastRevision) {
+      throw new InvariantError(
+        `versions are retired in the order of revisions: ${supersededAt} comes after ${this.#lastRevision}`,
+      );
+    }
     this.#lastRevision = supersededAt;
     if (this.#tail === CHUNK_ENTRIES) {
       this.#chunks.push(this.#spare ?? newChunk());

@@ -1,4 +1,4 @@
-import { assert } from '../lib/assert.js';
+import { assert, InvariantError } from '../lib/assert.js';
 import type { Allocator } from './allocator.js';
 import { type Address, type Slabs, UNIT_BYTES } from './slabs.js';
 
@@ -64,7 +64,7 @@ export class SegregatedMapAllocator implements Allocator {
     if (granules > this.#granulesPerSlab) return this.#freeOversize(address, size);
     let start = address / this.#granuleUnits;
     let length = granules;
-    assert(!this.#lengthByStart.has(start), `slot ${address} is freed twice`);
+    if (this.#lengthByStart.has(start)) throw new InvariantError(`slot ${address} is freed twice`);
     this.usedBytes -= granules * this.#granuleBytes;
     if (start % this.#granulesPerSlab !== 0) {
       const before = this.#startByEnd.get(start);

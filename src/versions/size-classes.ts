@@ -1,4 +1,4 @@
-import { assert } from '../lib/assert.js';
+import { assert, InvariantError } from '../lib/assert.js';
 import type { Allocator } from './allocator.js';
 import { SegregatedMapAllocator } from './segregated-map.js';
 import { type Address, type Slabs, UNIT_BYTES, UNIT_SHIFT } from './slabs.js';
@@ -69,7 +69,9 @@ export class SizeClassAllocator implements Allocator {
     const span = Math.floor(address / SPAN_UNITS);
     const at = span * SPAN_FIELDS;
     const spans = this.#spans;
-    assert(spans[at + CLASS] === sizeClass + 1 && spans[at + USED]! > 0, `slot ${address} is freed twice`);
+    if (spans[at + CLASS] !== sizeClass + 1 || spans[at + USED] === 0) {
+      throw new InvariantError(`slot ${address} is freed twice`);
+    }
     const slotUnits = CLASS_UNITS[sizeClass]!;
     const wasFull = spans[at + FREE_HEAD] === 0 && spans[at + UNUSED_FROM]! + slotUnits > SPAN_UNITS;
     this.#slabs.words[address >>> this.#slabs.unitShift]![(address & this.#slabs.unitMask) << 2] = spans[at + FREE_HEAD]!;
