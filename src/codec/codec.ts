@@ -33,8 +33,11 @@ export interface KindCodec {
   field(bytes: Uint8Array, start: number, end: number, label: string): string;
   /** Decoded lazily into plain JSON-like values, for Table cells and rare paths; not for hot ones. */
   read(bytes: Uint8Array, start: number, end: number): unknown;
-  /** Complete and slow: a JSON object (parsed) to a stored value `k8s\0...`. Throws CodecError naming the field. */
-  toStored(object: unknown): Uint8Array;
+  /**
+   * Complete and slow: a JSON object (parsed) to a stored value `k8s\0...`. Throws CodecError naming the field.
+   * Paths of members that the type does not have are appended to `unknownFields`; they are not stored.
+   */
+  toStored(object: unknown, unknownFields?: string[]): Uint8Array;
   /** `k8s\0` + typeMeta and the header of `raw`, to be followed by `rawLength` bytes and ENVELOPE_TAIL. */
   envelopeHead(listKind: boolean, rawLength: number): Uint8Array;
   readonly slowDecodes: number;

@@ -258,7 +258,10 @@ class Parser {
 
 const numberPattern = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
 
-/** The JSON text of a parsed value: its source when kept, else written compactly, big integers exactly. */
+/**
+ * The JSON text of a parsed value: its source when kept, else as Go's json.Marshal writes a map:
+ * compact, members sorted by the bytes of their keys, HTML-escaped, big integers exactly.
+ */
 export function jsonText(value: unknown): string {
   const source = sourceOf(value);
   if (source !== undefined) return source;
@@ -268,8 +271,18 @@ export function jsonText(value: unknown): string {
   if (typeof value === 'object' && value !== null) {
     const members = Object.entries(value)
       .filter(([, member]) => member !== undefined)
-      .map(([key, member]) => `${JSON.stringify(key)}:${jsonText(member)}`);
+      .map(([key, member]) => ({ key, order: Buffer.from(key), member }))
+      .sort((a, b) => Buffer.compare(a.order, b.order))
+      .map(({ key, member }) => `${stringText(key)}:${jsonText(member)}`);
     return `{${members.join(',')}}`;
   }
+  if (typeof value === 'string') return stringText(value);
   return JSON.stringify(value) ?? 'null';
+}
+
+function stringText(text: string): string {
+  return JSON.stringify(text).replace(
+    /[<>&\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

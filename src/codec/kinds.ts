@@ -327,6 +327,27 @@ export function kindByDirectory(directory: string): Kind | undefined {
   return byDirectory.get(directory);
 }
 
+/**
+ * Older versions whose objects may still lie in etcd and mean the same as today's: upstream converts
+ * them field by field, changing nothing. Other old versions (policy/v1beta1 selectors, say) do not.
+ */
+const equivalent: Readonly<Record<string, readonly string[]>> = {
+  'admissionregistration.k8s.io': ['v1beta1'],
+  batch: ['v1beta1'],
+  'coordination.k8s.io': ['v1beta1'],
+  'node.k8s.io': ['v1beta1'],
+  'rbac.authorization.k8s.io': ['v1beta1'],
+  'scheduling.k8s.io': ['v1beta1'],
+  'storage.k8s.io': ['v1beta1'],
+};
+
+/** Whether values stored with this apiVersion may be served as `kind`, if the layouts are the same. */
+export function isServedFrom(kind: Kind, apiVersion: string): boolean {
+  const versions = [kind.version, kind.storageVersion, ...(equivalent[kind.group] ?? [])];
+  for (const row of kinds) if (row.directory === kind.directory && row.group === kind.group) versions.push(row.version);
+  return versions.some((version) => version !== undefined && apiVersionOf(kind.group, version) === apiVersion);
+}
+
 function expand(row: Row): Kind[] {
   return row.versions.split(' ').map((notation): Kind => {
     const servedByDefault = !notation.startsWith('(');

@@ -1,0 +1,124 @@
+import { JsonNumber } from './json-parse.js';
+
+/**
+ * CustomResourceDefinitions are stored as v1beta1 JSON and served as v1 (spec 1.3). v1beta1 says once, at
+ * the top, what v1 says for each version; this is upstream's conversion through the internal type, and
+ * its defaults, on parsed JSON.
+ */
+type Json = { [member: string]: unknown };
+
+const V1 = 'apiextensions.k8s.io/v1';
+const V1BETA1 = 'apiextensions.k8s.io/v1beta1';
+
+export function isCustomResourceDefinition(apiVersion: string, kind: string): boolean {
+  return kind === 'CustomResourceDefinition' && (apiVersion === V1 || apiVersion === V1BETA1);
+}
+
+/** Takes a CRD of either version and returns the v1 object that a server answers. */
+export function toCustomResourceDefinitionV1(stored: unknown): unknown {
+  if (!isObject(stored)) return stored;
+  const fromBeta = stored['apiVersion'] === V1BETA1;
+  // Copied, so that embedded schemas are written anew, as conversion does; metadata keeps its text.
+  const spec = isObject(stored['spec']) ? (copy(stored['spec']) as Json) : {};
+  const status = isObject(stored['status']) ? { ...stored['status'] } : {};
+  setDefaults(spec, fromBeta);
+  const versions = Array.isArray(spec['versions']) ? (spec['versions'] as unknown[]).filter(isObject) : [];
+  if (!Array.isArray(status['storedVersions']) || status['storedVersions'].length === 0) {
+    const storage = versions.find((version) => version['storage'] === true);
+    if (storage !== undefined) status['storedVersions'] = [storage['name']];
+  }
+  if (fromBeta) convertSpec(spec, versions);
+  return { ...stored, apiVersion: V1, spec, status };
+}
+
+function setDefaults(spec: Json, fromBeta: boolean): void {
+  const names = isObject(spec['names']) ? spec['names'] : {};
+  spec['names'] = names;
+  const kind = typeof names['kind'] === 'string' ? names['kind'] : '';
+  if (!names['singular']) names['singular'] = kind.toLowerCase();
+  if (!names['listKind'] && kind !== '') names['listKind'] = `${kind}List`;
+  if (!isObject(spec['conversion'])) spec['conversion'] = { strategy: 'None' };
+  const conversion = spec['conversion'] as Json;
+  if (fromBeta) {
+    if (!spec['scope']) spec['scope'] = 'Namespaced';
+    if ((!Array.isArray(spec['versions']) || spec['versions'].length === 0) && spec['version']) {
+      spec['versions'] = [{ name: spec['version'], served: true, storage: true }];
+    }
+    const reviewVersions = conversion['conversionReviewVersions'];
+    if (conversion['strategy'] === 'Webhook' && !(Array.isArray(reviewVersions) && reviewVersions.length > 0)) {
+      conversion['conversionReviewVersions'] = ['v1beta1'];
+    }
+    if (typeof spec['preserveUnknownFields'] !== 'boolean') spec['preserveUnknownFields'] = true;
+    setServicePort(conversion['webhookClientConfig']);
+  } else if (isObject(conversion['webhook'])) {
+    setServicePort(conversion['webhook']['clientConfig']);
+  }
+}
+
+function setServicePort(clientConfig: unknown): void {
+  const service = isObject(clientConfig) ? clientConfig['service'] : undefined;
+  if (isObject(service)) service['port'] ??= 443;
+}
+
+function convertSpec(spec: Json, versions: Json[]): void {
+  for (const version of versions) renameJsonPath(version['additionalPrinterColumns']);
+  renameJsonPath(spec['additionalPrinterColumns']);
+  for (const version of versions) {
+    if (isObject(spec['subresources'])) version['subresources'] = spec['subresources'];
+    if (isObject(spec['validation'])) version['schema'] = spec['validation'];
+    if (Array.isArray(spec['additionalPrinterColumns'])) {
+      version['additionalPrinterColumns'] = spec['additionalPrinterColumns'];
+    }
+    if (Array.isArray(spec['selectableFields'])) version['selectableFields'] = spec['selectableFields'];
+  }
+  for (const member of ['version', 'validation', 'subresources', 'additionalPrinterColumns', 'selectableFields']) {
+    delete spec[member];
+  }
+  const conversion = spec['conversion'] as Json;
+  const clientConfig = conversion['webhookClientConfig'];
+  const reviewVersions = conversion['conversionReviewVersions'];
+  delete conversion['webhookClientConfig'];
+  delete conversion['conversionReviewVersions'];
+  if (isObject(clientConfig) || Array.isArray(reviewVersions)) {
+    conversion['webhook'] = {
+      ...(isObject(clientConfig) ? { clientConfig } : {}),
+      ...(Array.isArray(reviewVersions) ? { conversionReviewVersions: reviewVersions } : {}),
+    };
+  }
+}
+
+function renameJsonPath(columns: unknown): void {
+  if (!Array.isArray(columns)) return;
+  for (const column of columns) {
+    if (!isObject(column) || !('JSONPath' in column)) continue;
+    column['jsonPath'] = column['JSONPath'];
+    delete column['JSONPath'];
+  }
+}
+
+/** APIServices are stored as v1 JSON; the only default is the port of a service reference. */
+export function withServicePort(stored: unknown): unknown {
+  const spec = isObject(stored) ? stored['spec'] : undefined;
+  const service = isObject(spec) ? spec['service'] : undefined;
+  if (!isObject(stored) || !isObject(spec) || !isObject(service)) return stored;
+  return { ...stored, spec: { ...spec, service: { ...service, port: service['port'] ?? 443 } } };
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof JsonNumber);
+}
+
+/** A deep copy that forgets how the text was written; numbers become what Go's interface{} holds. */
+function copy(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copy);
+  if (value instanceof JsonNumber) return value.valueOf() + 0;
+  if (isObject(value)) {
+    const result: Json = {};
+    for (const [key, member] of Object.entries(value)) {
+      Object.defineProperty(result, key, { value: copy(member), enumerable: true, configurable: true, writable: true });
+    }
+    return result;
+  }
+  if (typeof value === 'bigint' && BigInt.asIntN(64, value) !== value) return Number(value);
+  return value;
+}

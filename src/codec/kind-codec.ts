@@ -1,0 +1,238 @@
+import { apiVersionOf } from '../api/gvr.js';
+import type { ModRevision } from '../api/revision.js';
+import { isCanonical } from './canonical.js';
+import { type ByteWriter, CodecError, type KindCodec, type WireObject, type WireWriter } from './codec.js';
+import { isCustomResourceDefinition, toCustomResourceDefinitionV1, withServicePort } from './custom-resource-definition.js';
+import { encodeObject } from './encode.js';
+import { encodingOf, envelope, envelopeHead, openEnvelope, unreadable } from './envelope.js';
+import { JsonNumber, JsonSyntaxError, type JsonValue, parseJson } from './json-parse.js';
+import { isServedFrom } from './kinds.js';
+import type { Kind } from './kind.js';
+import { normalize } from './normalize.js';
+import { type ReadDefaults, readDefaultsOf } from './read-defaults.js';
+import { compileField, type FieldReader, labelOf, labelsOf, metadataRange } from './scan.js';
+import { messageNameOf, sameLayout } from './schema.js';
+import { spliceProtobuf } from './splice.js';
+import { holderOf, transcode, transcodeWith, typeMetaHead } from './transcode.js';
+import { after, readEnd, textOf } from './wire.js';
+import { createWriter } from './writer.js';
+
+const OBJECT_META = 'k8s.io.apimachinery.pkg.apis.meta.v1.ObjectMeta';
+
+export interface KindCodecOptions {
+  /** Fill in defaults of fields that are newer than the object (read-defaults.ts). True unless said otherwise. */
+  readonly readDefaults?: boolean;
+}
+
+export function createKindCodec(kind: Kind, options: KindCodecOptions = {}): KindCodec {
+  return new BuiltInCodec(kind, options.readDefaults === false ? undefined : readDefaultsOf(kind));
+}
+
+class BuiltInCodec implements KindCodec {
+  readonly kind: Kind;
+  slowDecodes = 0;
+  private readonly apiVersion: string;
+  private readonly defaults: ReadDefaults | undefined;
+  /** The envelope as a current server writes it, up to the length of raw. */
+  private readonly head: Buffer;
+  private readonly typeMeta: string;
+  private readonly transcoder: ReturnType<typeof holderOf>;
+  private readonly metadataTranscoder = holderOf(OBJECT_META);
+  private readonly fields = new Map<string, FieldReader>();
+  /** By `apiVersion kind` of stored values: the empty string if it can be read as ours, else why not. */
+  private readonly foreign = new Map<string, string>();
+
+  constructor(kind: Kind, defaults: ReadDefaults | undefined) {
+    this.kind = kind;
+    this.defaults = defaults;
+    this.apiVersion = apiVersionOf(kind.group, kind.version);
+    const storedAs = apiVersionOf(kind.group, kind.storageVersion ?? kind.version);
+    this.head = envelopeHead(storedAs, kind.kind, 0).subarray(0, -1);
+    this.foreign.set(`${this.apiVersion} ${kind.kind}`, '');
+    this.typeMeta = typeMetaHead(this.apiVersion, kind.kind);
+    this.transcoder = holderOf(kind.message);
+  }
+
+  toWire(value: Uint8Array, start: number, end: number, modRevision: ModRevision, into: WireWriter): void {
+    // The usual value: our own type, written by a current server.
+    if (this.kind.storageVersion === undefined && startsWith(value, start, end, this.head)) {
+      const rawEnd = readEnd(value, start + this.head.length, end);
+      const rawStart = after.at;
+      if (end - rawEnd === 4 && isTail(value, rawEnd)) {
+        return this.messageToWire(value, rawStart, rawEnd, modRevision, into);
+      }
+    }
+    const encoding = encodingOf(value, start, end);
+    if (encoding === 'json') return this.jsonToWire(textOf(value, start, end), modRevision, into);
+    if (encoding !== 'protobuf') throw unreadable(encoding, value, start, end);
+    const { apiVersion, kind, rawStart, rawEnd } = openEnvelope(value, start, end);
+    this.assertReadable(apiVersion, kind);
+    this.messageToWire(value, rawStart, rawEnd, modRevision, into);
+  }
+
+  private messageToWire(b: Uint8Array, start: number, end: number, modRevision: ModRevision, into: WireWriter): void {
+    if (isCanonical(this.kind.message, b, start, end)) return this.canonicalToWire(b, start, end, modRevision, into);
+    this.slowDecodes++;
+    const canonical = normalize(this.kind.message, b, start, end);
+    this.canonicalToWire(canonical, 0, canonical.length, modRevision, into);
+  }
+
+  private canonicalToWire(b: Uint8Array, start: number, end: number, modRevision: ModRevision, into: WireWriter): void {
+    if (this.defaults === undefined || this.defaults.complete(b, start, end)) {
+      return spliceProtobuf(b, start, end, modRevision, into);
+    }
+    this.slowDecodes++;
+    const object = this.parsed(b, start, end, true);
+    this.defaults.apply(object);
+    const { bytes } = encodeObject(this.kind.message, object);
+    spliceProtobuf(bytes, 0, bytes.length, modRevision, into);
+  }
+
+  /** JSON-stored kinds (CRDs, APIServices), and servers that run with JSON storage. */
+  private jsonToWire(text: string, modRevision: ModRevision, into: WireWriter): void {
+    this.slowDecodes++;
+    const { bytes } = encodeObject(this.kind.message, this.readable(parseStored(text)));
+    this.canonicalToWire(bytes, 0, bytes.length, modRevision, into);
+  }
+
+  /** Checks the type of a parsed object and converts it to ours where that is possible. */
+  private readable(object: JsonValue): unknown {
+    if (typeof object !== 'object' || object === null || Array.isArray(object) || object instanceof JsonNumber) {
+      throw new CodecError('the value is JSON, but not an object');
+    }
+    const apiVersion = object['apiVersion'];
+    const kind = object['kind'];
+    if (typeof apiVersion !== 'string' || typeof kind !== 'string') {
+      throw new CodecError("Object 'Kind' is missing: apiVersion and kind must be strings");
+    }
+    if (this.kind.kind === 'CustomResourceDefinition' && isCustomResourceDefinition(apiVersion, kind)) {
+      return toCustomResourceDefinitionV1(object);
+    }
+    this.assertReadable(apiVersion, kind);
+    return this.kind.kind === 'APIService' ? withServicePort(object) : object;
+  }
+
+  /** A value of another version is read as ours only if its bytes mean the same (kinds.ts says which may). */
+  private assertReadable(apiVersion: string, kind: string): void {
+    const key = `${apiVersion} ${kind}`;
+    let problem = this.foreign.get(key);
+    if (problem === undefined) {
+      problem = this.problemWith(apiVersion, kind);
+      if (this.foreign.size < 64) this.foreign.set(key, problem);
+    }
+    if (problem !== '') throw new CodecError(problem);
+  }
+
+  private problemWith(apiVersion: string, kind: string): string {
+    const ours = `${this.apiVersion} ${this.kind.kind}`;
+    const message = messageNameOf(apiVersion, kind);
+    if (kind !== this.kind.kind || message === undefined) return `the value is a ${apiVersion} ${kind}, not a ${ours}`;
+    if (!isServedFrom(this.kind, apiVersion) || !sameLayout(message, this.kind.message)) {
+      return `the value is stored as ${apiVersion}, which cannot be served as ${ours} without conversion`;
+    }
+    return '';
+  }
+
+  resplice(wire: WireObject, modRevision: ModRevision, into: WireWriter): void {
+    spliceProtobuf(wire.bytes, wire.start, wire.end, modRevision, into);
+  }
+
+  toJson(bytes: Uint8Array, start: number, end: number, typeMeta: boolean, into: ByteWriter): void {
+    transcodeWith(this.transcoder, typeMeta ? this.typeMeta : '', bytes, start, end, into);
+  }
+
+  metadataToJson(bytes: Uint8Array, start: number, end: number, into: ByteWriter): void {
+    const range = metadataRange(bytes, start, end);
+    transcodeWith(this.metadataTranscoder, '', bytes, range.start, range.end, into);
+  }
+
+  metadataRange(bytes: Uint8Array, start: number, end: number): { start: number; end: number } {
+    return metadataRange(bytes, start, end);
+  }
+
+  label(bytes: Uint8Array, start: number, end: number, key: string): string | undefined {
+    return labelOf(bytes, start, end, key);
+  }
+
+  labels(bytes: Uint8Array, start: number, end: number): Map<string, string> {
+    return labelsOf(bytes, start, end);
+  }
+
+  field(bytes: Uint8Array, start: number, end: number, label: string): string {
+    let reader = this.fields.get(label);
+    if (reader === undefined) {
+      reader = this.compileLabel(label);
+      this.fields.set(label, reader);
+    }
+    return reader.read(bytes, start, end);
+  }
+
+  private compileLabel(label: string): FieldReader {
+    const { message, selectableFields, namespaceSelectable } = this.kind;
+    const selectable = selectableFields.find((field) => field.label === label);
+    if (selectable !== undefined) return compileField(message, selectable);
+    if (label === 'metadata.name' || (label === 'metadata.namespace' && namespaceSelectable)) {
+      return compileField(message, { label, path: label, absent: '' });
+    }
+    throw new CodecError(`field label not supported: ${label}`);
+  }
+
+  read(bytes: Uint8Array, start: number, end: number): unknown {
+    return this.parsed(bytes, start, end, false);
+  }
+
+  private parsed(bytes: Uint8Array, start: number, end: number, keepSource: boolean): unknown {
+    const writer = createWriter((end - start) * 2);
+    this.toJson(bytes, start, end, true, writer);
+    const text = writer.bytes.toString('utf8', 0, writer.position);
+    return keepSource ? parseJson(text, { keepSource }) : parseExact(text);
+  }
+
+  toStored(object: unknown, unknownFields?: string[]): Uint8Array {
+    const readable = this.readable(object as JsonValue) as Record<string, unknown>;
+    const metadata = readable['metadata'];
+    const blanked =
+      typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata)
+        ? { ...readable, metadata: { ...metadata, resourceVersion: '', selfLink: '' } }
+        : readable;
+    const encoded = encodeObject(this.kind.message, blanked);
+    unknownFields?.push(...encoded.unknownFields);
+    return envelope(this.apiVersion, this.kind.kind, encoded.bytes);
+  }
+
+  envelopeHead(listKind: boolean, rawLength: number): Uint8Array {
+    return envelopeHead(this.apiVersion, listKind ? this.kind.listKind : this.kind.kind, rawLength);
+  }
+}
+
+function startsWith(value: Uint8Array, start: number, end: number, prefix: Uint8Array): boolean {
+  if (end - start < prefix.length) return false;
+  for (let k = 0; k < prefix.length; k++) if (value[start + k] !== prefix[k]) return false;
+  return true;
+}
+
+function isTail(value: Uint8Array, at: number): boolean {
+  return value[at] === 0x1a && value[at + 1] === 0 && value[at + 2] === 0x22 && value[at + 3] === 0;
+}
+
+function parseStored(text: string): JsonValue {
+  try {
+    return parseJson(text, { keepSource: true });
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) throw new CodecError(`invalid JSON: ${error.message}`, error.offset);
+    throw error;
+  }
+}
+
+/** JSON.parse, unless that would lose digits of a large integer. */
+export function parseExact(text: string): unknown {
+  return /[0-9]{16}/.test(text) && /[:,[]-?[0-9]{16}/.test(text) ? parseJson(text) : (JSON.parse(text) as unknown);
+}
+
+/** Any message of the schema, as Go would print it; parsed. For Status, WatchEvent, discovery and tools. */
+export function messageToJson(messageName: string, bytes: Uint8Array, start = 0, end = bytes.length): string {
+  const canonical = isCanonical(messageName, bytes, start, end) ? bytes.subarray(start, end) : normalize(messageName, bytes, start, end);
+  const writer = createWriter(canonical.length * 2);
+  transcode(messageName, canonical, 0, canonical.length, writer);
+  return writer.bytes.toString('utf8', 0, writer.position);
+}
