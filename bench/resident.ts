@@ -1,0 +1,240 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { type EventLoopUtilization, monitorEventLoopDelay, PerformanceObserver, performance } from 'node:perf_hooks';
+import { parseArgs } from 'node:util';
+import { getHeapStatistics } from 'node:v8';
+import { MessageChannel } from 'node:worker_threads';
+import { sleep, systemClock } from '../src/lib/clock.js';
+import { seededRandom } from '../src/lib/random.js';
+import { collectGarbage } from './bench.js';
+import { LeaseStream } from './corpus.js';
+import { createRepresentation, DEFAULT_ENGINE, type Representation } from './representations.js';
+
+/**
+ * A million leases, resident: what they take, and how they take renewals.
+ *
+ *     node dist/bench/resident.js --objects 1000000 --rate 200000 --seconds 20
+ *
+ * Loads them as an initial list, renews random ones at the given rate, then as fast as it goes. The
+ * making of values (a copy and thirty bytes) is part of the loop in every representation.
+ */
+const { values } = parseArgs({
+  options: {
+    objects: { type: 'string', default: '1000000' },
+    rate: { type: 'string', default: '200000' },
+    seconds: { type: 'string', default: '20' },
+    representation: { type: 'string', default: 'listwatch' },
+    engine: { type: 'string', default: DEFAULT_ENGINE },
+    verify: { type: 'boolean', default: false },
+    output: { type: 'string' },
+  },
+});
+
+const UNTHROTTLED = Number.POSITIVE_INFINITY;
+const SLICE_COUNT_MAX = 2_000; // renewals in one turn of the event loop
+
+interface Phase {
+  readonly eventsPerSecond: number;
+  readonly cpuCores: number;
+  readonly gcPauseMaxMs: number;
+  readonly gcTotalMs: number;
+  readonly gcCount: number;
+  readonly loopDelayP99Ms: number;
+  readonly loopDelayMaxMs: number;
+  readonly loopUtilization: number;
+}
+
+/** Longest pauses of the collector since the last `reset`. */
+class GcWatch {
+  #durations: number[] = [];
+  readonly #observer = new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) this.#durations.push(duration);
+  });
+
+  constructor() {
+    this.#observer.observe({ entryTypes: ['gc'] });
+  }
+
+  async take(): Promise<{ maxMs: number; totalMs: number; count: number }> {
+    await sleep(systemClock, 50); // entries arrive after the fact
+    const durations = this.#durations;
+    this.#durations = [];
+    const totalMs = durations.reduce((sum, duration) => sum + duration, 0);
+    return { maxMs: durations.reduce((max, duration) => Math.max(max, duration), 0), totalMs, count: durations.length };
+  }
+
+  stop(): void {
+    this.#observer.disconnect();
+  }
+}
+
+async function main(): Promise<void> {
+  const objects = Number(values.objects);
+  const rate = Number(values.rate);
+  const seconds = Number(values.seconds);
+  const awake = new MessageChannel(); // the clock's timers do not keep the process alive; an open port does
+  awake.port1.on('message', () => {});
+  const gc = new GcWatch();
+  const lease = new LeaseStream();
+  const representation = createRepresentation(values.representation, values.engine);
+  collectGarbage();
+  const rssBefore = process.memoryUsage().rss;
+
+  const loadStartMs = systemClock.monotonicMs();
+  let storedBytes = 0;
+  for (let index = 0; index < objects; index++) {
+    lease.set(index, 0);
+    storedBytes += lease.key.length + lease.value.length;
+    representation.load(lease, index + 1);
+    if (index % SLICE_COUNT_MAX === 0) await turn();
+  }
+  representation.loaded(objects);
+  const loadMs = systemClock.monotonicMs() - loadStartMs;
+  const loadGc = await gc.take();
+  if (representation.size !== objects) throw new Error(`${representation.size} of ${objects} leases were loaded`);
+  const loaded = memoryNow(rssBefore);
+
+  const renewer = new Renewer(representation, lease, objects);
+  await gc.take();
+  const throttled = await renewer.run(rate, seconds, gc);
+  const afterThrottled = memoryNow(rssBefore);
+  const unthrottled = await renewer.run(UNTHROTTLED, seconds, gc);
+  const afterUnthrottled = memoryNow(rssBefore);
+  if (values.verify) representation.verify();
+
+  const report = {
+    representation: values.representation,
+    engine: values.representation === 'listwatch' ? values.engine : undefined,
+    node: process.version,
+    objects,
+    storedBytesPerObject: storedBytes / objects,
+    load: { perSecond: (objects / loadMs) * 1000, gcPauseMaxMs: loadGc.maxMs },
+    memory: { loaded, afterThrottled, afterUnthrottled },
+    inside: representation.memory(),
+    targetPerSecond: rate,
+    throttled,
+    unthrottled,
+  };
+  console.log(table(report));
+  console.log(JSON.stringify(report));
+  if (values.output !== undefined) {
+    mkdirSync(dirname(values.output), { recursive: true });
+    writeFileSync(values.output, JSON.stringify(report, null, 2));
+  }
+  gc.stop();
+  awake.port1.close();
+}
+
+class Renewer {
+  readonly #representation: Representation;
+  readonly #lease: LeaseStream;
+  readonly #objects: number;
+  readonly #random = seededRandom(42);
+  #revision: number;
+
+  constructor(representation: Representation, lease: LeaseStream, objects: number) {
+    this.#representation = representation;
+    this.#lease = lease;
+    this.#objects = objects;
+    this.#revision = objects;
+  }
+
+  async run(rate: number, seconds: number, gc: GcWatch): Promise<Phase> {
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    const utilization: EventLoopUtilization = performance.eventLoopUtilization();
+    const cpuBefore = process.cpuUsage();
+    const startMs = systemClock.monotonicMs();
+    delay.enable();
+    let done = 0;
+    let elapsedMs = 0;
+    while (elapsedMs < seconds * 1000) {
+      const wanted = rate === UNTHROTTLED ? SLICE_COUNT_MAX : Math.floor((rate * elapsedMs) / 1000) - done;
+      const due = Math.min(SLICE_COUNT_MAX, wanted);
+      for (let count = 0; count < due; count++) this.#renewOne();
+      done += Math.max(0, due);
+      if (due < SLICE_COUNT_MAX) await sleep(systemClock, 1);
+      else await turn();
+      elapsedMs = systemClock.monotonicMs() - startMs;
+    }
+    delay.disable();
+    const { user, system } = process.cpuUsage(cpuBefore);
+    const pauses = await gc.take();
+    return {
+      eventsPerSecond: (done / elapsedMs) * 1000,
+      cpuCores: (user + system) / 1000 / elapsedMs,
+      gcPauseMaxMs: pauses.maxMs,
+      gcTotalMs: pauses.totalMs,
+      gcCount: pauses.count,
+      loopDelayP99Ms: delay.percentile(99) / 1e6,
+      loopDelayMaxMs: delay.max / 1e6,
+      loopUtilization: performance.eventLoopUtilization(utilization).utilization,
+    };
+  }
+
+  #renewOne(): void {
+    const revision = ++this.#revision;
+    this.#representation.update(this.#lease.set(this.#random.int(this.#objects), revision), revision);
+  }
+}
+
+/** Lets the event loop do everything else that waits. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+interface Memory {
+  readonly rssBytes: number;
+  readonly heapBytes: number;
+  readonly arrayBufferBytes: number;
+}
+
+/** After a collection, so that the heap shows what is held; resident memory less what the empty process had. */
+function memoryNow(rssBefore: number): Memory {
+  collectGarbage();
+  const { rss, arrayBuffers } = process.memoryUsage();
+  return { rssBytes: rss - rssBefore, heapBytes: getHeapStatistics().used_heap_size, arrayBufferBytes: arrayBuffers };
+}
+
+function table(report: {
+  representation: string;
+  objects: number;
+  storedBytesPerObject: number;
+  load: { perSecond: number; gcPauseMaxMs: number };
+  memory: Record<string, Memory>;
+  inside: Record<string, number>;
+  targetPerSecond: number;
+  throttled: Phase;
+  unthrottled: Phase;
+}): string {
+  const perObject = (bytes: number) => (bytes / report.objects).toFixed(0);
+  const lines = [
+    `${report.representation}: ${report.objects} leases, ${report.storedBytesPerObject.toFixed(0)} stored bytes each (key and value)`,
+    `loaded at ${(report.load.perSecond / 1000).toFixed(0)} k/s, longest collector pause ${report.load.gcPauseMaxMs.toFixed(1)} ms`,
+    '',
+    'bytes an object          resident   of stored       heap',
+  ];
+  for (const [name, { rssBytes, heapBytes }] of Object.entries(report.memory)) {
+    const ratio = rssBytes / report.objects / report.storedBytesPerObject;
+    lines.push(
+      `  ${name.padEnd(20)}${perObject(rssBytes).padStart(11)}${ratio.toFixed(2).padStart(11)}x${perObject(heapBytes).padStart(11)}`,
+    );
+  }
+  lines.push('');
+  for (const [name, amount] of Object.entries(report.inside)) {
+    lines.push(`  ${name.padEnd(28)}${amount.toFixed(0).padStart(13)}${perObject(amount).padStart(8)} an object`);
+  }
+  lines.push('', 'renewals                   k/s   cores   GC max   GC sum   loop p99   loop max (ms)');
+  for (const [name, phase] of [
+    [`at ${(report.targetPerSecond / 1000).toFixed(0)} k/s`, report.throttled],
+    ['unthrottled', report.unthrottled],
+  ] as const) {
+    lines.push(
+      `  ${name.padEnd(20)}${(phase.eventsPerSecond / 1000).toFixed(1).padStart(8)}${phase.cpuCores.toFixed(2).padStart(8)}` +
+        `${phase.gcPauseMaxMs.toFixed(1).padStart(9)}${phase.gcTotalMs.toFixed(0).padStart(9)}` +
+        `${phase.loopDelayP99Ms.toFixed(1).padStart(11)}${phase.loopDelayMaxMs.toFixed(1).padStart(11)}`,
+    );
+  }
+  return lines.join('\n');
+}
+
+await main();
