@@ -29,7 +29,7 @@ export function compareRanges(a: ByteRange, b: ByteRange): number {
 export function prefixEnd(prefix: Uint8Array): Uint8Array {
   for (let last = prefix.length - 1; last >= 0; last--) {
     if (prefix[last]! < 0xff) {
-      const end = prefix.slice(0, last + 1);
+      const end = new Uint8Array(prefix.subarray(0, last + 1)); // a copy: Buffer.slice would share the bytes
       end[last]! += 1;
       return end;
     }
