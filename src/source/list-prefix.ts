@@ -65,7 +65,8 @@ export async function listPrefix(
     if (page.generation !== generation) {
       throw new SourceError('replaced', `${source.name}: the store was replaced between two pages of a list`);
     }
-    if (!page.more || next === undefined) return { revision, count, ...(generation === undefined ? {} : { generation }) };
+    if (!page.more || next === undefined)
+      return { revision, count, ...(generation === undefined ? {} : { generation }) };
     from = next;
   }
 }

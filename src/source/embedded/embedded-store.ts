@@ -44,7 +44,10 @@ const LEAD_CHECK_EVERY = 64;
 const FIRST_REVISION = 1;
 
 /** A store in this process: nothing to install, nothing kept after it ends, and etcd's rules for everything else. */
-export function createEmbeddedStore(dependencies: { clock: Clock; random: Random }, options: EmbeddedOptions = {}): EmbeddedStore {
+export function createEmbeddedStore(
+  dependencies: { clock: Clock; random: Random },
+  options: EmbeddedOptions = {},
+): EmbeddedStore {
   return new EmbeddedStore(dependencies.clock, dependencies.random, options);
 }
 
@@ -197,8 +200,10 @@ export class EmbeddedStore implements Source, WritableStore {
       count++;
       if (this.#byKey.get(entry.key) !== entry) throw new Error(`${entry.key} is in the order but not in the map`);
       for (let version = entry.latest; version?.previous !== undefined; version = version.previous) {
-        if (version.previous.modRevision >= version.modRevision) throw new Error(`the chain of ${entry.key} does not descend`);
-        if (version.modRevision <= this.#compactRevision) throw new Error(`the chain of ${entry.key} outlived compaction`);
+        if (version.previous.modRevision >= version.modRevision)
+          throw new Error(`the chain of ${entry.key} does not descend`);
+        if (version.modRevision <= this.#compactRevision)
+          throw new Error(`the chain of ${entry.key} outlived compaction`);
       }
     });
     if (count !== this.#byKey.size) throw new Error(`the order holds ${count} keys, the map ${this.#byKey.size}`);
@@ -280,8 +285,9 @@ export class EmbeddedStore implements Source, WritableStore {
   }
 
   #compactTo(revision: ModRevision): void {
-    const { start, end } = this.#log;
-    for (let position = start; position < end; position++) {
+    const { end } = this.#log;
+    // The log may reach further back than the last compaction, for the sake of a watch.
+    for (let position = this.#log.positionOf(this.#compactRevision + 1); position < end; position++) {
       const version = this.#log.at(position);
       if (version.modRevision > revision) break;
       version.previous = undefined;
@@ -309,7 +315,8 @@ export class EmbeddedStore implements Source, WritableStore {
       const nowMs = this.#clock.monotonicMs();
       this.#marks.push({ ms: nowMs, revision: this.#revision });
       let due = 0;
-      while (this.#marks[0] !== undefined && nowMs - this.#marks[0].ms >= this.#historyMs) due = this.#marks.shift()!.revision;
+      while (this.#marks[0] !== undefined && nowMs - this.#marks[0].ms >= this.#historyMs)
+        due = this.#marks.shift()!.revision;
       if (due > this.#compactRevision) this.#compactTo(due);
       this.#armHistoryTimer();
     });

@@ -88,7 +88,8 @@ export class KeyOrder {
   verify(): void {
     let previous: string | undefined;
     for (const chunk of this.#chunks) {
-      if (chunk.length === 0 || chunk.length > CHUNK_COUNT_MAX) throw new Error(`I1: a chunk holds ${chunk.length} entries`);
+      if (chunk.length === 0 || chunk.length > CHUNK_COUNT_MAX)
+        throw new Error(`I1: a chunk holds ${chunk.length} entries`);
       for (const { key } of chunk) {
         if (previous !== undefined && previous >= key) throw new Error(`I2: ${previous} is before ${key}`);
         previous = key;

@@ -128,7 +128,16 @@ export class Watchers {
       const { type, bytes, createRevision } = version;
       const keyLength = version.entry.key.length;
       open = modRevision;
-      handler.change(type, bytes, 0, keyLength, keyLength, bytes.length, type === PUT ? createRevision : 0, modRevision);
+      handler.change(
+        type,
+        bytes,
+        0,
+        keyLength,
+        keyLength,
+        bytes.length,
+        type === PUT ? createRevision : 0,
+        modRevision,
+      );
       if (watcher.ended) return;
     }
     watcher.position = position;

@@ -65,7 +65,12 @@ export class Calls {
     const metadata = await this.metadata();
     const [endpoint] = this.#endpoints.order();
     return new Promise((resolve, reject) => {
-      const stream: ClientDuplexStream<Buffer, Buffer> = endpoint!.client.makeBidiStreamRequest(method, identity, identity, metadata);
+      const stream: ClientDuplexStream<Buffer, Buffer> = endpoint!.client.makeBidiStreamRequest(
+        method,
+        identity,
+        identity,
+        metadata,
+      );
       const finish = (settle: () => void) => {
         timer.cancel();
         this.#pending.delete(abort);
@@ -75,7 +80,9 @@ export class Calls {
       const fail = (failure: RpcFailure) => finish(() => reject(toSourceError(failure, endpoint!.url)));
       const abort = () => finish(() => reject(closedError()));
       this.#pending.add(abort);
-      const timer = this.#clock.setTimer(this.#settings.requestTimeoutMs, () => fail(timedOut(this.#settings.requestTimeoutMs)));
+      const timer = this.#clock.setTimer(this.#settings.requestTimeoutMs, () =>
+        fail(timedOut(this.#settings.requestTimeoutMs)),
+      );
       stream.on('data', (bytes: Buffer) => finish(() => resolve(bytes)));
       stream.on('error', (error: ServiceError) => fail(error));
       stream.on('end', () => fail({ code: 14, details: 'the stream ended without an answer' }));
@@ -84,7 +91,13 @@ export class Calls {
   }
 
   /** Asks one endpoint only, without a token: for its status. */
-  async ask(endpoint: Endpoint, method: string, request: Buffer, timeoutMs: number, signal?: AbortSignal): Promise<Buffer> {
+  async ask(
+    endpoint: Endpoint,
+    method: string,
+    request: Buffer,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<Buffer> {
     try {
       return await this.#attempt(endpoint, method, request, new Metadata(), timeoutMs, signal);
     } catch (error) {

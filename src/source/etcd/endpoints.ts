@@ -81,15 +81,18 @@ export class Endpoint {
           resolve(true);
         },
       );
-      const timer = this.#clock.setTimer(isDialing ? this.#settings.dialTimeoutMs : this.#settings.hangTimeoutMs, () => {
-        // A process that was busy for long finds its timers due before it has read its sockets.
-        setImmediate(() =>
-          setImmediate(() => {
-            resolve(false);
-            call.cancel();
-          }),
-        );
-      });
+      const timer = this.#clock.setTimer(
+        isDialing ? this.#settings.dialTimeoutMs : this.#settings.hangTimeoutMs,
+        () => {
+          // A process that was busy for long finds its timers due before it has read its sockets.
+          setImmediate(() =>
+            setImmediate(() => {
+              resolve(false);
+              call.cancel();
+            }),
+          );
+        },
+      );
     });
   }
 }

@@ -69,7 +69,12 @@ class EtcdSource implements Source, WritableStore {
     const skim = new RangeSkim();
     const bytes = await this.#read(request, skim, { signal });
     visitRangeEntries(bytes, visit);
-    return { revision: skim.header.revision, count: skim.count, more: skim.more, generation: this.#identity.generation };
+    return {
+      revision: skim.header.revision,
+      count: skim.count,
+      more: skim.more,
+      generation: this.#identity.generation,
+    };
   }
 
   async currentRevision(signal?: AbortSignal): Promise<ModRevision> {
@@ -105,7 +110,9 @@ class EtcdSource implements Source, WritableStore {
   /** Every endpoint must be new enough, since any of them may serve a watch. */
   async progressTrusted(signal?: AbortSignal): Promise<boolean> {
     const deadlineMs = this.#clock.monotonicMs() + VERSION_TIMEOUT_MS;
-    const versions = await Promise.all(this.#endpoints.all.map((endpoint) => this.#version(endpoint, deadlineMs, signal)));
+    const versions = await Promise.all(
+      this.#endpoints.all.map((endpoint) => this.#version(endpoint, deadlineMs, signal)),
+    );
     return versions.every((version) => version !== undefined && isProgressTrusted(version));
   }
 
@@ -141,7 +148,10 @@ class EtcdSource implements Source, WritableStore {
   }
 
   async keepLeaseAlive(lease: bigint): Promise<void> {
-    const bytes = await this.#calls.exchange(METHODS.leaseKeepAlive, encode('LeaseKeepAliveRequest', { ID: toInt64(lease) }));
+    const bytes = await this.#calls.exchange(
+      METHODS.leaseKeepAlive,
+      encode('LeaseKeepAliveRequest', { ID: toInt64(lease) }),
+    );
     const { TTL } = decode<{ TTL: Int64 | number }>('LeaseResponse', bytes);
     if (fromInt64(TTL) <= 0n) throw new SourceError('invalid', 'etcdserver: requested lease not found');
   }

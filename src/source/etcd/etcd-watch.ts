@@ -202,7 +202,9 @@ export class EtcdWatch implements WatchHandle {
     const sinceMs = isAsking ? Math.max(this.#heardMs, this.#progressAskedMs!) : this.#heardMs;
     const silentMs = clock.monotonicMs() - sinceMs;
     const delayMs = Math.max(allowedMs - silentMs, 0);
-    this.#silenceTimer = clock.setTimer(isAsking ? Math.min(delayMs, PROGRESS_REPEAT_AFTER_MS) : delayMs, () => this.#checkSilence());
+    this.#silenceTimer = clock.setTimer(isAsking ? Math.min(delayMs, PROGRESS_REPEAT_AFTER_MS) : delayMs, () =>
+      this.#checkSilence(),
+    );
   }
 
   #checkSilence(): void {
@@ -214,7 +216,10 @@ export class EtcdWatch implements WatchHandle {
     } else if (nowMs - Math.max(this.#heardMs, this.#progressAskedMs) < settings.progressAnswerMs) {
       this.#sendProgressRequest(nowMs);
     } else {
-      this.#fail({ code: 14, details: `the watch did not answer a progress request within ${settings.progressAnswerMs} ms` });
+      this.#fail({
+        code: 14,
+        details: `the watch did not answer a progress request within ${settings.progressAnswerMs} ms`,
+      });
     }
   }
 

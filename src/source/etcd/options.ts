@@ -76,7 +76,9 @@ export function toSettings(options: EtcdOptions): Settings {
     targets,
     credentials: {
       plain: ChannelCredentials.createInsecure(),
-      secure: targets.some((target) => target.secure) ? secureCredentials(options) : ChannelCredentials.createInsecure(),
+      secure: targets.some((target) => target.secure)
+        ? secureCredentials(options)
+        : ChannelCredentials.createInsecure(),
     },
     channelOptions: {
       'grpc.keepalive_time_ms': options.keepaliveTimeMs ?? 30_000,
@@ -115,17 +117,23 @@ export function parseEndpoint(text: string, secureByDefault: boolean): Target {
   try {
     parsed = new URL(url);
   } catch {
-    throw new SourceError('invalid', `etcd: ${JSON.stringify(text)} is not an endpoint, which is http(s)://host:port or host:port`);
+    throw new SourceError(
+      'invalid',
+      `etcd: ${JSON.stringify(text)} is not an endpoint, which is http(s)://host:port or host:port`,
+    );
   }
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
-    throw new SourceError('invalid', `etcd: the endpoint ${text} must be http or https, not ${parsed.protocol.slice(0, -1)}`);
+    throw new SourceError(
+      'invalid',
+      `etcd: the endpoint ${text} must be http or https, not ${parsed.protocol.slice(0, -1)}`,
+    );
   }
   if (parsed.username !== '' || (parsed.pathname !== '/' && parsed.pathname !== '') || parsed.search !== '') {
     throw new SourceError('invalid', `etcd: the endpoint ${text} must name a host and a port only`);
   }
   const secure = parsed.protocol === 'https:';
   // URL hides the scheme's default port, which an endpoint may well name.
-  const port = parsed.port !== '' ? parsed.port : /:(80|443)\/?$/.exec(url)?.[1] ?? String(DEFAULT_PORT);
+  const port = parsed.port !== '' ? parsed.port : (/:(80|443)\/?$/.exec(url)?.[1] ?? String(DEFAULT_PORT));
   return { url: `${parsed.protocol}//${parsed.hostname}:${port}`, address: `${parsed.hostname}:${port}`, secure };
 }
 

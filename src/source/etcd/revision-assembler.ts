@@ -76,7 +76,11 @@ export class RevisionAssembler {
       if (revision <= this.#committed) first = row + 1;
     }
     this.droppedCount += first;
-    if (this.#held.length > 0 && first < eventCount && events[first * EVENT_COLUMNS + MOD_REVISION]! < this.#heldRevision) {
+    if (
+      this.#held.length > 0 &&
+      first < eventCount &&
+      events[first * EVENT_COLUMNS + MOD_REVISION]! < this.#heldRevision
+    ) {
       throw new SourceError('corrupt', `etcd: a watch goes back from revision ${this.#heldRevision}`);
     }
     if (!skim.fragment) {
