@@ -71,7 +71,7 @@ function one(name: string, field: protobuf.Field, value: unknown, indent: string
 
 /** Text format has C escapes; other characters stay UTF-8. */
 function quote(text: string): string {
-  const escaped = text.replace(/[\\"\p{Cc}]/gu, (character) => {
+  const escaped = text.replace(/[\\"\u0000-\u001f\u007f]/g, (character) => {
     if (character === '\n') return '\\n';
     if (character === '\t') return '\\t';
     if (character === '\r') return '\\r';

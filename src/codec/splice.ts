@@ -1,4 +1,4 @@
-import type { ModRevision } from '../api/revision.js';
+import { type ModRevision, NO_REVISION } from '../api/revision.js';
 import { varintSize, writeVarint } from '../lib/bytes.js';
 import { CodecError, type WireWriter } from './codec.js';
 import { writeInt32 } from './json-write.js';
@@ -14,7 +14,7 @@ import { after, readEnd, readTag, skipField } from './wire.js';
 const METADATA = 10; // field 1 of every kind
 const RESOURCE_VERSION = 50; // field 6 of ObjectMeta
 
-/** A message in canonical form to wire form. Appends to `into`. */
+/** A message in canonical form to wire form. Appends to `into`. NO_REVISION leaves the resourceVersion empty. */
 export function spliceProtobuf(
   bytes: Uint8Array,
   start: number,
@@ -37,7 +37,7 @@ export function spliceProtobuf(
     at = next;
     if (tag === RESOURCE_VERSION) break;
   }
-  const digits = digitsOf(modRevision);
+  const digits = modRevision === NO_REVISION ? 0 : digitsOf(modRevision);
   const metadataSize = metadataEnd - metadataStart - (to - from) + 2 + digits;
   const objectSize = 1 + varintSize(metadataSize) + metadataSize + (end - metadataEnd);
   into.reserve(1 + varintSize(objectSize) + objectSize);
@@ -52,7 +52,7 @@ export function spliceProtobuf(
   at = copy(bytes, metadataStart, from, out, at);
   out[at++] = RESOURCE_VERSION;
   out[at++] = digits;
-  at = writeInt32(out, modRevision, at);
+  if (digits > 0) at = writeInt32(out, modRevision, at);
   at = copy(bytes, to, end, out, at);
   into.position = at;
 }
