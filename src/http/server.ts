@@ -1,7 +1,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2SecureServer } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
-import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify';
 import { decodeQuery } from '../api/query.js';
 import type { Kind } from '../codec/kind.js';
 import { type Clock, sleep } from '../lib/clock.js';
@@ -171,7 +171,8 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   function create(tls?: { readonly cert: string; readonly key: string }) {
     const common = {
       exposeHeadRoutes: false,
-      disableRequestLogging: true,
+      logController: new LogController({ disableRequestLogging: true }),
+      clientErrorHandler: answerUnparsed,
       return503OnClosing: false,
       keepAliveTimeout: limits.idleConnectionMs,
       http: { maxHeaderSize: limits.headerBytesMax },
@@ -197,7 +198,6 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     app.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
       upgrade(app, request, socket, head);
     });
-    app.server.on('clientError', () => {}); // fastify answers
     connections.follow(app.server as unknown as Http2SecureServer, limits);
     return app;
   }
@@ -288,6 +288,18 @@ function exchangeRequest(request: FastifyRequest, reply: FastifyReply): Exchange
     response: reply.raw as RawResponse,
   };
 }
+
+/** What does not parse as HTTP never becomes a request: answered as Go does, and the connection ends. */
+function answerUnparsed(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return void socket.destroy();
+  const line = CLIENT_ERRORS[error.code ?? ''] ?? '400 Bad Request';
+  socket.end(`HTTP/1.1 ${line}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${line}`);
+}
+
+const CLIENT_ERRORS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -1,0 +1,101 @@
+import { kinds } from '../../src/codec/kinds.js';
+import type { Kind } from '../../src/codec/kind.js';
+import { createKindCodec } from '../../src/codec/kind-codec.js';
+import type { KindCodec } from '../../src/codec/codec.js';
+import { createHttpServer, type HttpServer, type HttpServerDeps } from '../../src/http/server.js';
+import { type Clock, systemClock } from '../../src/lib/clock.js';
+import { defaultLimits, type Limits } from '../../src/lib/limits.js';
+import { seededRandom } from '../../src/lib/random.js';
+import { utf8 } from '../../src/lib/bytes.js';
+import { createService, type Service } from '../../src/serve/service.js';
+import { createEmbeddedStore, type EmbeddedStore } from '../../src/source/embedded/embedded-store.js';
+
+/** A server over the real embedded store, caches and readers; nothing stands in for anything. */
+export interface Serving {
+  readonly store: EmbeddedStore;
+  readonly service: Service;
+  readonly server: HttpServer;
+  put(resource: string, object: Record<string, unknown>): Promise<number>;
+  remove(resource: string, namespace: string | undefined, name: string): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface ServingOptions {
+  readonly limits?: Partial<Limits>;
+  readonly clock?: Clock;
+  readonly healthChecks?: HttpServerDeps['healthChecks'];
+}
+
+export const servedKinds = kinds.filter(({ servedByDefault }) => servedByDefault);
+
+export function kindOf(resource: string): Kind {
+  return servedKinds.find((kind) => kind.resource === resource)!;
+}
+
+export function startServing(options: ServingOptions = {}): Serving {
+  const clock = options.clock ?? systemClock;
+  const random = seededRandom(1);
+  const limits = { ...defaultLimits, ...options.limits };
+  const store = createEmbeddedStore({ clock, random });
+  const codecs = new Map<Kind, KindCodec>();
+  const codecOf = (kind: Kind) => {
+    let codec = codecs.get(kind);
+    if (codec === undefined) codecs.set(kind, (codec = createKindCodec(kind)));
+    return codec;
+  };
+  const service = createService({
+    etcdPrefix: '/registry',
+    source: () => store,
+    codec: codecOf,
+    cache: () => {
+      throw new Error('uncached');
+    },
+    watchCache: false,
+    watchCacheSizes: new Map(),
+    limits,
+    clock,
+    random,
+  });
+  const server = createHttpServer({
+    kinds: servedKinds,
+    readerFor: (kind) => service.reader(kind),
+    caches: () => [],
+    healthChecks: options.healthChecks ?? [],
+    build: { packageVersion: '0.1.0' },
+    limits,
+    clock,
+    random,
+  });
+  const keyOf = (kind: Kind, namespace: string | undefined, name: string) =>
+    utf8(`/registry/${kind.directory}/${kind.namespaced ? `${namespace}/` : ''}${name}`);
+  return {
+    store,
+    service,
+    server,
+    put(resource, object) {
+      const kind = kindOf(resource);
+      const metadata = object['metadata'] as { name: string; namespace?: string };
+      const value = codecOf(kind).toStored({
+        apiVersion: kind.group === '' ? kind.version : `${kind.group}/${kind.version}`,
+        kind: kind.kind,
+        ...object,
+      });
+      return store.write([{ type: 'put', key: keyOf(kind, metadata.namespace, metadata.name), value }]);
+    },
+    remove: (resource, namespace, name) =>
+      store.write([{ type: 'delete', key: keyOf(kindOf(resource), namespace, name) }]),
+    async close() {
+      await server.close();
+      await store.close();
+    },
+  };
+}
+
+export function pod(name: string, namespace = 'default', more: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    metadata: { name, namespace, uid: `uid-${name}`, creationTimestamp: '2026-01-02T03:04:05Z', labels: { app: 'a' } },
+    spec: { containers: [{ name: 'c', image: 'i' }] },
+    status: { phase: 'Running' },
+    ...more,
+  };
+}
