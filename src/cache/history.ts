@@ -37,6 +37,8 @@ export class History {
   #previous = new Int32Array(CAPACITY_MIN);
   #types = new Uint8Array(CAPACITY_MIN);
   #mask = CAPACITY_MIN - 1;
+  /** Keys of UNREADABLE entries, which need not have a version to name it. */
+  readonly #unreadable = new Map<number, Uint8Array>();
   #tailTimeMs: number;
   #bytes = 0;
   /** Sequence number of the oldest entry. */
@@ -83,6 +85,15 @@ export class History {
     this.#types[slot] = type;
     this.#bytes += retainedBytes + ENTRY_BYTES;
     this.end++;
+  }
+
+  /** The entry to come is UNREADABLE, under this key. */
+  nameUnreadable(key: Uint8Array): void {
+    this.#unreadable.set(this.end, key);
+  }
+
+  unreadableKey(sequence: number): Uint8Array | undefined {
+    return this.#unreadable.get(sequence);
   }
 
   revision(sequence: number): ModRevision {
@@ -134,6 +145,7 @@ export class History {
     this.first = this.end;
     this.tail = tail;
     this.#bytes = 0;
+    this.#unreadable.clear();
     this.#tailTimeMs = nowMs;
     if (this.#mask >= CAPACITY_MIN) this.#resize(CAPACITY_MIN);
   }
@@ -158,6 +170,7 @@ export class History {
       const slot = this.first & this.#mask;
       this.#bytes -= this.#sizes[slot]!;
       this.#tailTimeMs = this.#times[slot]!;
+      if (this.#unreadable.size > 0) this.#unreadable.delete(this.first);
       this.first++;
     }
     this.tail = revision; // I2

@@ -1,0 +1,68 @@
+import type { KindCodec } from '../codec/codec.js';
+import type { Kind } from '../codec/kind.js';
+import { utf8 } from '../lib/bytes.js';
+import { type Clock, systemClock } from '../lib/clock.js';
+import type { Limits } from '../lib/limits.js';
+import type { Random } from '../lib/random.js';
+import type { Source } from '../source/source.js';
+import { createCache, type LiveCache } from './create-cache.js';
+import type { Storage } from './storage.js';
+import { createTimingWheel } from './timing-wheel.js';
+
+export interface CachesOptions {
+  /** May differ by kind: `--etcd-servers-overrides`. */
+  readonly sourceFor: (kind: Kind) => Source;
+  readonly codecFor: (kind: Kind) => KindCodec;
+  /** Empty versions and an engine over them, e.g. as `--storage-engine` says. */
+  readonly storageFor: (kind: Kind) => Storage;
+  /** Without a slash at its end, e.g. `/registry`. */
+  readonly etcdPrefix: string;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly limits?: Limits;
+  readonly log?: (kind: Kind, message: string) => void;
+  readonly historyBytes?: number | undefined;
+}
+
+/** The caches of a process, by kind: made on first use, and started then or all at once. */
+export interface Caches {
+  /** Not started yet if it is new: its first read does that. */
+  get(kind: Kind): LiveCache;
+  /** Those that exist. */
+  all(): readonly LiveCache[];
+  startAll(kinds: Iterable<Kind>): void;
+  stopAll(): Promise<void>;
+}
+
+export function createCaches(options: CachesOptions): Caches {
+  const { sourceFor, codecFor, storageFor, etcdPrefix, log, ...shared } = options;
+  const wheel = createTimingWheel(options.clock ?? systemClock);
+  const caches = new Map<Kind, LiveCache>();
+  const get = (kind: Kind): LiveCache => {
+    const found = caches.get(kind);
+    if (found !== undefined) return found;
+    const cache = createCache({
+      ...shared,
+      kind,
+      codec: codecFor(kind),
+      source: sourceFor(kind),
+      createStorage: () => storageFor(kind),
+      prefix: utf8(`${etcdPrefix}/${kind.directory}/`),
+      wheel,
+      ...(log === undefined ? {} : { log: (message: string) => log(kind, message) }),
+    });
+    caches.set(kind, cache);
+    return cache;
+  };
+  return {
+    get,
+    all: () => [...caches.values()],
+    startAll(kinds) {
+      for (const kind of kinds) get(kind).start();
+    },
+    async stopAll() {
+      for (const cache of caches.values()) await cache.stop();
+      wheel.stop();
+    },
+  };
+}

@@ -1,0 +1,291 @@
+import type { ModRevision } from '../api/revision.js';
+import { assert, unreachable } from '../lib/assert.js';
+import type { Clock, Timer } from '../lib/clock.js';
+import type { Limits } from '../lib/limits.js';
+import type { Random } from '../lib/random.js';
+import { listPrefix } from '../source/list-prefix.js';
+import { type ChangeType, type Source, SourceError, type WatchEnd, type WatchHandle } from '../source/source.js';
+import type { ListFill } from './list-fill.js';
+import { backOffMs, INITIAL, type ListMode, type ReflectorEffect, type ReflectorInput, type ReflectorState, step } from './reflector.js';
+import type { WatchCache } from './watch-cache.js';
+
+export interface FollowerEvents {
+  /** Changes were applied; `bytes` of them. */
+  changed(bytes: number): void;
+  /** The revision moved on without changes of this kind. */
+  progressed(): void;
+  /** Before the state is replaced: nobody may go on from the history. */
+  ending(): void;
+  installed(): void;
+  /** Not ready any more. */
+  discarded(): void;
+}
+
+export interface FollowerOptions {
+  readonly source: Source;
+  readonly prefix: Uint8Array;
+  readonly cache: WatchCache;
+  readonly events: FollowerEvents;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: Limits;
+  readonly log: (message: string) => void;
+}
+
+/**
+ * Follows the source: carries out what the reflector decides, and tells it what came of it.
+ * What belongs to a list or watch that was given up is ignored, however late it arrives.
+ */
+export class Follower {
+  state: ReflectorState = INITIAL;
+  lists = 0;
+  lastError: string | undefined;
+  readonly #options: FollowerOptions;
+  readonly #inputs: ReflectorInput[] = [];
+  #running = false;
+  #timer: Timer | undefined;
+  #listAbort: AbortController | undefined;
+  #complete: { readonly fill: ListFill; readonly revision: ModRevision } | undefined;
+  #watch: WatchSession | undefined;
+  #generation: number | undefined;
+  /** Lists in a row that compaction overtook; see listPrefix. */
+  #overtakenLists = 0;
+  /** Of the source's progress reports; see Source.progressTrusted. */
+  #trusted = false;
+  #connected = false;
+  #heardMs: number;
+
+  constructor(options: FollowerOptions) {
+    this.#options = options;
+    this.#heardMs = options.clock.monotonicMs();
+  }
+
+  /** True while the source has answered on the present watch (or gave the list that it continues). */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  get staleMs(): number {
+    return this.#connected ? 0 : this.#options.clock.monotonicMs() - this.#heardMs;
+  }
+
+  requestProgress(): void {
+    this.#watch?.handle?.requestProgress();
+  }
+
+  /** The one entrance. Effects may cause inputs while they run: those wait in line. */
+  input(input: ReflectorInput): void {
+    this.#inputs.push(input);
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
+        const { state, effects } = step(this.state, next);
+        this.state = state;
+        for (const effect of effects) this.#carryOut(effect);
+      }
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  #carryOut(effect: ReflectorEffect): void {
+    const { cache, clock, events, limits, random } = this.#options;
+    switch (effect.do) {
+      case 'list':
+        void this.#list(effect.mode);
+        return;
+      case 'abortList':
+        this.#listAbort?.abort();
+        this.#listAbort = undefined;
+        return;
+      case 'install': {
+        const complete = this.#complete;
+        assert(complete !== undefined, 'a list is taken over before it is complete');
+        this.#complete = undefined;
+        events.ending();
+        cache.install(complete.fill, complete.revision);
+        this.#heard();
+        events.installed();
+        return;
+      }
+      case 'watch':
+        this.#startWatch(effect.from);
+        return;
+      case 'closeWatch':
+        this.#endWatch();
+        return;
+      case 'wait': {
+        const delayMs = backOffMs(effect.attempt, limits.backoffMinMs, limits.backoffMaxMs, random.float());
+        this.#timer = clock.setTimer(delayMs, () => {
+          this.#timer = undefined;
+          this.input({ kind: 'timer' });
+        });
+        return;
+      }
+      case 'cancelWait':
+        this.#timer?.cancel();
+        this.#timer = undefined;
+        return;
+      case 'discard':
+        events.ending();
+        cache.ready = false;
+        events.discarded();
+        return;
+      case 'report':
+        this.lastError = effect.message;
+        this.#options.log(effect.message);
+        return;
+      default:
+        return unreachable(effect);
+    }
+  }
+
+  async #list(mode: ListMode): Promise<void> {
+    const { source, prefix, cache, clock, limits } = this.#options;
+    const abort = new AbortController();
+    const { signal } = abort;
+    this.#listAbort = abort;
+    this.#connected = false;
+    this.lists++;
+    const fill = cache.startFill(mode);
+    let count = 0;
+    let refusal: unknown; // Not thrown through the source: its page is read to the end first.
+    try {
+      const { revision, generation } = await listPrefix(
+        source,
+        prefix,
+        (bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision) => {
+          if (signal.aborted || refusal !== undefined) return;
+          try {
+            fill.entry(bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision);
+            if (++count % limits.listPageCount === 0) fill.pageDone(clock.monotonicMs());
+          } catch (error) {
+            refusal = error;
+          }
+        },
+        { pageCount: limits.listPageCount, attempt: this.#overtakenLists, signal },
+      );
+      if (signal.aborted) return this.#dropFill(fill);
+      if (refusal !== undefined) throw refusal;
+      cache.checkList(fill, revision);
+      this.#listAbort = undefined;
+      this.#overtakenLists = 0;
+      this.#generation = generation;
+      this.#complete = { fill, revision };
+      this.input({ kind: 'listed', revision });
+    } catch (error) {
+      this.#dropFill(fill);
+      if (signal.aborted) return;
+      if (!(error instanceof SourceError)) throw error;
+      this.#listAbort = undefined;
+      if (error.kind === 'compacted') this.#overtakenLists++;
+      this.input({ kind: 'listFailed', error });
+    }
+  }
+
+  #dropFill(fill: ListFill): void {
+    if (fill.mode === 'fresh' && fill.storage !== this.#options.cache.storage) fill.storage.versions.dispose();
+  }
+
+  #startWatch(from: ModRevision): void {
+    const { source, prefix } = this.#options;
+    const session = new WatchSession(this, this.#options.cache);
+    this.#watch = session;
+    this.#trusted = false;
+    const generation = this.#generation === undefined ? {} : { generation: this.#generation };
+    const handle = source.watch({ prefix, startRevision: from, ...generation }, session);
+    if (this.#watch !== session) return handle.close(); // It ended while it began.
+    session.handle = handle;
+    source.progressTrusted().then(
+      (trusted) => {
+        if (this.#watch !== session) return;
+        this.#trusted = trusted;
+        handle.requestProgress(); // A sign of life, and our true revision, on a kind where nothing happens.
+      },
+      () => {}, // The watch will say that the source is gone.
+    );
+  }
+
+  #endWatch(): void {
+    const session = this.#watch;
+    this.#watch = undefined;
+    this.#connected = false;
+    this.#options.cache.abandon();
+    session?.handle?.close();
+  }
+
+  isCurrent(session: WatchSession): boolean {
+    return this.#watch === session;
+  }
+
+  committed(revision: ModRevision): void {
+    const { result, bytes } = this.#options.cache.commit(revision);
+    this.#heard();
+    if (result === 'late') {
+      const message = `revision ${revision} arrived after progress had been reported up to ${this.#options.cache.revision}`;
+      return this.input({ kind: 'inconsistent', message });
+    }
+    this.input({ kind: 'advanced', revision });
+    if (result === 'applied') this.#options.events.changed(bytes);
+  }
+
+  progressed(revision: ModRevision): void {
+    this.#heard();
+    const moved = this.#trusted && this.#options.cache.progress(revision);
+    this.input({ kind: 'advanced', revision: this.#options.cache.revision });
+    if (moved) this.#options.events.progressed();
+  }
+
+  ended(end: WatchEnd): void {
+    this.#watch = undefined;
+    if (this.#connected) this.#heardMs = this.#options.clock.monotonicMs();
+    this.#connected = false;
+    this.#options.cache.abandon();
+    this.input({ kind: 'ended', end });
+  }
+
+  #heard(): void {
+    this.#heardMs = this.#options.clock.monotonicMs();
+    this.#connected = true;
+    this.lastError = undefined;
+  }
+}
+
+/** Guards the way in: calls of a watch that is not the present one are ignored. */
+class WatchSession {
+  handle: WatchHandle | undefined;
+  readonly #follower: Follower;
+  readonly #cache: WatchCache;
+
+  constructor(follower: Follower, cache: WatchCache) {
+    this.#follower = follower;
+    this.#cache = cache;
+  }
+
+  change(
+    type: ChangeType,
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
+    createRevision: ModRevision,
+    modRevision: ModRevision,
+  ): void {
+    if (!this.#follower.isCurrent(this)) return;
+    this.#cache.change(type, bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision);
+  }
+
+  commit(revision: ModRevision): void {
+    if (this.#follower.isCurrent(this)) this.#follower.committed(revision);
+  }
+
+  progress(revision: ModRevision): void {
+    if (this.#follower.isCurrent(this)) this.#follower.progressed(revision);
+  }
+
+  ended(end: WatchEnd): void {
+    if (this.#follower.isCurrent(this)) this.#follower.ended(end);
+  }
+}

@@ -1,0 +1,156 @@
+import type { ModRevision } from '../api/revision.js';
+import type { KindCodec } from '../codec/codec.js';
+import { createWriter } from '../codec/writer.js';
+import { InvariantError } from '../lib/assert.js';
+import { type ByteRange, prefixEnd, rangeOf } from '../lib/bytes.js';
+import { SourceError } from '../source/source.js';
+import { NONE, type VersionId } from '../versions/versions.js';
+import { DecodeErrors } from './decode-errors.js';
+import type { KeyLayout } from './layout.js';
+import { Pending } from './pending.js';
+import type { ListMode } from './reflector.js';
+import { Applier, type Storage } from './storage.js';
+
+/** Reads stored values into wire form; what does not parse is noted, never thrown. */
+export class ValueReader {
+  /** Keys that are no object's (spec 1.1). */
+  ignoredKeys = 0;
+  readonly #codec: KindCodec;
+  readonly layout: KeyLayout;
+  readonly #wire = createWriter();
+  readonly #key: ByteRange = rangeOf(new Uint8Array(0));
+
+  constructor(codec: KindCodec, layout: KeyLayout) {
+    this.#codec = codec;
+    this.layout = layout;
+  }
+
+  /** False when the key is none of the kind's. */
+  accepts(bytes: Uint8Array, keyStart: number, keyEnd: number): boolean {
+    if (this.layout.isObjectKey(bytes, keyStart, keyEnd)) return true;
+    this.ignoredKeys++;
+    return false;
+  }
+
+  put(
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
+    createRevision: ModRevision,
+    modRevision: ModRevision,
+    into: Pending,
+  ): void {
+    const key = this.#point(bytes, keyStart, keyEnd);
+    try {
+      this.#wire.position = 0;
+      this.#codec.toWire(bytes, valueStart, valueEnd, modRevision, this.#wire);
+    } catch (error) {
+      // Whatever a value makes the codec throw is that value's fault, unless it is an invariant of ours.
+      if (error instanceof InvariantError || !(error instanceof Error)) throw error;
+      into.unreadable(key, error.message);
+      return;
+    }
+    into.put(key, this.#wire, createRevision, modRevision);
+  }
+
+  delete(bytes: Uint8Array, keyStart: number, keyEnd: number, into: Pending): void {
+    into.delete(this.#point(bytes, keyStart, keyEnd));
+  }
+
+  #point(bytes: Uint8Array, start: number, end: number): ByteRange {
+    this.#key.bytes = bytes;
+    this.#key.start = start;
+    this.#key.end = end;
+    return this.#key;
+  }
+}
+
+/**
+ * Takes in a list from the source, page by page.
+ *
+ *   fresh        into new storage, applied page by page; nobody reads it yet
+ *   difference   compared with what is held: only what differs is read, and is applied at the end as
+ *                one change, deletions included; unchanged objects keep their versions
+ */
+export class ListFill {
+  readonly mode: ListMode;
+  readonly storage: Storage;
+  readonly errors = new DecodeErrors();
+  readonly #reader: ValueReader;
+  readonly #pending = new Pending();
+  readonly #applier = new Applier();
+  readonly #key: ByteRange = rangeOf(new Uint8Array(0));
+  #newest: ModRevision = 0;
+  /** By version id, in difference mode: the list has the key. */
+  #listed = new Uint8Array(1024);
+
+  constructor(mode: ListMode, storage: Storage, reader: ValueReader) {
+    this.mode = mode;
+    this.storage = storage;
+    this.#reader = reader;
+  }
+
+  entry(
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
+    createRevision: ModRevision,
+    modRevision: ModRevision,
+  ): void {
+    if (!this.#reader.accepts(bytes, keyStart, keyEnd)) return;
+    if (modRevision > this.#newest) this.#newest = modRevision;
+    if (this.mode === 'difference' && this.#isHeld(bytes, keyStart, keyEnd, createRevision, modRevision)) return;
+    this.#reader.put(bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision, this.#pending);
+  }
+
+  /** Bounds what is pending, where nobody reads the storage yet. */
+  pageDone(nowMs: number): void {
+    if (this.mode === 'difference') return;
+    this.#applier.apply(this.storage, this.#pending, this.#newest, this.errors, undefined, nowMs);
+    this.#pending.clear();
+  }
+
+  /** After this, `storage` is the state at `revision`. */
+  finish(revision: ModRevision, nowMs: number): void {
+    if (this.mode === 'difference') this.#deleteUnlisted();
+    this.#applier.apply(this.storage, this.#pending, revision, this.errors, undefined, nowMs);
+    this.#pending.clear();
+  }
+
+  #isHeld(bytes: Uint8Array, start: number, end: number, createRevision: ModRevision, modRevision: ModRevision): boolean {
+    const { engine, versions } = this.storage;
+    this.#key.bytes = bytes;
+    this.#key.start = start;
+    this.#key.end = end;
+    const held = engine.get(this.#key);
+    if (held === NONE) return false;
+    if (modRevision < versions.modRevision(held)) {
+      throw new SourceError('replaced', `the source holds an older revision of a key than was seen: ${modRevision}`);
+    }
+    this.#markListed(held);
+    return versions.modRevision(held) === modRevision && versions.createRevision(held) === createRevision;
+  }
+
+  #markListed(id: VersionId): void {
+    if (id >= this.#listed.length) {
+      const larger = new Uint8Array(Math.max(id + 1, this.#listed.length * 2));
+      larger.set(this.#listed);
+      this.#listed = larger;
+    }
+    this.#listed[id] = 1;
+  }
+
+  #deleteUnlisted(): void {
+    const { engine, versions } = this.storage;
+    using snapshot = engine.snapshot();
+    const { prefix } = this.#reader.layout;
+    snapshot.range(rangeOf(prefix), rangeOf(prefixEnd(prefix)), (id) => {
+      if (this.#listed[id] !== 1) this.#pending.delete(versions.key(id, this.#key));
+      return true;
+    });
+  }
+}

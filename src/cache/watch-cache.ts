@@ -1,0 +1,221 @@
+import type { ModRevision } from '../api/revision.js';
+import type { KindCodec } from '../codec/codec.js';
+import type { ByteRange } from '../lib/bytes.js';
+import type { Clock } from '../lib/clock.js';
+import type { Limits } from '../lib/limits.js';
+import { DELETE, SourceError, type ChangeType } from '../source/source.js';
+import { NONE, type VersionId } from '../versions/versions.js';
+import type { CacheSnapshot } from './cache.js';
+import { DecodeErrors } from './decode-errors.js';
+import { History } from './history.js';
+import type { KeyLayout } from './layout.js';
+import { ListFill, ValueReader } from './list-fill.js';
+import { Pending } from './pending.js';
+import type { ListMode } from './reflector.js';
+import { LiveSnapshot, PastSnapshot } from './snapshots.js';
+import { Applier, type CreateStorage, type Storage } from './storage.js';
+
+/** Freed per commit at most, so that one large eviction is spread over several turns. */
+const RECLAIM_COUNT_MAX = 20_000;
+
+/** `late`: the source had promised that nothing up to here would come any more. */
+export type CommitResult = 'applied' | 'refused' | 'late';
+
+export interface WatchCacheOptions {
+  readonly codec: KindCodec;
+  readonly layout: KeyLayout;
+  readonly createStorage: CreateStorage;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  /** Overrides the bound that follows from the limits. */
+  readonly historyBytes: number | undefined;
+}
+
+/**
+ * The state of one kind: objects now, recent history, and what does not parse. Everything here is
+ * synchronous; each call takes the state from one revision to a later one, whole.
+ *
+ * Invariants:
+ *   I1  the engine holds the state at `revision`; the history holds every change after `history.tail`.
+ *   I2  `revision` never falls, except when another store takes the place of the source's.
+ *   I3  a version that the history names, or that a snapshot may read, is not freed.
+ */
+export class WatchCache {
+  readonly decodeErrors = new DecodeErrors();
+  readonly history: History;
+  readonly reader: ValueReader;
+  revision: ModRevision = 0;
+  ready = false;
+  eventsReceived = 0;
+  /** Revisions that were delivered again, or out of order, and refused at the door. */
+  refused = 0;
+  readonly #options: WatchCacheOptions;
+  readonly #pending = new Pending();
+  readonly #applier = new Applier();
+  #held: HeldStorage;
+  #committed: ModRevision = 0;
+  #historyBytesMax = 0;
+
+  constructor(options: WatchCacheOptions) {
+    this.#options = options;
+    this.reader = new ValueReader(options.codec, options.layout);
+    this.#held = new HeldStorage(options.createStorage());
+    this.history = new History(0, options.clock.monotonicMs());
+    this.#measureHistory();
+  }
+
+  get storage(): Storage {
+    return this.#held.storage;
+  }
+
+  change(
+    type: ChangeType,
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
+    createRevision: ModRevision,
+    modRevision: ModRevision,
+  ): void {
+    if (!this.reader.accepts(bytes, keyStart, keyEnd)) return;
+    this.eventsReceived++;
+    if (type === DELETE) this.reader.delete(bytes, keyStart, keyEnd, this.#pending);
+    else {
+      this.reader.put(bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision, this.#pending);
+    }
+  }
+
+  /** Applies the changes since the last commit. `bytes` of the result are what watchers may have to send. */
+  commit(revision: ModRevision): { readonly result: CommitResult; readonly bytes: number } {
+    const result = revision <= this.#committed ? 'refused' : revision <= this.revision ? 'late' : 'applied';
+    if (result !== 'applied') {
+      this.refused++;
+      this.#pending.clear();
+      return { result, bytes: 0 };
+    }
+    const nowMs = this.#options.clock.monotonicMs();
+    const bytes = this.#applier.apply(this.storage, this.#pending, revision, this.decodeErrors, this.history, nowMs);
+    this.#pending.clear();
+    this.#committed = revision;
+    this.revision = revision;
+    if (this.history.evict(nowMs, this.#options.limits.historyMs, this.#historyBytesMax)) this.#reclaim();
+    return { result, bytes };
+  }
+
+  /** The watch ended within a revision: it will be delivered again, whole. */
+  abandon(): void {
+    this.#pending.clear();
+  }
+
+  /** Nothing up to this revision will come any more. True if that is news. */
+  progress(revision: ModRevision): boolean {
+    if (revision <= this.revision) return false;
+    this.revision = revision;
+    return true;
+  }
+
+  startFill(mode: ListMode): ListFill {
+    const storage = mode === 'fresh' ? this.#options.createStorage() : this.storage;
+    return new ListFill(mode, storage, this.reader);
+  }
+
+  /** Refuses a list that cannot follow what is held; before anything is changed. */
+  checkList(fill: ListFill, revision: ModRevision): void {
+    if (fill.mode === 'difference' && revision <= this.revision) {
+      throw new SourceError('replaced', `the source is at revision ${revision}, but ${this.revision} was seen`);
+    }
+  }
+
+  /** Takes over a complete list. The watchers have been ended: the list is no continuation of the history. */
+  install(fill: ListFill, revision: ModRevision): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    fill.finish(revision, nowMs);
+    if (fill.storage !== this.storage) {
+      this.#held.retire();
+      this.#held = new HeldStorage(fill.storage);
+    }
+    this.decodeErrors.replaceBy(fill.errors);
+    this.history.clear(revision, nowMs);
+    this.revision = revision;
+    this.#committed = revision;
+    this.ready = true;
+    this.#reclaim();
+    this.#measureHistory();
+  }
+
+  get(key: ByteRange): VersionId {
+    return this.ready ? this.storage.engine.get(key) : NONE;
+  }
+
+  /** undefined: not ready, not there yet, or older than the history. */
+  snapshot(at: ModRevision | undefined, owner: string): CacheSnapshot | undefined {
+    if (!this.ready) return undefined;
+    const revision = at ?? this.revision;
+    if (revision > this.revision || revision < this.history.tail) return undefined;
+    const held = this.#held;
+    const { versions, engine } = held.storage;
+    const pin = versions.pin(revision, owner);
+    const snapshot = engine.snapshot();
+    held.readers++;
+    const live = new LiveSnapshot(revision, versions, snapshot, pin, () => held.released());
+    return this.history.seek(revision) === this.history.end ? live : new PastSnapshot(revision, live, this.history);
+  }
+
+  /** From time to time: lets go what grew old while nothing happened. */
+  tidy(): void {
+    this.#measureHistory();
+    const { clock, limits } = this.#options;
+    this.history.evict(clock.monotonicMs(), limits.historyMs, this.#historyBytesMax);
+    this.#reclaim();
+  }
+
+  dispose(): void {
+    this.ready = false;
+    this.#held.retire();
+  }
+
+  verify(): void {
+    const { versions, engine } = this.storage;
+    engine.verify();
+    versions.verify();
+    this.history.verify((id) => versions.modRevision(id));
+  }
+
+  #reclaim(): void {
+    this.storage.versions.reclaim(this.history.tail, RECLAIM_COUNT_MAX);
+  }
+
+  #measureHistory(): void {
+    const { historyBytes, limits } = this.#options;
+    const fraction = limits.historyBytesFraction * this.storage.versions.stats.liveBytes;
+    this.#historyBytesMax = historyBytes ?? Math.max(limits.historyBytesMin, fraction);
+  }
+}
+
+/** Old storage lives on while a snapshot of it is read. */
+class HeldStorage {
+  readonly storage: Storage;
+  readers = 0;
+  #retired = false;
+
+  constructor(storage: Storage) {
+    this.storage = storage;
+  }
+
+  released(): void {
+    this.readers--;
+    this.#disposeUnread();
+  }
+
+  retire(): void {
+    this.#retired = true;
+    this.#disposeUnread();
+  }
+
+  #disposeUnread(): void {
+    // Somebody else's pin (a worker's, say) leaves the storage to the garbage collector.
+    const { versions } = this.storage;
+    if (this.#retired && this.readers === 0 && versions.stats.pins === 0) versions.dispose();
+  }
+}
