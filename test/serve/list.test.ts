@@ -263,3 +263,35 @@ for (const [title, way, query] of [
     assert.match(Buffer.from(next.continue!, 'base64url').toString(), /"rv":11,/);
   });
 }
+
+test('a long LIST takes turns with everything else, and sees one state all the same', async () => {
+  await using world = createWorld({ limits: { listSliceMs: 0 } });
+  for (let index = 0; index < 3_000; index++) {
+    await world.put(configMaps, {
+      metadata: { namespace: 'd', name: `c${index}`, labels: { even: String(index % 2 === 0) } },
+    });
+  }
+  const reader = world.cached.reader(configMaps);
+  const before = valueOf(await list(reader, 'resourceVersion=3001'));
+  assert.equal(before.names.length, 3_000);
+  let turns = 0;
+  let writing = true;
+  const writes = (async () => {
+    for (; writing; turns++) {
+      await world.remove(configMaps, 'd', `c${turns}`);
+      await world.put(configMaps, { metadata: { namespace: 'd', name: `d${turns}` } });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  })();
+  const filtered = valueOf(
+    await list(reader, 'labelSelector=even%3Dtrue&resourceVersion=3001&resourceVersionMatch=Exact'),
+  );
+  writing = false;
+  await writes;
+  assert.ok(turns > 5, `${turns} turns of others within one LIST`);
+  assert.deepEqual(
+    filtered.names,
+    before.names.filter((name) => Number(/c(\d+)@/.exec(name)![1]) % 2 === 0),
+  );
+  assert.equal(filtered.resourceVersion, '3001');
+});

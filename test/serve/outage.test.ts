@@ -135,7 +135,7 @@ test('cache not ready: pages and GETs come from the store, other lists and watch
   await world.put(pods, { metadata: { namespace: 'd', name: 'a' } });
   line.cut();
   const reader = world.cached.reader(pods);
-  for (const query of ['', 'resourceVersion=0', 'limit=1&labelSelector=a']) {
+  for (const query of ['resourceVersion=0', 'resourceVersion=2', 'resourceVersion=0&limit=1&labelSelector=a']) {
     const failure = failureOf(await list(reader, query));
     assert.equal(failure.kind, 'initializing');
     assert.equal(failure.retryAfterSeconds, 1);

@@ -10,7 +10,7 @@ import {
   keyOf,
   list,
   listed,
-  never,
+  staying,
   optionsOf,
   TestWatch,
   valueOf,
@@ -64,7 +64,7 @@ test('an answer that is held for too long is revoked, and what it pinned is free
   await using world = createWorld({ limits: { pinMs: 40 } });
   await world.put(configMaps, { metadata: { namespace: 'a', name: 'x' } });
   const reader = world.cached.reader(configMaps);
-  const answer = valueOf(await reader.list({ namespace: undefined, options: optionsOf(''), signal: never }));
+  const answer = valueOf(await reader.list({ namespace: undefined, options: optionsOf(''), signal: staying() }));
   assert.equal(listed(reader, answer).names.length, 1);
   const { versions } = world.cacheOf(configMaps);
   assert.ok(versions.stats.pins > 0);
@@ -82,7 +82,7 @@ test('a snapshot keeps its bytes while the objects change under it', async () =>
     await world.put(configMaps, { metadata: { namespace: 'a', name: `c${index}` }, data: { round: '0' } });
   }
   const reader = world.cached.reader(configMaps);
-  const answer = valueOf(await reader.list({ namespace: undefined, options: optionsOf(''), signal: never }));
+  const answer = valueOf(await reader.list({ namespace: undefined, options: optionsOf(''), signal: staying() }));
   const before = listed(reader, answer);
   for (let round = 1; round <= 5; round++) {
     for (let index = 0; index < 50; index++) {
@@ -140,7 +140,7 @@ test('10,000 good and bad requests leave nothing behind', async () => {
           options: optionsOf(`watch=1&${random.pick(queries)}`),
           legacyPath: false,
           format: { id: 'none', firstDiffers: false, event() {}, bookmark() {}, error() {} },
-          signal: never,
+          signal: staying(),
         });
         if (!result.ok) return false;
         if (random.chance(0.3)) result.value.cancel();

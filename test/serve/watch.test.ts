@@ -6,7 +6,7 @@ import {
   failureOf,
   keyOf,
   list,
-  never,
+  staying,
   optionsOf,
   pods,
   TestWatch,
@@ -179,7 +179,7 @@ for (const way of ways) {
             options: optionsOf(query),
             legacyPath: false,
             format: undefined as never,
-            signal: never,
+            signal: staying(),
           }),
         ).kind;
       assert.equal(await open('watch=1&resourceVersion=abc'), 'unclassified');

@@ -3,6 +3,7 @@ import { type ListOptions, parseListOptions } from '../../src/api/list-options.j
 import type { Cache, WatchSink } from '../../src/cache/cache.js';
 import type { KindCodec, WireObject } from '../../src/codec/codec.js';
 import type { Kind } from '../../src/codec/kind.js';
+import { createCaches } from '../../src/cache/caches.js';
 import { createKindCodec } from '../../src/codec/kind-codec.js';
 import { findKind } from '../../src/codec/kinds.js';
 import { systemClock } from '../../src/lib/clock.js';
@@ -12,8 +13,9 @@ import type { Failure, Result } from '../../src/serve/failure.js';
 import type { ListAnswer, ObjectAnswer, Reader, WatchFormat, WatchRun } from '../../src/serve/reader.js';
 import { createService, type Service } from '../../src/serve/service.js';
 import { createEmbeddedStore } from '../../src/source/embedded/embedded-store.js';
+import { createCowBtree } from '../../src/engine/cow-btree.js';
+import { createVersions } from '../../src/versions/create-versions.js';
 import type { Source, WritableStore } from '../../src/source/source.js';
-import { createTestCache } from './test-cache.js';
 
 /**
  * The embedded store with a real cache and codec per kind, and a service over them: what tests of
@@ -64,40 +66,36 @@ export function createWorld(options: WorldOptions = {}): World {
   const store = createEmbeddedStore({ clock, random });
   const source = options.source?.(store) ?? store;
   const codecs = new Map<Kind, KindCodec>();
-  const caches = new Map<Kind, Cache>();
   const codecOf = (kind: Kind) => {
     let codec = codecs.get(kind);
     if (codec === undefined) codecs.set(kind, (codec = createKindCodec(kind)));
     return codec;
   };
-  const cacheOf = (kind: Kind) => {
-    let cache = caches.get(kind);
-    if (cache === undefined) {
-      cache = createTestCache({
-        kind,
-        codec: codecOf(kind),
-        source,
-        prefix: `/registry/${kind.directory}/`,
-        clock,
-        random,
-        limits,
-      });
-      caches.set(kind, cache);
-    }
-    return cache;
-  };
+  const held = setInterval(() => {}, 1_000); // timers of the code do not hold the process; a server's socket would
+  const caches = createCaches({
+    sourceFor: () => source,
+    codecFor: codecOf,
+    storageFor: () => {
+      const versions = createVersions({ poison: true });
+      return { versions, engine: createCowBtree(versions) };
+    },
+    etcdPrefix: '/registry',
+    clock,
+    random,
+    limits,
+  });
   const common = {
     etcdPrefix: '/registry',
     source: () => source,
     codec: codecOf,
-    cache: cacheOf,
+    cache: caches.get,
     limits,
     clock,
     random,
   };
   return {
     store,
-    cacheOf,
+    cacheOf: caches.get,
     codecOf,
     cached: createService({ ...common, watchCache: true, watchCacheSizes: new Map() }),
     direct: createService({ ...common, watchCache: false, watchCacheSizes: new Map() }),
@@ -111,9 +109,8 @@ export function createWorld(options: WorldOptions = {}): World {
         { type: 'delete', key: Buffer.from(keyOf(kind, { name, ...(namespace === undefined ? {} : { namespace }) })) },
       ]),
     async [Symbol.asyncDispose]() {
-      for (const cache of caches.values()) {
-        await cache.stop();
-      }
+      clearInterval(held);
+      await caches.stopAll();
       await store.close();
     },
   };
@@ -129,7 +126,8 @@ export function optionsOf(query: string): ListOptions {
   return options.value;
 }
 
-export const never = new AbortController().signal;
+/** The signal of a client that stays. */
+export const staying = () => new AbortController().signal;
 
 /** What a client gets to see of a LIST. */
 export interface Listed {
@@ -140,7 +138,12 @@ export interface Listed {
   readonly bytes: string;
 }
 
-export async function list(reader: Reader, query = '', namespace?: string, signal = never): Promise<Result<Listed>> {
+export async function list(
+  reader: Reader,
+  query = '',
+  namespace?: string,
+  signal = staying(),
+): Promise<Result<Listed>> {
   const result = await reader.list({ namespace, options: optionsOf(query), signal });
   if (!result.ok) return result;
   using answer = result.value;
@@ -168,7 +171,7 @@ export function listed(reader: Reader, answer: ListAnswer): Listed {
 }
 
 export async function get(reader: Reader, name: string, namespace?: string, resourceVersion = '') {
-  const result: Result<ObjectAnswer> = await reader.get({ namespace, name, resourceVersion, signal: never });
+  const result: Result<ObjectAnswer> = await reader.get({ namespace, name, resourceVersion, signal: staying() });
   if (!result.ok) return result;
   using answer = result.value;
   const { wire } = answer;
@@ -218,7 +221,7 @@ export class TestWatch implements WatchSink {
       options: optionsOf(query),
       legacyPath,
       format: testFormat(reader.codec),
-      signal: never,
+      signal: staying(),
     });
     const watch = new TestWatch();
     watch.#run = valueOf(result).start(watch);
