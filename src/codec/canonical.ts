@@ -1,6 +1,6 @@
 import { ZERO_TIME_SECONDS } from './json-write.js';
 import { canonicalQuantity, isPlainCanonicalQuantity, QuantityError } from './quantity.js';
-import { type Field, type MessageType, messageType } from './schema.js';
+import { type Field, isNilable, type MessageType, messageType } from './schema.js';
 import { after, compareBytes, readEnd, readInt64, textOf } from './wire.js';
 
 /**
@@ -163,8 +163,7 @@ function checkField(field: Field, child: (messageName: string) => string): strin
     const before = field.map ? 'let k0=0,k1=-1;' : '';
     return `{${before}while(i<end&&${test}){${value}}}`;
   }
-  // An absent byte string is nil, an empty one is not: both are as Go writes them.
-  if (field.pointer || field.class === 'bytes') return `if(i<end&&${test}){${value}}`;
+  if (isNilable(field)) return `if(i<end&&${test}){${value}}`;
   return `if(!(i<end&&${test}))return false;${value}`;
 }
 

@@ -2,7 +2,7 @@ import { CodecError } from './codec.js';
 import { JsonNumber, jsonText, rawMember } from './json-parse.js';
 import { writeTimestampValue } from './normalize.js';
 import { canonicalQuantity, QuantityError } from './quantity.js';
-import { type Field, type MessageType, messageType } from './schema.js';
+import { type Field, isNilable, type MessageType, messageType } from './schema.js';
 import { parseMicroTime, parseTime } from './time-parse.js';
 import { BackwardWriter } from './writer.js';
 
@@ -88,7 +88,7 @@ class Encoder {
   private field(field: Field, value: unknown): void {
     if (field.map) return this.map(field, value);
     if (field.repeated) return this.list(field, value);
-    if ((value === undefined || value === null) && (field.pointer || field.class === 'bytes')) return;
+    if ((value === undefined || value === null) && isNilable(field)) return;
     this.tagged(field, field.tag, value);
   }
 

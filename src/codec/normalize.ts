@@ -1,7 +1,7 @@
 import { CodecError } from './codec.js';
 import { ZERO_TIME_SECONDS } from './json-write.js';
 import { canonicalQuantity, QuantityError } from './quantity.js';
-import { type Field, type MessageType, messageType } from './schema.js';
+import { type Field, isNilable, type MessageType, messageType } from './schema.js';
 import { after, readBool, readEnd, readInt32, readInt64, readTag, skipField, textOf } from './wire.js';
 import { BackwardWriter } from './writer.js';
 
@@ -83,7 +83,7 @@ function writeField(
     for (let index = ranges.length - 1; index >= 0; index--) writeValue(field, b, [ranges[index]!], w, depth);
     return;
   }
-  if (ranges.length === 0 && (field.pointer || field.class === 'bytes')) return;
+  if (ranges.length === 0 && isNilable(field)) return;
   if (type.class === 'FieldsV1') {
     const [from, to] = lastOf(ranges);
     if (from === to) return;

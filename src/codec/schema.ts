@@ -184,6 +184,14 @@ function load(name: string): MessageType {
   };
 }
 
+/**
+ * Whether absent and zero differ for a field that is neither a list nor a map: absent is null in JSON and
+ * is not written. Byte strings and nameless lists are slices in Go, so nil and empty differ there too.
+ */
+export function isNilable(field: Field): boolean {
+  return field.pointer || field.class === 'bytes' || field.class === 'items';
+}
+
 /** True when bytes of one message mean the same, member for member, as the other: same fields, names and classes. */
 export function sameLayout(left: string, right: string, seen = new Set<string>()): boolean {
   if (left === right || seen.has(`${left} ${right}`)) return true;

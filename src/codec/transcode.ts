@@ -306,11 +306,11 @@ class Generator {
     return `${plan.declare}${plan.scan('end')}${plan.emit()}`;
   }
 
-  /** A list without a name; a nil list is null here, and the caller may know better. */
+  /** A list without a name. Where it may be absent (null), the caller knows. */
   private items(type: MessageType): string {
     const { declare, scan, slots } = this.index(type);
     const field = type.fields[0]!;
-    return `${declare}${scan('end')}${this.list(field, slots.get(field)!, '', this.literal('null'))}`;
+    return `${declare}${scan('end')}${this.list(field, slots.get(field)!, '', this.literal('[]'))}`;
   }
 
   private schemaOr(type: MessageType): string {
@@ -448,7 +448,7 @@ class Generator {
       case 'items': {
         const value = this.valueAt(field, s, e);
         if (field.omitEmpty) return `if(${e}>${s}&&${s}>=0){${write(value)}}`;
-        return write(`if(${s}<0)${s}=0;${value}`);
+        return `${key}if(${s}>=0){${value}}else{${this.literal('null')}}`;
       }
       default: {
         const value = this.valueAt(field, s, e);
@@ -510,10 +510,7 @@ class Generator {
     const id = this.variables++;
     const write = `w${id}`;
     // In a map, an absent value is the zero value: "" for bytes, [] for lists.
-    const value =
-      field.class === 'items'
-        ? `if(i===end){o[p++]=91;o[p++]=93;}else{${this.valueAt(field, 'i', 'end')}}`
-        : this.valueAt(field, 'i', 'end');
+    const value = this.valueAt(field, 'i', 'end');
     this.declarations.push(`function ${write}(b,o,v,i,end,p,depth){if(p+SLACK>o.length)throw GROW;${value}return p;}`);
     const entry = [
       readLength('end'),
