@@ -10,6 +10,25 @@ export interface RunningServer extends RunningCommand {
 
 /** Starts the real binary as a user would, on free loopback ports, and waits for /readyz. */
 export async function startServer(args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<RunningServer> {
+  const server = await spawnServer(args, env);
+  try {
+    await eventually(
+      'readyz',
+      async () => {
+        if (server.child.exitCode !== null) throw new Error(`the server ended: ${server.stderr()}`);
+        return (await fetch(`${server.url}/readyz`)).ok;
+      },
+      60_000,
+    );
+  } catch (error) {
+    await server.stop();
+    throw new Error(`${String(error)}\n${server.stderr().slice(-4000)}`);
+  }
+  return server;
+}
+
+/** The same without waiting: for servers that cannot be ready yet. */
+export async function spawnServer(args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<RunningServer> {
   const [plain, secure] = [await freePort(), await freePort()];
   const command = start(
     process.execPath,
@@ -24,19 +43,5 @@ export async function startServer(args: readonly string[] = [], env: NodeJS.Proc
     ],
     env,
   );
-  const url = `http://127.0.0.1:${plain}`;
-  try {
-    await eventually(
-      'readyz',
-      async () => {
-        if (command.child.exitCode !== null) throw new Error(`the server ended: ${command.stderr()}`);
-        return (await fetch(`${url}/readyz`)).ok;
-      },
-      60_000,
-    );
-  } catch (error) {
-    await command.stop();
-    throw new Error(`${String(error)}\n${command.stderr().slice(-4000)}`);
-  }
-  return { ...command, url, secureUrl: `https://127.0.0.1:${secure}` };
+  return { ...command, url: `http://127.0.0.1:${plain}`, secureUrl: `https://127.0.0.1:${secure}` };
 }

@@ -1,0 +1,5 @@
+// The real binary on a real etcd, and everything that can go wrong around it. Each part starts its own pair.
+import './stored-values.js';
+import './bad-requests.js';
+import './outages.js';
+import './leaks.js';
