@@ -7,6 +7,7 @@ import type { Random } from '../lib/random.js';
 import type { Source } from '../source/source.js';
 import type { Failure } from './failure.js';
 import type { RevisionProbe } from './freshness.js';
+import type { ProgressTrust } from './progress-trust.js';
 import type { CacheCondition } from './read-plan.js';
 
 /** What the reads of one kind work with. */
@@ -20,23 +21,23 @@ export interface ReadContext {
   readonly cache: Cache | undefined;
   /** Shared by the kinds of one source. */
   readonly probe: RevisionProbe;
+  /** Likewise. */
+  readonly progress: ProgressTrust;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly random: Random;
 }
 
-/** Asks the source about its progress reports only where the answer matters: it may have to connect first. */
+/** `progressMatters`: the read depends on whether the source's progress can be trusted; the first one waits for that. */
 export async function conditionOf(
   context: ReadContext,
   progressMatters: boolean,
   signal: AbortSignal,
 ): Promise<CacheCondition> {
-  const { cache, source } = context;
+  const { cache } = context;
   if (cache === undefined) return { cache: 'uncached', progressTrusted: true };
   if (cache.state === 'idle') cache.start();
-  let progressTrusted = true;
-  // A source that cannot say cannot be trusted. The read then goes to it, and fails with its error.
-  if (progressMatters) progressTrusted = await source.progressTrusted(signal).catch(() => false);
+  const progressTrusted = !progressMatters || (await context.progress.trusted(signal));
   return { cache: cache.state === 'ready' ? 'ready' : 'unready', progressTrusted };
 }
 

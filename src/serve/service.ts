@@ -8,6 +8,7 @@ import type { Random } from '../lib/random.js';
 import type { Source } from '../source/source.js';
 import { createRevisionProbe, type RevisionProbe } from './freshness.js';
 import { createReader } from './kind-reader.js';
+import { createProgressTrust, type ProgressTrust } from './progress-trust.js';
 import type { Reader } from './reader.js';
 import { directoryOf } from './scope.js';
 
@@ -45,16 +46,25 @@ export interface ServiceOptions {
   readonly random: Random;
 }
 
+/** What the kinds of one store ask it together. */
+interface Shared {
+  readonly probe: RevisionProbe;
+  readonly progress: ProgressTrust;
+}
+
 export function createService(options: ServiceOptions): Service {
   const { limits, clock, random } = options;
   const readers = new Map<Kind, Reader>();
   const caches = new Map<Kind, Cache>();
-  const probes = new Map<Source, RevisionProbe>();
+  const shared = new Map<Source, Shared>();
 
-  function probeOf(source: Source): RevisionProbe {
-    let probe = probes.get(source);
-    if (probe === undefined) probes.set(source, (probe = createRevisionProbe(source)));
-    return probe;
+  function sharedBy(source: Source): Shared {
+    let both = shared.get(source);
+    if (both === undefined) {
+      both = { probe: createRevisionProbe(source), progress: createProgressTrust(source, clock, limits) };
+      shared.set(source, both);
+    }
+    return both;
   }
 
   function isCached(kind: Kind): boolean {
@@ -73,7 +83,7 @@ export function createService(options: ServiceOptions): Service {
       directory: directoryOf(options.etcdPrefix, kind),
       source,
       cache,
-      probe: probeOf(source),
+      ...sharedBy(source),
       limits,
       clock,
       random,

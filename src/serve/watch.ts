@@ -36,10 +36,13 @@ export async function openWatch(context: ReadContext, request: WatchRequest): Pr
     legacyPath,
     ...(fields.ok ? {} : { unsupportedField: fields.failure }),
   } as const;
-  let plan = planRead(toPlan, await conditionOf(context, options.allowWatchBookmarks, signal));
+  // Only a stream that must say when its state is complete depends on the source's progress.
+  const fromBeginning = options.resourceVersion === '' || options.resourceVersion === '0';
+  const progressMatters = options.allowWatchBookmarks && (options.sendInitialEvents ?? fromBeginning);
+  let plan = planRead(toPlan, await conditionOf(context, progressMatters, signal));
   if (plan.read === 'refusedUntilReady' && cache !== undefined) {
     if (!(await becomesReady(context, cache, signal))) return failed(initializing(cache));
-    plan = planRead(toPlan, await conditionOf(context, options.allowWatchBookmarks, signal));
+    plan = planRead(toPlan, await conditionOf(context, progressMatters, signal));
   }
   if (signal.aborted) return failed({ kind: 'deadline' });
   if (plan.read === 'rejected') return failed(plan.failure);

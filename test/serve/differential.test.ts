@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Random, seededRandom } from '../../src/lib/random.js';
+import { systemClock } from '../../src/lib/clock.js';
+import { type Random, seededRandom, systemRandom } from '../../src/lib/random.js';
 import type { Failure, Result } from '../../src/serve/failure.js';
+import { createEtcdSource } from '../../src/source/etcd/etcd-source.js';
+import type { Source, WritableStore } from '../../src/source/source.js';
+import { ETCD_MISSING, findEtcd, startEtcd } from '../support/etcd.js';
 import { createWorld, get, keyOf, list, type Listed, pods, TestWatch, type World } from './world.js';
 
 // A cache is an optimization: with the same store behind both, no client may tell by an answer
@@ -31,6 +35,31 @@ const FIELDS = [
   'spec.nodeName=n1',
   'spec.nodeName!=n1,status.phase=',
   'spec.color=red',
+];
+
+interface OpenedStore extends AsyncDisposable {
+  readonly store: (Source & WritableStore) | undefined;
+}
+
+const stores: [name: string, how: { skip: string | false; start(): Promise<OpenedStore> }][] = [
+  [
+    'the embedded store',
+    { skip: false, start: async () => ({ store: undefined, [Symbol.asyncDispose]: async () => {} }) },
+  ],
+  [
+    'etcd',
+    {
+      skip: findEtcd() === undefined && ETCD_MISSING,
+      async start() {
+        const etcd = await startEtcd();
+        const dependencies = { clock: systemClock, random: systemRandom };
+        return {
+          store: createEtcdSource({ endpoints: [etcd.endpoint] }, dependencies),
+          [Symbol.asyncDispose]: () => etcd.stop(),
+        };
+      },
+    },
+  ],
 ];
 
 async function writeSomething(world: World, random: Random): Promise<void> {
@@ -79,80 +108,84 @@ function withoutRetry(failure: Failure): unknown {
   return rest;
 }
 
-test(`LIST and GET: a cache answers as the store does (SEED=${SEED})`, async () => {
-  const random = seededRandom(SEED);
-  await using world = createWorld({ random });
-  const cached = world.cached.reader(pods);
-  const direct = world.direct.reader(pods);
-  await list(cached);
-  const oldest = await world.store.currentRevision();
-  for (let step = 0; step < 300; step++) {
-    for (let writes = random.int(4); writes > 0; writes--) await writeSomething(world, random);
-    const newest = await world.store.currentRevision();
-    assert.ok(await world.cacheOf(pods).waitFor(newest, 5_000));
-    const namespace = random.chance(0.4) ? random.pick(NAMESPACES) : undefined;
-    const chosen = version(random, newest, oldest);
-    // With resourceVersion=0 a cache ignores the limit: that one difference is kube-apiserver's own.
-    const limit = random.chance(0.5) && chosen !== 'resourceVersion=0&' ? `limit=${1 + random.int(6)}&` : '';
-    const filter = selectors(random);
-    let query = `${chosen}${limit}${filter}`;
-    for (let page = 0; page < 40; page++) {
-      const [left, right] = await Promise.all([list(cached, query, namespace), list(direct, query, namespace)]);
-      assert.deepEqual(comparable(left), comparable(right), `?${query} in ${namespace}`);
-      if (!left.ok || !right.ok || left.value.continue === undefined) break;
-      // The token of either is good for the other.
-      const token = random.pick([left.value.continue, right.value.continue]);
-      query = `limit=${1 + random.int(6)}&${filter}continue=${token}`;
-      if (random.chance(0.3)) await writeSomething(world, random);
+for (const [name, open] of stores)
+  test(`LIST and GET: a cache answers as ${name} does (SEED=${SEED})`, { skip: open.skip }, async () => {
+    await using opened = await open.start();
+    const random = seededRandom(SEED);
+    await using world = createWorld({ random, ...(opened.store === undefined ? {} : { store: opened.store }) });
+    const cached = world.cached.reader(pods);
+    const direct = world.direct.reader(pods);
+    await list(cached);
+    const oldest = await world.store.currentRevision();
+    for (let step = 0; step < 300; step++) {
+      for (let writes = random.int(4); writes > 0; writes--) await writeSomething(world, random);
+      const newest = await world.store.currentRevision();
+      assert.ok(await world.cacheOf(pods).waitFor(newest, 5_000));
+      const namespace = random.chance(0.4) ? random.pick(NAMESPACES) : undefined;
+      const chosen = version(random, newest, oldest);
+      // With resourceVersion=0 a cache ignores the limit: that one difference is kube-apiserver's own.
+      const limit = random.chance(0.5) && chosen !== 'resourceVersion=0&' ? `limit=${1 + random.int(6)}&` : '';
+      const filter = selectors(random);
+      let query = `${chosen}${limit}${filter}`;
+      for (let page = 0; page < 40; page++) {
+        const [left, right] = await Promise.all([list(cached, query, namespace), list(direct, query, namespace)]);
+        assert.deepEqual(comparable(left), comparable(right), `?${query} in ${namespace}`);
+        if (!left.ok || !right.ok || left.value.continue === undefined) break;
+        // The token of either is good for the other.
+        const token = random.pick([left.value.continue, right.value.continue]);
+        query = `limit=${1 + random.int(6)}&${filter}continue=${token}`;
+        if (random.chance(0.3)) await writeSomething(world, random);
+      }
+      if (namespace === undefined) continue;
+      const at = random.pick(['', '0', String(newest), 'x']);
+      const name = `p${random.int(8)}`;
+      await world.cacheOf(pods).waitFor(await world.store.currentRevision(), 5_000);
+      const [left, right] = await Promise.all([get(cached, name, namespace, at), get(direct, name, namespace, at)]);
+      if (at === 'x')
+        assert.equal(left.ok || right.ok, false); // 500 from a cache, 400 from the store
+      else assert.deepEqual(left, right, `GET ${namespace}/${name} at '${at}'`);
     }
-    if (namespace === undefined) continue;
-    const at = random.pick(['', '0', String(newest), 'x']);
-    const name = `p${random.int(8)}`;
-    await world.cacheOf(pods).waitFor(await world.store.currentRevision(), 5_000);
-    const [left, right] = await Promise.all([get(cached, name, namespace, at), get(direct, name, namespace, at)]);
-    if (at === 'x')
-      assert.equal(left.ok || right.ok, false); // 500 from a cache, 400 from the store
-    else assert.deepEqual(left, right, `GET ${namespace}/${name} at '${at}'`);
-  }
-});
+  });
 
-test(`WATCH: a cache streams what the store streams (SEED=${SEED})`, async () => {
-  const random = seededRandom(SEED + 1);
-  await using world = createWorld({ random });
-  const cached = world.cached.reader(pods);
-  const direct = world.direct.reader(pods);
-  for (let writes = 0; writes < 30; writes++) await writeSomething(world, random);
-  await list(cached);
-  const start = await world.store.currentRevision();
-  const pairs: { query: string; left: TestWatch; right: TestWatch }[] = [];
-  for (let count = 0; count < 12; count++) {
-    const filter = selectors(random).replace(encodeURIComponent('spec.color=red'), '');
-    const from = random.pick([
-      `resourceVersion=${start}`,
-      'sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=1',
-      'resourceVersion=0',
-    ]);
-    const query = `watch=1&${filter}${from}`;
-    const namespace = random.chance(0.4) ? random.pick(NAMESPACES) : undefined;
-    const left = await TestWatch.open(cached, query, namespace);
-    const right = await TestWatch.open(direct, query, namespace);
-    pairs.push({ query, left, right });
-  }
-  // Every stream has its state before the first change, so that both have the same state.
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  for (let writes = 0; writes < 200; writes++) await writeSomething(world, random);
-  // A last change that every selector lets through in one form or another would be hard to find: wait for quiet.
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  for (const { query, left, right } of pairs) {
-    assert.deepEqual(left.events, right.events, `?${query}`);
-    left.close();
-    right.close();
-  }
-  assert.ok(
-    pairs.some(({ left }) => left.events.length > 50),
-    'something was streamed',
-  );
-});
+for (const [name, open] of stores)
+  test(`WATCH: a cache streams what ${name} streams (SEED=${SEED})`, { skip: open.skip }, async () => {
+    await using opened = await open.start();
+    const random = seededRandom(SEED + 1);
+    await using world = createWorld({ random, ...(opened.store === undefined ? {} : { store: opened.store }) });
+    const cached = world.cached.reader(pods);
+    const direct = world.direct.reader(pods);
+    for (let writes = 0; writes < 30; writes++) await writeSomething(world, random);
+    await list(cached);
+    const start = await world.store.currentRevision();
+    const pairs: { query: string; left: TestWatch; right: TestWatch }[] = [];
+    for (let count = 0; count < 12; count++) {
+      const filter = selectors(random).replace(encodeURIComponent('spec.color=red'), '');
+      const from = random.pick([
+        `resourceVersion=${start}`,
+        'sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=1',
+        'resourceVersion=0',
+      ]);
+      const query = `watch=1&${filter}${from}`;
+      const namespace = random.chance(0.4) ? random.pick(NAMESPACES) : undefined;
+      const left = await TestWatch.open(cached, query, namespace);
+      const right = await TestWatch.open(direct, query, namespace);
+      pairs.push({ query, left, right });
+    }
+    // Every stream has its state before the first change, so that both have the same state.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    for (let writes = 0; writes < 200; writes++) await writeSomething(world, random);
+    // A last change that every selector lets through in one form or another would be hard to find: wait for quiet.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    for (const { query, left, right } of pairs) {
+      assert.deepEqual(left.events, right.events, `?${query}`);
+      left.close();
+      right.close();
+    }
+    assert.ok(
+      pairs.some(({ left }) => left.events.length > 50),
+      'something was streamed',
+    );
+  });
 
 test('a key with a longer neighbour is not mistaken for it', async () => {
   await using world = createWorld();

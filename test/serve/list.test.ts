@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Listed, configMaps, createWorld, failureOf, list, nodes, pods, valueOf, type World } from './world.js';
+import { type Listed, configMaps, createWorld, failureOf, list, nodes, pods, okOf, type World } from './world.js';
 
 // LIST means the same from a cache and straight from the store: each test runs both ways.
 const ways = ['cached', 'direct'] as const;
@@ -23,17 +23,17 @@ for (const way of ways) {
       await using world = createWorld();
       await withPods(world);
       const reader = world[way].reader(pods);
-      const all = valueOf(await list(reader));
+      const all = okOf(await list(reader));
       assert.deepEqual(namesOf(all), ['a-b/x', 'a-b/y', 'a-b/z', 'a/x', 'a/y', 'a/z', 'b/x', 'b/y', 'b/z']);
       assert.equal(all.resourceVersion, '10');
       assert.equal(all.continue, undefined);
-      assert.deepEqual(namesOf(valueOf(await list(reader, '', 'a'))), ['a/x', 'a/y', 'a/z']);
+      assert.deepEqual(namesOf(okOf(await list(reader, '', 'a'))), ['a/x', 'a/y', 'a/z']);
     });
 
     test('a namespace that does not exist is empty', async () => {
       await using world = createWorld();
       await withPods(world);
-      const none = valueOf(await list(world[way].reader(pods), '', 'none'));
+      const none = okOf(await list(world[way].reader(pods), '', 'none'));
       assert.deepEqual(none.names, []);
       assert.equal(none.resourceVersion, '10');
     });
@@ -56,7 +56,7 @@ for (const way of ways) {
         await using world = createWorld();
         await withPods(world);
         const reader = world[way].reader(pods);
-        const listed = valueOf(await list(reader, query));
+        const listed = okOf(await list(reader, query));
         assert.equal(namesOf(listed).join(' '), want);
         // Pages of one: the same objects, and no count of what remains, because that would not be of matches.
         const walked = await walk(world, way, query, 1);
@@ -68,7 +68,7 @@ for (const way of ways) {
     test('a namespaced LIST with another namespace in the selector is empty', async () => {
       await using world = createWorld();
       await withPods(world);
-      const listed = valueOf(await list(world[way].reader(pods), 'fieldSelector=metadata.namespace%3Db', 'a'));
+      const listed = okOf(await list(world[way].reader(pods), 'fieldSelector=metadata.namespace%3Db', 'a'));
       assert.deepEqual(listed.names, []);
     });
 
@@ -92,7 +92,7 @@ for (const way of ways) {
     test('tokens are those of kube-apiserver', async () => {
       await using world = createWorld();
       await withPods(world);
-      const page = valueOf(await list(world[way].reader(pods), 'limit=1', 'a'));
+      const page = okOf(await list(world[way].reader(pods), 'limit=1', 'a'));
       const slash = way === 'cached' ? '/' : '';
       assert.equal(
         Buffer.from(page.continue!, 'base64url').toString(),
@@ -106,9 +106,9 @@ for (const way of ways) {
         await world.put(configMaps, { metadata: { namespace: 'd', name: `c${String(index).padStart(3, '0')}` } });
       }
       const reader = world[way].reader(configMaps);
-      const whole = valueOf(await list(reader));
+      const whole = okOf(await list(reader));
       const walked: string[] = [];
-      let page = valueOf(await list(reader, 'limit=7'));
+      let page = okOf(await list(reader, 'limit=7'));
       for (let step = 0; ; step++) {
         walked.push(...page.names);
         assert.equal(page.resourceVersion, whole.resourceVersion);
@@ -116,7 +116,7 @@ for (const way of ways) {
         await world.put(configMaps, { metadata: { namespace: 'd', name: `c${String(step * 9).padStart(3, '0')}` } });
         await world.put(configMaps, { metadata: { namespace: 'd', name: `new${step}` } });
         await world.remove(configMaps, 'd', `c${String(199 - step * 3).padStart(3, '0')}`);
-        page = valueOf(await list(reader, `limit=7&continue=${page.continue}`));
+        page = okOf(await list(reader, `limit=7&continue=${page.continue}`));
       }
       assert.deepEqual(walked, whole.names);
     });
@@ -142,10 +142,10 @@ for (const way of ways) {
       }
       for (const [revision, names] of want) {
         const match = `resourceVersion=${revision}&resourceVersionMatch=Exact`;
-        const exact = valueOf(await list(reader, match));
+        const exact = okOf(await list(reader, match));
         assert.deepEqual(exact.names, names);
         assert.equal(exact.resourceVersion, String(revision));
-        const legacy = valueOf(await list(reader, `resourceVersion=${revision}&limit=100`));
+        const legacy = okOf(await list(reader, `resourceVersion=${revision}&limit=100`));
         assert.deepEqual(legacy, exact);
       }
     });
@@ -159,7 +159,7 @@ for (const way of ways) {
         'resourceVersion=10',
         'resourceVersion=5&resourceVersionMatch=NotOlderThan',
       ]) {
-        const listed = valueOf(await list(reader, query));
+        const listed = okOf(await list(reader, query));
         assert.equal(listed.names.length, 9);
         assert.equal(listed.resourceVersion, '10');
       }
@@ -205,9 +205,9 @@ for (const way of ways) {
 
 async function walk(world: World, way: 'cached' | 'direct', query: string, limit: number): Promise<Listed[]> {
   const reader = world[way].reader(pods);
-  const pages = [valueOf(await list(reader, `${query}&limit=${limit}`))];
+  const pages = [okOf(await list(reader, `${query}&limit=${limit}`))];
   for (let token = pages[0]!.continue; token !== undefined && pages.length < 100; token = pages.at(-1)!.continue) {
-    pages.push(valueOf(await list(reader, `${query}&limit=${limit}&continue=${token}`)));
+    pages.push(okOf(await list(reader, `${query}&limit=${limit}&continue=${token}`)));
   }
   return pages;
 }
@@ -218,17 +218,17 @@ test('a version that is reached while the read waits is answered', async () => {
   const reader = world.cached.reader(pods);
   const waiting = list(reader, 'resourceVersion=11');
   await world.put(pods, { metadata: { namespace: 'c', name: 'late' } });
-  assert.equal(valueOf(await waiting).names.length, 10);
+  assert.equal(okOf(await waiting).names.length, 10);
 });
 
 test('resourceVersion=0 ignores the limit in a cache, and keeps it in the store', async () => {
   await using world = createWorld();
   await withPods(world);
   await list(world.cached.reader(pods)); // up to date
-  const cached = valueOf(await list(world.cached.reader(pods), 'resourceVersion=0&limit=2'));
+  const cached = okOf(await list(world.cached.reader(pods), 'resourceVersion=0&limit=2'));
   assert.equal(cached.names.length, 9);
   assert.equal(cached.continue, undefined);
-  const direct = valueOf(await list(world.direct.reader(pods), 'resourceVersion=0&limit=2'));
+  const direct = okOf(await list(world.direct.reader(pods), 'resourceVersion=0&limit=2'));
   assert.equal(direct.names.length, 2);
   assert.equal(direct.remainingItemCount, 7);
 });
@@ -240,7 +240,7 @@ for (const [title, way, query] of [
   test(`compacted: ${title} answers 410, with a token to go on`, async () => {
     await using world = createWorld();
     await withPods(world);
-    const page = valueOf(await list(world.direct.reader(pods), `limit=2${query}`));
+    const page = okOf(await list(world.direct.reader(pods), `limit=2${query}`));
     const removed = await world.remove(pods, 'a', 'x');
     await world.store.compact(removed);
     const reader = world[way].reader(pods);
@@ -255,11 +255,11 @@ for (const [title, way, query] of [
       failure.message,
       /^The provided continue parameter is too old to display a consistent list result\. You can start a new list without the continue parameter, or use/,
     );
-    const rest = valueOf(await list(reader, `continue=${failure.continue}`));
+    const rest = okOf(await list(reader, `continue=${failure.continue}`));
     assert.deepEqual(namesOf(rest), ['a-b/z', 'a/y', 'a/z', 'b/x', 'b/y', 'b/z']);
     assert.equal(rest.resourceVersion, String(removed));
     // After the renewed token, tokens name a version again.
-    const next = valueOf(await list(reader, `limit=1&continue=${failure.continue}`));
+    const next = okOf(await list(reader, `limit=1&continue=${failure.continue}`));
     assert.match(Buffer.from(next.continue!, 'base64url').toString(), /"rv":11,/);
   });
 }
@@ -272,7 +272,7 @@ test('a long LIST takes turns with everything else, and sees one state all the s
     });
   }
   const reader = world.cached.reader(configMaps);
-  const before = valueOf(await list(reader, 'resourceVersion=3001'));
+  const before = okOf(await list(reader, 'resourceVersion=3001'));
   assert.equal(before.names.length, 3_000);
   let turns = 0;
   let writing = true;
@@ -283,7 +283,7 @@ test('a long LIST takes turns with everything else, and sees one state all the s
       await new Promise((resolve) => setImmediate(resolve));
     }
   })();
-  const filtered = valueOf(
+  const filtered = okOf(
     await list(reader, 'labelSelector=even%3Dtrue&resourceVersion=3001&resourceVersionMatch=Exact'),
   );
   writing = false;

@@ -13,14 +13,14 @@ import {
   staying,
   optionsOf,
   TestWatch,
-  valueOf,
+  okOf,
 } from './world.js';
 
 test('a value that does not parse fails what needs it, names its key, and nothing else', async () => {
   await using world = createWorld();
   await world.put(configMaps, { metadata: { namespace: 'a', name: 'good' } });
   await world.put(configMaps, { metadata: { namespace: 'b', name: 'bad' } });
-  for (const way of ['cached', 'direct'] as const) valueOf(await list(world[way].reader(configMaps)));
+  for (const way of ['cached', 'direct'] as const) okOf(await list(world[way].reader(configMaps)));
   const key = keyOf(configMaps, { namespace: 'b', name: 'bad' });
   await world.store.write([{ type: 'put', key: Buffer.from(key), value: Buffer.from('k8s\0\x0a\xff\xff', 'latin1') }]);
   for (const way of ['cached', 'direct'] as const) {
@@ -34,14 +34,14 @@ test('a value that does not parse fails what needs it, names its key, and nothin
       assert.ok(failure.message.includes(key), failure.message);
       assert.match(failure.message, /at byte \d+/);
     }
-    assert.deepEqual(valueOf(await list(reader, '', 'a')).names, ['a/good@2']);
-    assert.deepEqual(valueOf(await get(reader, 'good', 'a')), 'a/good@2');
+    assert.deepEqual(okOf(await list(reader, '', 'a')).names, ['a/good@2']);
+    assert.deepEqual(okOf(await get(reader, 'good', 'a')), 'a/good@2');
     assert.equal(failureOf(await get(reader, 'none', 'a')).kind, 'notFound');
   }
   const revision = await world.put(configMaps, { metadata: { namespace: 'b', name: 'bad' } });
   for (const way of ['cached', 'direct'] as const) {
-    assert.equal(valueOf(await get(world[way].reader(configMaps), 'bad', 'b')), `b/bad@${revision}`);
-    assert.equal(valueOf(await list(world[way].reader(configMaps))).names.length, 2);
+    assert.equal(okOf(await get(world[way].reader(configMaps), 'bad', 'b')), `b/bad@${revision}`);
+    assert.equal(okOf(await list(world[way].reader(configMaps))).names.length, 2);
   }
 });
 
@@ -49,7 +49,7 @@ test('a watch over a value that does not parse ends in an ERROR event', async ()
   await using world = createWorld();
   for (const way of ['cached', 'direct'] as const) {
     const reader = world[way].reader(configMaps);
-    const { resourceVersion } = valueOf(await list(reader, 'resourceVersion=0', 'c'));
+    const { resourceVersion } = okOf(await list(reader, 'resourceVersion=0', 'c'));
     const watch = await TestWatch.open(reader, `watch=1&resourceVersion=${resourceVersion}`, 'c');
     const key = keyOf(configMaps, { namespace: 'c', name: way });
     await world.store.write([{ type: 'put', key: Buffer.from(key), value: Buffer.from('nonsense') }]);
@@ -64,7 +64,7 @@ test('an answer that is held for too long is revoked, and what it pinned is free
   await using world = createWorld({ limits: { pinMs: 40 } });
   await world.put(configMaps, { metadata: { namespace: 'a', name: 'x' } });
   const reader = world.cached.reader(configMaps);
-  const answer = valueOf(await reader.list({ namespace: undefined, options: optionsOf(''), signal: staying() }));
+  const answer = okOf(await reader.list({ namespace: undefined, options: optionsOf(''), signal: staying() }));
   assert.equal(listed(reader, answer).names.length, 1);
   const { versions } = world.cacheOf(configMaps);
   assert.ok(versions.stats.pins > 0);
@@ -82,7 +82,7 @@ test('a snapshot keeps its bytes while the objects change under it', async () =>
     await world.put(configMaps, { metadata: { namespace: 'a', name: `c${index}` }, data: { round: '0' } });
   }
   const reader = world.cached.reader(configMaps);
-  const answer = valueOf(await reader.list({ namespace: undefined, options: optionsOf(''), signal: staying() }));
+  const answer = okOf(await reader.list({ namespace: undefined, options: optionsOf(''), signal: staying() }));
   const before = listed(reader, answer);
   for (let round = 1; round <= 5; round++) {
     for (let index = 0; index < 50; index++) {
@@ -92,7 +92,7 @@ test('a snapshot keeps its bytes while the objects change under it', async () =>
   await world.cacheOf(configMaps).waitFor(await world.store.currentRevision(), 2_000);
   assert.deepEqual(listed(reader, answer), before);
   answer[Symbol.dispose]();
-  assert.notDeepEqual(valueOf(await list(reader)).bytes, before.bytes);
+  assert.notDeepEqual(okOf(await list(reader)).bytes, before.bytes);
 });
 
 test('10,000 good and bad requests leave nothing behind', async () => {
@@ -104,7 +104,7 @@ test('10,000 good and bad requests leave nothing behind', async () => {
     });
   }
   const reader = world.cached.reader(configMaps);
-  const page = valueOf(await list(reader, 'limit=10'));
+  const page = okOf(await list(reader, 'limit=10'));
   const queries = [
     '',
     'resourceVersion=0',

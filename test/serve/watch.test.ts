@@ -10,7 +10,7 @@ import {
   optionsOf,
   pods,
   TestWatch,
-  valueOf,
+  okOf,
   type World,
 } from './world.js';
 
@@ -26,7 +26,7 @@ for (const way of ways) {
       await using world = createWorld();
       await pod(world, 'a', 'web');
       const reader = world[way].reader(pods);
-      const { resourceVersion } = valueOf(await list(reader));
+      const { resourceVersion } = okOf(await list(reader));
       await pod(world, 'a', 'db');
       await pod(world, 'b', 'web');
       const watch = await TestWatch.open(reader, `watch=1&resourceVersion=${resourceVersion}`);

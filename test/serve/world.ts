@@ -55,6 +55,8 @@ function kindOf(group: string, version: string, resource: string): Kind {
 export interface WorldOptions {
   readonly limits?: Partial<Limits>;
   readonly random?: Random;
+  /** Instead of the embedded one. */
+  readonly store?: Source & WritableStore;
   /** What the readers see of the store: a source that fails, for example. */
   readonly source?: (store: Source) => Source;
 }
@@ -63,7 +65,7 @@ export function createWorld(options: WorldOptions = {}): World {
   const clock = systemClock;
   const random = options.random ?? seededRandom(1);
   const limits = { ...defaultLimits, ...options.limits };
-  const store = createEmbeddedStore({ clock, random });
+  const store = options.store ?? createEmbeddedStore({ clock, random });
   const source = options.source?.(store) ?? store;
   const codecs = new Map<Kind, KindCodec>();
   const codecOf = (kind: Kind) => {
@@ -184,7 +186,7 @@ export function failureOf(result: Result<unknown>): Failure {
   return result.failure;
 }
 
-export function valueOf<T>(result: Result<T>): T {
+export function okOf<T>(result: Result<T>): T {
   assert.ok(result.ok, result.ok ? '' : JSON.stringify(result.failure, (_, v) => (typeof v === 'bigint' ? `${v}` : v)));
   return result.value;
 }
@@ -224,7 +226,7 @@ export class TestWatch implements WatchSink {
       signal: staying(),
     });
     const watch = new TestWatch();
-    watch.#run = valueOf(result).start(watch);
+    watch.#run = okOf(result).start(watch);
     return watch;
   }
 
