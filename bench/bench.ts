@@ -80,7 +80,8 @@ export async function measureCase(name: string, build: () => BenchCase): Promise
     const bytesPerOp = await allocatedBytes(benchCase);
     const benchmark = await new Promise<Benchmark>((resolve, reject) => {
       const fn = asynchronous
-        ? (deferred: { resolve(): void }) => void Promise.resolve(benchCase.run()).then(() => deferred.resolve(), reject)
+        ? (deferred: { resolve(): void }) =>
+            void Promise.resolve(benchCase.run()).then(() => deferred.resolve(), reject)
         : () => benchCase.run();
       const running: Benchmark = new Benchmark(name, fn, {
         defer: asynchronous,

@@ -97,10 +97,21 @@ export function podValue(index: number, random: Random): Buffer {
     .message(1, (metadata) => {
       objectMeta(metadata, podName(index), `${replicaSet}-`, `ns-${index % 200}`, random.uuid(), createdSeconds);
       metadata
-        .map(11, { app, 'pod-template-hash': hash, release: 'stable', tier: random.pick(['backend', 'frontend', 'batch']) })
+        .map(11, {
+          app,
+          'pod-template-hash': hash,
+          release: 'stable',
+          tier: random.pick(['backend', 'frontend', 'batch']),
+        })
         .map(12, { 'checksum/config': random.hex(64), note: 'x<y> & "z"', 'prometheus.io/scrape': 'true' })
         .message(13, (owner) => {
-          owner.text(1, 'ReplicaSet').text(3, replicaSet).text(4, ownerUid).text(5, 'apps/v1').bool(6, true).bool(7, true);
+          owner
+            .text(1, 'ReplicaSet')
+            .text(3, replicaSet)
+            .text(4, ownerUid)
+            .text(5, 'apps/v1')
+            .bool(6, true)
+            .bool(7, true);
         });
       const fields = POD_FIELDS.replace('UID', ownerUid);
       managedFields(metadata, 'kube-controller-manager', 'v1', createdSeconds, fields, '');
@@ -173,7 +184,10 @@ function podStatus(status: ProtoWriter, createdSeconds: number, image: string, i
   status.text(1, 'Running');
   for (const type of ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', 'PodScheduled']) {
     status.message(2, (condition) => {
-      condition.text(1, type).text(2, 'True').message(3, () => {});
+      condition
+        .text(1, type)
+        .text(2, 'True')
+        .message(3, () => {});
       time(condition, 4, createdSeconds + 2, 0);
       condition.text(5, '').text(6, '');
     });
@@ -222,7 +236,10 @@ function managedFields(
   metadata.message(17, (entry) => {
     entry.text(1, manager).text(2, 'Update').text(3, apiVersion);
     time(entry, 4, seconds, 0);
-    entry.text(6, 'FieldsV1').message(7, (fieldsV1) => void fieldsV1.text(1, fields)).text(8, subresource);
+    entry
+      .text(6, 'FieldsV1')
+      .message(7, (fieldsV1) => void fieldsV1.text(1, fields))
+      .text(8, subresource);
   });
 }
 

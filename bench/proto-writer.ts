@@ -33,7 +33,11 @@ export class ProtoWriter {
   }
 
   /** Entries of a map, in the order of their keys. */
-  map(field: number, entries: Record<string, string>, value = (writer: ProtoWriter, text: string) => writer.text(2, text)): this {
+  map(
+    field: number,
+    entries: Record<string, string>,
+    value = (writer: ProtoWriter, text: string) => writer.text(2, text),
+  ): this {
     for (const key of Object.keys(entries).sort()) {
       this.message(field, (entry) => void value(entry.text(1, key), entries[key]!));
     }

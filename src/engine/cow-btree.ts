@@ -127,7 +127,10 @@ export class CowBtree implements Engine {
         const slot = nodes.slot(node, index);
         if (index === 0) assert(nodes.first[node] === (level === 0 ? slot : nodes.first[slot]), `I4: node ${node}`);
         if (level > 0) {
-          assert(nodes.level[slot] === level - 1, `I3: node ${slot} of level ${nodes.level[slot]} is below level ${level}`);
+          assert(
+            nodes.level[slot] === level - 1,
+            `I3: node ${slot} of level ${nodes.level[slot]} is below level ${level}`,
+          );
           check(slot, place);
           entries += nodes.entries[slot]!;
           bytes += nodes.bytes[slot]!;
@@ -156,8 +159,12 @@ export class CowBtree implements Engine {
     const key = this.#versions.key(id, this.#key);
     const hash = this.#hash.hashOf(key);
     this.#hash.insert(id, hash, key);
-    let leaf = this.#reader.leafFor(this.#root, key);
-    let position = this.#reader.positionIn(leaf, key);
+    let leaf = this.#reader.lastLeaf(this.#root);
+    let position = this.#nodes.used[leaf]!;
+    if (!this.#reader.isBehindAll(leaf, key)) {
+      leaf = this.#reader.leafFor(this.#root, key);
+      position = this.#reader.positionIn(leaf, key);
+    }
     let place = this.#nodes.place[leaf]!;
     leaf = this.#writable(place);
     const size = this.#versions.wireSize(id);

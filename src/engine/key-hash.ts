@@ -58,7 +58,9 @@ export class KeyHash {
     let slot = hash & mask;
     for (; table[slot << 1] !== 0; slot = (slot + 1) & mask) {
       if (table[(slot << 1) + 1] === hash && this.#holds(table[slot << 1]! - 1, key)) {
-        throw new InvariantError(`engine: version ${id} has the key of ${table[slot << 1]! - 1}, but does not replace it`);
+        throw new InvariantError(
+          `engine: version ${id} has the key of ${table[slot << 1]! - 1}, but does not replace it`,
+        );
       }
     }
     table[slot << 1] = id + 1;

@@ -22,7 +22,7 @@ export class KeyOrder {
     const rightStart = right.start;
     const leftLength = key.end - leftStart;
     const rightLength = right.end - rightStart;
-    const length = leftLength < rightLength ? leftLength : rightLength;
+    const length = Math.min(leftLength, rightLength);
     for (let offset = skip; offset < length; offset++) {
       const difference = leftBytes[leftStart + offset]! - rightBytes[rightStart + offset]!;
       if (difference !== 0) {

@@ -149,13 +149,7 @@ class ArraySnapshot implements Snapshot {
   readonly #shared: { holders: number };
   #disposed = false;
 
-  constructor(
-    ids: Int32Array,
-    size: number,
-    revision: ModRevision,
-    reader: IdListReader,
-    shared: { holders: number },
-  ) {
+  constructor(ids: Int32Array, size: number, revision: ModRevision, reader: IdListReader, shared: { holders: number }) {
     this.#ids = ids;
     this.size = size;
     this.revision = revision;

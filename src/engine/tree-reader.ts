@@ -23,6 +23,18 @@ export class TreeReader {
     this.#order = new KeyOrder(versions);
   }
 
+  /** Whether a key is behind all others, as those of a first list are; this takes one comparison, of keys in cache. */
+  isBehindAll(lastLeaf: Node, key: ByteRange): boolean {
+    const used = this.#nodes.used[lastLeaf]!;
+    return used > 0 && this.#order.compare(key, this.#nodes.slot(lastLeaf, used - 1), 0) > 0;
+  }
+
+  lastLeaf(root: Node): Node {
+    let node = root;
+    while (this.#nodes.level[node]! > 0) node = this.#nodes.slot(node, this.#nodes.used[node]! - 1);
+    return node;
+  }
+
   /** The leaf where a key is, or would be put. */
   leafFor(root: Node, key: ByteRange): Node {
     this.#lowLcp = 0;
@@ -38,7 +50,7 @@ export class TreeReader {
     let high = this.#nodes.used[leaf]!;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const skip = this.#lowLcp < this.#highLcp ? this.#lowLcp : this.#highLcp;
+      const skip = Math.min(this.#lowLcp, this.#highLcp);
       if (this.#order.compare(key, this.#nodes.slot(leaf, middle), skip) > 0) {
         low = middle + 1;
         this.#lowLcp = this.#order.shared;
@@ -128,7 +140,7 @@ export class TreeReader {
     let high = nodes.used[node]!;
     while (high - low > 1) {
       const middle = (low + high) >>> 1;
-      const skip = this.#lowLcp < this.#highLcp ? this.#lowLcp : this.#highLcp;
+      const skip = Math.min(this.#lowLcp, this.#highLcp);
       if (this.#order.compare(key, nodes.first[nodes.slot(node, middle)]!, skip) >= 0) {
         low = middle;
         this.#lowLcp = this.#order.shared;

@@ -218,7 +218,10 @@ class SlabVersions implements Versions {
       slots.push([this.#rows.word(id, ADDRESS), Math.min((size + 15) >>> UNIT_SHIFT, this.#slabs.unitMask + 1), id]);
       this.#verifySlot(id, size);
       const [created, modified] = [this.createRevision(id), this.modRevision(id)];
-      assert(created > 0 && created <= modified, `I6: version ${id} was created at ${created}, modified at ${modified}`);
+      assert(
+        created > 0 && created <= modified,
+        `I6: version ${id} was created at ${created}, modified at ${modified}`,
+      );
     }
     assert(counts[FREE] === this.#rows.freeCount, `I1: ${counts[FREE]} ids are free, counted ${this.#rows.freeCount}`);
     assert(counts[LIVE] === stats.live, `I1: ${counts[LIVE]} versions are live, counted ${stats.live}`);
@@ -349,11 +352,15 @@ class MutableStats implements VersionsStats {
   }
 }
 
-/** `set` of a view is a memcpy, but makes a view; below about a hundred bytes the loop is faster. */
+/**
+ * `set` of a view is a memcpy, but makes a view; below about a hundred bytes the loop is faster. The view is a
+ * plain Uint8Array, because making a Buffer's subarray takes longer than copying an object.
+ */
 function copyInto(slab: Buffer, offset: number, range: ByteRange): void {
   const { bytes, start, end } = range;
   if (end - start > LOOP_COPY_BYTES_MAX) {
-    slab.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), offset);
+    const whole = start === 0 && end === bytes.length;
+    slab.set(whole ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start), offset);
     return;
   }
   for (let from = start, to = offset; from < end; from++, to++) slab[to] = bytes[from]!;

@@ -48,7 +48,10 @@ export class LinearScanAllocator implements Allocator {
 
   free(address: Address, size: number): void {
     const units = unitsOf(size);
-    if (units > this.#unitsPerSlab) return this.#freeOversize(address, size);
+    if (units > this.#unitsPerSlab) {
+      this.#freeOversize(address, size);
+      return;
+    }
     this.usedBytes -= units * UNIT_BYTES;
     this.#insert(address, units);
   }
@@ -99,9 +102,7 @@ export class LinearScanAllocator implements Allocator {
     const joinsNext = this.#starts[low] === end && end % this.#unitsPerSlab !== 0;
     const before = low - 1;
     const joinsBefore =
-      before >= 0 &&
-      this.#starts[before]! + this.#lengths[before]! === start &&
-      start % this.#unitsPerSlab !== 0;
+      before >= 0 && this.#starts[before]! + this.#lengths[before]! === start && start % this.#unitsPerSlab !== 0;
     if (joinsBefore && joinsNext) {
       this.#lengths[before]! += units + this.#lengths[low]!;
       this.#starts.splice(low, 1);

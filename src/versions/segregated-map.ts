@@ -61,7 +61,10 @@ export class SegregatedMapAllocator implements Allocator {
 
   free(address: Address, size: number): void {
     const granules = this.#granulesOf(size);
-    if (granules > this.#granulesPerSlab) return this.#freeOversize(address, size);
+    if (granules > this.#granulesPerSlab) {
+      this.#freeOversize(address, size);
+      return;
+    }
     let start = address / this.#granuleUnits;
     let length = granules;
     if (this.#lengthByStart.has(start)) throw new InvariantError(`slot ${address} is freed twice`);

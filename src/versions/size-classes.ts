@@ -10,12 +10,13 @@ import { type Address, type Slabs, UNIT_BYTES, UNIT_SHIFT } from './slabs.js';
  *     size <= 8 KiB       32 classes per power of two: at most 3% is rounding
  *     larger              a region of its own, 512 B granules (segregated map)
  *
- * A freed slot holds the link of its span's free list in its first four bytes. A span whose slots are
- * all free returns to its slab for any class, and an empty slab returns to the system: a kind whose objects
- * grow over time does not keep the classes it has left.
+ * A bit says whether a slot is free, beside the slabs, not in them: giving a slot back does not touch its
+ * memory, which the caches have long forgotten. A span whose slots are all free returns to its slab for any
+ * class, and an empty slab returns to the system: a kind whose objects grow over time does not keep the
+ * classes it has left.
  *
  * Invariants:
- *   A1  a span's free list and its unused tail hold exactly the slots that are not in use.
+ *   A1  a span's free bits and its used slots add up to the slots of its class.
  *   A2  a span is in its class's list exactly when it has a free slot.
  *   A3  used, free and unassigned spans add up to the slabs' size.
  */
@@ -27,7 +28,7 @@ export class SizeClassAllocator implements Allocator {
   /** By class: the first span with a free slot, or -1. */
   readonly #open = new Int32Array(CLASS_COUNT).fill(-1);
   /** By span number, SPAN_FIELDS values each; see the constants below. */
-  #spans = new Int32Array(64 * SPAN_FIELDS);
+  #spans = new Int32Array(0);
   readonly #regions: Region[] = [];
   #regionBytes = 0;
 
@@ -47,41 +48,43 @@ export class SizeClassAllocator implements Allocator {
     if (span === -1) span = this.#openSpan(sizeClass);
     const at = span * SPAN_FIELDS;
     const spans = this.#spans;
+    let word = at + FREE_BITS;
+    while (spans[word] === 0) word++;
+    const bits = spans[word]!;
+    const slot = (word - at - FREE_BITS) * 32 + 31 - Math.clz32(bits & -bits);
+    spans[word] = bits & (bits - 1);
     const slotUnits = CLASS_UNITS[sizeClass]!;
-    const head = spans[at + FREE_HEAD]!;
-    let unit: number;
-    if (head !== 0) {
-      unit = span * SPAN_UNITS + head - 1;
-      spans[at + FREE_HEAD] = this.#slabs.words[unit >>> this.#slabs.unitShift]![(unit & this.#slabs.unitMask) << 2]!;
-    } else {
-      unit = span * SPAN_UNITS + spans[at + UNUSED_FROM]!;
-      spans[at + UNUSED_FROM]! += slotUnits;
-    }
-    spans[at + USED]! += 1;
-    if (spans[at + FREE_HEAD] === 0 && spans[at + UNUSED_FROM]! + slotUnits > SPAN_UNITS) this.#unlink(span, sizeClass);
+    const used = spans[at + USED]! + 1;
+    spans[at + USED] = used;
+    if (used === CLASS_SLOTS[sizeClass]) this.#unlink(span, sizeClass);
     this.#smallBytes += slotUnits << UNIT_SHIFT;
-    return unit;
+    return span * SPAN_UNITS + slot * slotUnits;
   }
 
   free(address: Address, size: number): void {
-    if (size > SMALL_BYTES_MAX) return this.#large.free(address, size);
+    if (size > SMALL_BYTES_MAX) {
+      this.#large.free(address, size);
+      return;
+    }
     const sizeClass = classOf(size);
     const span = Math.floor(address / SPAN_UNITS);
     const at = span * SPAN_FIELDS;
     const spans = this.#spans;
-    if (spans[at + CLASS] !== sizeClass + 1 || spans[at + USED] === 0) {
+    const slotUnits = CLASS_UNITS[sizeClass]!;
+    const slot = Math.floor((address - span * SPAN_UNITS) / slotUnits);
+    const word = at + FREE_BITS + (slot >>> 5);
+    const bit = 1 << (slot & 31);
+    if (spans[at + CLASS] !== sizeClass + 1 || (spans[word]! & bit) !== 0) {
       throw new InvariantError(`slot ${address} is freed twice`);
     }
-    const slotUnits = CLASS_UNITS[sizeClass]!;
-    const wasFull = spans[at + FREE_HEAD] === 0 && spans[at + UNUSED_FROM]! + slotUnits > SPAN_UNITS;
-    this.#slabs.words[address >>> this.#slabs.unitShift]![(address & this.#slabs.unitMask) << 2] = spans[at + FREE_HEAD]!;
-    spans[at + FREE_HEAD] = address - span * SPAN_UNITS + 1;
-    spans[at + USED]! -= 1;
+    spans[word]! |= bit;
+    const used = spans[at + USED]! - 1;
+    spans[at + USED] = used;
     this.#smallBytes -= slotUnits << UNIT_SHIFT;
-    if (wasFull) this.#link(span, sizeClass);
+    if (used + 1 === CLASS_SLOTS[sizeClass]) this.#link(span, sizeClass);
     // The last open span of a class stays, so that one object coming and going moves no spans.
     const onlyOne = this.#open[sizeClass] === span && spans[at + NEXT] === -1;
-    if (spans[at + USED] === 0 && !onlyOne) {
+    if (used === 0 && !onlyOne) {
       this.#unlink(span, sizeClass);
       this.#closeSpan(span);
     }
@@ -97,14 +100,14 @@ export class SizeClassAllocator implements Allocator {
       let unassigned = 0;
       for (let index = 0; index < region.spanCount; index++) {
         const span = region.firstSpan + index;
-        const at = span * SPAN_FIELDS;
-        const sizeClass = this.#spans[at + CLASS]! - 1;
+        const sizeClass = this.#spans[span * SPAN_FIELDS + CLASS]! - 1;
         const marked = (region.free[index >>> 5]! & (1 << (index & 31))) !== 0;
         assert(marked === (sizeClass === -1), `A3: span ${span} is ${marked ? 'free but assigned' : 'lost'}`);
         if (marked) unassigned++;
         else smallBytes += this.#verifySpan(span, sizeClass);
       }
-      assert(unassigned === region.freeCount, `A3: slab ${region.slab} counts ${region.freeCount} free spans, has ${unassigned}`);
+      const { slab, freeCount } = region;
+      assert(unassigned === freeCount, `A3: slab ${slab} counts ${freeCount} free spans, has ${unassigned}`);
     }
     assert(smallBytes === this.#smallBytes, `A3: spans hold ${smallBytes} bytes, counted ${this.#smallBytes}`);
     assert(regionBytes === this.#regionBytes, `A3: slabs hold ${regionBytes} bytes, counted ${this.#regionBytes}`);
@@ -112,26 +115,20 @@ export class SizeClassAllocator implements Allocator {
 
   #verifySpan(span: number, sizeClass: number): number {
     const at = span * SPAN_FIELDS;
-    const slotUnits = CLASS_UNITS[sizeClass]!;
-    const seen = new Set<number>();
-    for (let head = this.#spans[at + FREE_HEAD]!; head !== 0; ) {
-      const offset = head - 1;
-      assert(offset % slotUnits === 0 && offset < this.#spans[at + UNUSED_FROM]!, `A1: span ${span} links to ${offset}`);
-      assert(!seen.has(offset), `A1: span ${span} has slot ${offset} free twice`);
-      seen.add(offset);
-      const unit = span * SPAN_UNITS + offset;
-      head = this.#slabs.words[unit >>> this.#slabs.unitShift]![(unit & this.#slabs.unitMask) << 2]!;
+    let free = 0;
+    for (let slot = 0; slot < SLOTS_MAX; slot++) {
+      if ((this.#spans[at + FREE_BITS + (slot >>> 5)]! & (1 << (slot & 31))) === 0) continue;
+      assert(slot < CLASS_SLOTS[sizeClass]!, `A1: span ${span} has slot ${slot} free, which it does not have`);
+      free++;
     }
-    const touched = this.#spans[at + UNUSED_FROM]! / slotUnits;
     const used = this.#spans[at + USED]!;
-    assert(used + seen.size === touched, `A1: span ${span} uses ${used} and frees ${seen.size} of ${touched} slots`);
-    const hasRoom = seen.size > 0 || this.#spans[at + UNUSED_FROM]! + slotUnits <= SPAN_UNITS;
+    assert(used + free === CLASS_SLOTS[sizeClass], `A1: span ${span} uses ${used} slots and has ${free} free`);
     let listed = false;
     for (let open = this.#open[sizeClass]!; open !== -1; open = this.#spans[open * SPAN_FIELDS + NEXT]!) {
       if (open === span) listed = true;
     }
-    assert(listed === hasRoom, `A2: span ${span} is ${listed ? 'full but listed' : 'open but not listed'}`);
-    return used * slotUnits * UNIT_BYTES;
+    assert(listed === free > 0, `A2: span ${span} is ${listed ? 'full but listed' : 'open but not listed'}`);
+    return used * CLASS_UNITS[sizeClass]! * UNIT_BYTES;
   }
 
   #openSpan(sizeClass: number): number {
@@ -139,16 +136,18 @@ export class SizeClassAllocator implements Allocator {
     region ??= this.#addRegion();
     let word = 0;
     while (region.free[word] === 0) word++;
-    const bits = region.free[word]!;
-    const bit = 31 - Math.clz32(bits & -bits);
-    region.free[word] = bits & (bits - 1);
+    const freeSpans = region.free[word]!;
+    const bit = 31 - Math.clz32(freeSpans & -freeSpans);
+    region.free[word] = freeSpans & (freeSpans - 1);
     region.freeCount--;
     const span = region.firstSpan + word * 32 + bit;
     const at = span * SPAN_FIELDS;
     this.#spans[at + CLASS] = sizeClass + 1;
-    this.#spans[at + FREE_HEAD] = 0;
-    this.#spans[at + UNUSED_FROM] = 0;
     this.#spans[at + USED] = 0;
+    const slots = CLASS_SLOTS[sizeClass]!;
+    const bits = this.#spans.subarray(at + FREE_BITS, at + SPAN_FIELDS).fill(0);
+    bits.fill(-1, 0, slots >>> 5);
+    if (slots % 32 !== 0) bits[slots >>> 5] = (1 << (slots % 32)) - 1;
     this.#link(span, sizeClass);
     return span;
   }
@@ -180,7 +179,7 @@ export class SizeClassAllocator implements Allocator {
     this.#regionBytes += spanCount * SPAN_BYTES;
     const needed = (firstSpan + spanCount) * SPAN_FIELDS;
     if (needed > this.#spans.length) {
-      const grown = new Int32Array(Math.max(needed, this.#spans.length * 2));
+      const grown = new Int32Array(needed);
       grown.set(this.#spans);
       this.#spans = grown;
     }
@@ -224,18 +223,21 @@ const LARGE_GRANULE_BYTES = 512;
 /** Up to here classes step by one unit. */
 const FINE_UNITS_MAX = 32;
 
+/** No object is smaller with its key, and a span's free bits fit in 32 words. */
+const SLOT_UNITS_MIN = 4;
+const SLOTS_MAX = SPAN_UNITS / SLOT_UNITS_MIN;
+
 // Fields of a span.
-const SPAN_FIELDS = 6;
 const CLASS = 0; // plus one; 0 means unassigned
-const FREE_HEAD = 1; // unit offset in the span, plus one; 0 means none
-const UNUSED_FROM = 2; // units from here on were never handed out
-const USED = 3; // slots
-const NEXT = 4;
-const PREVIOUS = 5;
+const USED = 1; // slots
+const NEXT = 2;
+const PREVIOUS = 3;
+const FREE_BITS = 4; // a bit per slot
+const SPAN_FIELDS = FREE_BITS + SLOTS_MAX / 32;
 
 /** Classes 0..31 hold 1..32 units; above, each power of two has 32 classes. */
 function classOf(size: number): number {
-  const units = Math.max(1, (size + UNIT_BYTES - 1) >> UNIT_SHIFT);
+  const units = Math.max(SLOT_UNITS_MIN, (size + UNIT_BYTES - 1) >> UNIT_SHIFT);
   if (units <= FINE_UNITS_MAX) return units - 1;
   const shift = 26 - Math.clz32(units - 1); // 33..64 units: 0, 65..128: 1, ...
   return (shift << 5) + 31 + (((units - 1) >> shift) - 31);
@@ -243,6 +245,10 @@ function classOf(size: number): number {
 
 const CLASS_COUNT = classOf(SMALL_BYTES_MAX) + 1;
 const CLASS_UNITS = new Int32Array(CLASS_COUNT);
+const CLASS_SLOTS = new Int32Array(CLASS_COUNT);
 for (let size = UNIT_BYTES; size <= SMALL_BYTES_MAX; size += UNIT_BYTES) {
-  CLASS_UNITS[classOf(size)] = size >> UNIT_SHIFT; // the largest size of a class comes last
+  // The largest size of a class comes last.
+  const sizeClass = classOf(size);
+  CLASS_UNITS[sizeClass] = Math.max(SLOT_UNITS_MIN, size >> UNIT_SHIFT);
+  CLASS_SLOTS[sizeClass] = Math.floor(SPAN_UNITS / CLASS_UNITS[sizeClass]!);
 }

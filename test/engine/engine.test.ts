@@ -101,7 +101,10 @@ function sorted(model: Map<string, string>): [string, string][] {
 
 test('cow-btree: nodes of disposed snapshots are used again, 200,000 keys', () => {
   const driver = new EngineDriver(engines['cow-btree']);
-  const keys = Array.from({ length: 200_000 }, (_, index) => `/registry/leases/ns/node-${String(index).padStart(7, '0')}`);
+  const keys = Array.from(
+    { length: 200_000 },
+    (_, index) => `/registry/leases/ns/node-${String(index).padStart(7, '0')}`,
+  );
   for (let at = 0; at < keys.length; at += 1_000) driver.write(keys.slice(at, at + 1_000).map((key) => [key, 'v']));
   const engine = driver.engine as ReturnType<(typeof engines)['cow-btree']>;
   const reservedBefore = engine.reservedBytes;

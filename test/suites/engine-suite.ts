@@ -144,7 +144,11 @@ export function engineSuite(name: string, createEngine: (versions: Versions) => 
 
     test('replacing a key changes the version, and only that', () => {
       const driver = start();
-      driver.write([['a', '1'], ['b', '1'], ['c', '1']]);
+      driver.write([
+        ['a', '1'],
+        ['b', '1'],
+        ['c', '1'],
+      ]);
       for (let round = 2; round < 200; round++) driver.write([['b', `${round}`.repeat(round)]]);
       assert.equal(driver.engine.size, 3);
       assert.equal(driver.value(driver.get('b')), '199'.repeat(199));
@@ -160,7 +164,11 @@ export function engineSuite(name: string, createEngine: (versions: Versions) => 
       using snapshot = driver.engine.snapshot();
       const want = driver.entries(snapshot);
       for (const key of keys) driver.write([[key, 'new']]);
-      for (const key of keys) driver.write([[key, undefined], [`${key}x`, 'added']]);
+      for (const key of keys)
+        driver.write([
+          [key, undefined],
+          [`${key}x`, 'added'],
+        ]);
       driver.versions.reclaim(driver.revision);
       assert.deepEqual(driver.entries(snapshot), want);
       assert.equal(snapshot.size, 500);
