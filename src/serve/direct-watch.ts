@@ -120,9 +120,18 @@ class DirectWatch implements WatchRun {
   }
 
   #fail(error: unknown): void {
-    const failure = error instanceof StreamFailure ? error.failure : sourceFailure(error, this.#context, 'watch');
-    this.#work.format.error(failure, this.#frames);
+    this.#work.format.error(this.#failureOf(error), this.#frames);
     this.#write();
+  }
+
+  #failureOf(error: unknown): Failure {
+    if (error instanceof StreamFailure) return error.failure;
+    try {
+      return sourceFailure(error, this.#context, 'watch');
+    } catch {
+      // A bug: it ends this stream, and the client is told; nobody awaits a stream who could be told instead.
+      return { kind: 'internal', message: String(error) };
+    }
   }
 
   /** Finds the revision to start after; sends the state first if it is wanted. */
