@@ -61,6 +61,7 @@ class Wheel implements TimingWheel {
   #tick: number;
   #timer: Timer | undefined;
   #armedTick = 0;
+  #turning = false;
 
   constructor(clock: Clock, tickMs: number) {
     this.#clock = clock;
@@ -79,6 +80,7 @@ class Wheel implements TimingWheel {
     head.previous.next = entry;
     head.previous = entry;
     this.size++;
+    if (this.#turning) return entry; // The turn arms when it is over.
     if (this.#timer === undefined || entry.dueTick < this.#armedTick) this.#armAt(entry.dueTick);
     return entry;
   }
@@ -115,12 +117,17 @@ class Wheel implements TimingWheel {
       for (let entry = head.next; entry !== head; entry = entry.next) if (entry.dueTick <= now) due.push(entry);
     }
     due.sort((a, b) => a.dueTick - b.dueTick);
-    for (const entry of due) {
-      if (entry.next === entry) continue; // Cancelled by one that ran before it.
-      entry.cancel();
-      entry.run();
+    this.#turning = true;
+    try {
+      for (const entry of due) {
+        if (entry.next === entry) continue; // Cancelled by one that ran before it.
+        entry.cancel();
+        entry.run();
+      }
+    } finally {
+      this.#turning = false;
+      if (this.size > 0) this.#armNext();
     }
-    if (this.size > 0 && this.#timer === undefined) this.#armNext();
   }
 
   #armNext(): void {

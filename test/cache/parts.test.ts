@@ -90,6 +90,10 @@ test('timing wheel: entries may schedule and cancel while they run, and a long j
   wheel.schedule(10 ** 7, () => ran.push('far'));
   clock.advance(10 ** 7 + 50);
   assert.deepEqual(ran, ['first', 'next', 'far']);
+  wheel.schedule(100, () => wheel.schedule(5_000, () => ran.push('later')));
+  wheel.schedule(300, () => ran.push('sooner'));
+  clock.advance(400);
+  assert.deepEqual(ran.splice(3), ['sooner'], 'an entry that schedules does not put off the ones that wait');
   wheel.schedule(100, () => ran.push('never'));
   wheel.stop();
   clock.advance(1_000);
