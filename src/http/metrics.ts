@@ -15,7 +15,7 @@ export interface RequestLabels {
   scope: string;
 }
 
-export type MeteredCache = Pick<Cache, 'kind' | 'stats' | 'revision' | 'staleMs'>;
+export type MeteredCache = Pick<Cache, 'kind' | 'stats' | 'revision' | 'staleMs' | 'versions'>;
 
 const REQUEST = ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'] as const;
 const RESOURCE = ['group', 'resource'] as const;
@@ -251,9 +251,9 @@ const cacheMetrics: readonly CacheMetric[] = [
     of: ({ stats }) => stats.objects,
   },
   {
-    name: 'apiserver_storage_decode_errors_total',
-    help: 'Stored values that could not be decoded.',
-    type: 'counter',
+    name: 'listwatch_unreadable_keys',
+    help: 'Keys whose stored value does not parse, now.',
+    type: 'gauge',
     of: ({ stats }) => stats.decodeErrors,
   },
   {
@@ -291,6 +291,24 @@ const cacheMetrics: readonly CacheMetric[] = [
     help: 'Times that a watch cache had to be filled again because changes were missed.',
     type: 'counter',
     of: ({ stats }) => stats.relists,
+  },
+  {
+    name: 'listwatch_pins',
+    help: 'Reads that hold versions in memory, now.',
+    type: 'gauge',
+    of: ({ versions }) => versions.stats.pins,
+  },
+  {
+    name: 'listwatch_slab_bytes',
+    help: 'Bytes of slabs and columns reserved from the system.',
+    type: 'gauge',
+    of: ({ versions }) => versions.stats.reservedBytes,
+  },
+  {
+    name: 'listwatch_live_bytes',
+    help: 'Key and wire bytes of the objects stored.',
+    type: 'gauge',
+    of: ({ versions }) => versions.stats.liveBytes,
   },
   {
     name: 'listwatch_watch_cache_stale_seconds',

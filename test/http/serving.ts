@@ -7,6 +7,9 @@ import { type Clock, systemClock } from '../../src/lib/clock.js';
 import { defaultLimits, type Limits } from '../../src/lib/limits.js';
 import { seededRandom } from '../../src/lib/random.js';
 import { utf8 } from '../../src/lib/bytes.js';
+import { type Caches, createCaches } from '../../src/cache/caches.js';
+import { createCowBtree } from '../../src/engine/cow-btree.js';
+import { createVersions } from '../../src/versions/create-versions.js';
 import { createService, type Service } from '../../src/serve/service.js';
 import { createEmbeddedStore, type EmbeddedStore } from '../../src/source/embedded/embedded-store.js';
 
@@ -14,6 +17,7 @@ import { createEmbeddedStore, type EmbeddedStore } from '../../src/source/embedd
 export interface Serving {
   readonly store: EmbeddedStore;
   readonly service: Service;
+  readonly caches: Caches;
   readonly server: HttpServer;
   put(resource: string, object: Record<string, unknown>): Promise<number>;
   remove(resource: string, namespace: string | undefined, name: string): Promise<number>;
@@ -23,6 +27,8 @@ export interface Serving {
 export interface ServingOptions {
   readonly limits?: Partial<Limits>;
   readonly clock?: Clock;
+  /** False: every read goes to the store. */
+  readonly watchCache?: boolean;
   readonly healthChecks?: HttpServerDeps['healthChecks'];
 }
 
@@ -43,14 +49,24 @@ export function startServing(options: ServingOptions = {}): Serving {
     if (codec === undefined) codecs.set(kind, (codec = createKindCodec(kind)));
     return codec;
   };
+  const caches = createCaches({
+    etcdPrefix: '/registry',
+    sourceFor: () => store,
+    codecFor: codecOf,
+    storageFor() {
+      const versions = createVersions();
+      return { versions, engine: createCowBtree(versions) };
+    },
+    clock,
+    random,
+    limits,
+  });
   const service = createService({
     etcdPrefix: '/registry',
     source: () => store,
     codec: codecOf,
-    cache: () => {
-      throw new Error('uncached');
-    },
-    watchCache: false,
+    cache: caches.get,
+    watchCache: options.watchCache ?? true,
     watchCacheSizes: new Map(),
     limits,
     clock,
@@ -59,7 +75,7 @@ export function startServing(options: ServingOptions = {}): Serving {
   const server = createHttpServer({
     kinds: servedKinds,
     readerFor: (kind) => service.reader(kind),
-    caches: () => [],
+    caches: caches.all,
     healthChecks: options.healthChecks ?? [],
     build: { packageVersion: '0.1.0' },
     limits,
@@ -71,6 +87,7 @@ export function startServing(options: ServingOptions = {}): Serving {
   return {
     store,
     service,
+    caches,
     server,
     put(resource, object) {
       const kind = kindOf(resource);
@@ -86,6 +103,7 @@ export function startServing(options: ServingOptions = {}): Serving {
       store.write([{ type: 'delete', key: keyOf(kindOf(resource), namespace, name) }]),
     async close() {
       await server.close();
+      await caches.stopAll();
       await store.close();
     },
   };
