@@ -10,7 +10,10 @@ function samplePod(index: number): unknown {
   const hash = (index * 2_654_435_761).toString(16).slice(0, 8);
   const time = new Date(1_760_000_000_000 + (index % 1_000_000) * 1000).toISOString().replace('.000', '');
   const spec = {
-    'f:metadata': { 'f:generateName': {}, 'f:labels': { '.': {}, 'f:app': {}, 'f:pod-template-hash': {}, 'f:tier': {} } },
+    'f:metadata': {
+      'f:generateName': {},
+      'f:labels': { '.': {}, 'f:app': {}, 'f:pod-template-hash': {}, 'f:tier': {} },
+    },
     'f:spec': {
       'f:containers': {
         'k:{"name":"main"}': {
@@ -33,7 +36,9 @@ function samplePod(index: number): unknown {
   };
   const status = {
     'f:status': {
-      'f:conditions': { 'k:{"type":"Ready"}': { '.': {}, 'f:lastProbeTime': {}, 'f:lastTransitionTime': {}, 'f:status': {} } },
+      'f:conditions': {
+        'k:{"type":"Ready"}': { '.': {}, 'f:lastProbeTime': {}, 'f:lastTransitionTime': {}, 'f:status': {} },
+      },
       'f:containerStatuses': {},
       'f:hostIP': {},
       'f:phase': {},
@@ -52,11 +57,33 @@ function samplePod(index: number): unknown {
       labels: { app, 'pod-template-hash': hash, release: 'stable', tier: 'backend' },
       annotations: { 'checksum/config': hash.repeat(8), note: 'x<y> & "z"', 'prometheus.io/scrape': 'true' },
       ownerReferences: [
-        { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: `${app}-${hash}`, uid: `${hash}-2`, controller: true, blockOwnerDeletion: true },
+        {
+          apiVersion: 'apps/v1',
+          kind: 'ReplicaSet',
+          name: `${app}-${hash}`,
+          uid: `${hash}-2`,
+          controller: true,
+          blockOwnerDeletion: true,
+        },
       ],
       managedFields: [
-        { manager: 'kube-controller-manager', operation: 'Update', apiVersion: 'v1', time, fieldsType: 'FieldsV1', fieldsV1: spec },
-        { manager: 'kubelet', operation: 'Update', apiVersion: 'v1', time, fieldsType: 'FieldsV1', fieldsV1: status, subresource: 'status' },
+        {
+          manager: 'kube-controller-manager',
+          operation: 'Update',
+          apiVersion: 'v1',
+          time,
+          fieldsType: 'FieldsV1',
+          fieldsV1: spec,
+        },
+        {
+          manager: 'kubelet',
+          operation: 'Update',
+          apiVersion: 'v1',
+          time,
+          fieldsType: 'FieldsV1',
+          fieldsV1: status,
+          subresource: 'status',
+        },
       ],
     },
     spec: {
@@ -67,7 +94,10 @@ function samplePod(index: number): unknown {
           image: `registry.example.com/team/${app}:v1.${index % 40}`,
           args: ['--port=8080', '--log-level=info'],
           ports: [{ name: 'http', containerPort: 8080, protocol: 'TCP' }],
-          env: [0, 1, 2, 3, 4, 5].map((k) => ({ name: `ENV_VAR_${k}`, value: `http://backend-${(index + k) % 97}.prod.svc:8080/path` })),
+          env: [0, 1, 2, 3, 4, 5].map((k) => ({
+            name: `ENV_VAR_${k}`,
+            value: `http://backend-${(index + k) % 97}.prod.svc:8080/path`,
+          })),
           resources: { limits: { cpu: '500m', memory: '512Mi' }, requests: { cpu: '100m', memory: '128Mi' } },
           volumeMounts: [{ name: 'cfg', readOnly: true, mountPath: '/etc/cfg' }],
           terminationMessagePath: '/dev/termination-log',
@@ -176,12 +206,20 @@ export function setup(smoke: boolean): BenchCases {
     }),
     'codec/pod-to-wire/check-and-splice': each(storedPods, ingest(pods)),
     'codec/pod-to-wire/protobufjs-decode-encode': each(ranges, ({ start, end }) => {
-      const pod = podType.decode(wire.bytes.subarray(start, end)) as unknown as { metadata: { resourceVersion: string } };
+      const pod = podType.decode(wire.bytes.subarray(start, end)) as unknown as {
+        metadata: { resourceVersion: string };
+      };
       pod.metadata.resourceVersion = '1234567';
       return podType.encode(pod as never).finish().length;
     }),
     'codec/lease-to-wire/check-and-splice': each(storedLeases, ingest(leases)),
-    'codec/pod-label/scan': each(ranges, ({ start, end }) => pods.label(wire.bytes, start, end, 'release')?.length ?? 0),
-    'codec/pod-field/scan': each(ranges, ({ start, end }) => pods.field(wire.bytes, start, end, 'spec.nodeName').length),
+    'codec/pod-label/scan': each(
+      ranges,
+      ({ start, end }) => pods.label(wire.bytes, start, end, 'release')?.length ?? 0,
+    ),
+    'codec/pod-field/scan': each(
+      ranges,
+      ({ start, end }) => pods.field(wire.bytes, start, end, 'spec.nodeName').length,
+    ),
   };
 }

@@ -94,7 +94,11 @@ function dumpOf(input: Buffer): Stored[] | undefined {
     if (!isObject(entry)) throw new UsageError(`${at}: expected an object`);
     const modRevision = Number(entry['mod_revision']);
     if (!Number.isSafeInteger(modRevision)) throw new UsageError(`${at}.mod_revision: expected an integer`);
-    return { key: base64(entry['key'], `${at}.key`).toString('utf8'), value: base64(entry['value'] ?? '', `${at}.value`), modRevision };
+    return {
+      key: base64(entry['key'], `${at}.key`).toString('utf8'),
+      value: base64(entry['value'] ?? '', `${at}.value`),
+      modRevision,
+    };
   });
 }
 
@@ -116,7 +120,9 @@ function print(entries: readonly Stored[], output: Output, isDump: boolean): str
   });
   if (output === 'proto-text') {
     if (!isDump) return `${decoded[0]!}\n`;
-    return decoded.map((text, index) => `# ${entries[index]!.key} @${entries[index]!.modRevision}\n${text}\n`).join('\n');
+    return decoded
+      .map((text, index) => `# ${entries[index]!.key} @${entries[index]!.modRevision}\n${text}\n`)
+      .join('\n');
   }
   if (output === 'yaml') return decoded.map((text) => toYaml(parseJson(text))).join('---\n');
   if (!isDump) return `${decoded[0]!}\n`;
@@ -145,7 +151,8 @@ function kindOf({ key, value }: Stored): Kind | undefined {
   const encoding = encodingOf(value, 0, value.length);
   if (encoding === 'protobuf') {
     const { apiVersion, kind } = openEnvelope(value, 0, value.length);
-    const found = kindByObject(apiVersion, kind) ?? storedAs(apiVersion, kind) ?? (key === undefined ? undefined : kindOfKey(key));
+    const found =
+      kindByObject(apiVersion, kind) ?? storedAs(apiVersion, kind) ?? (key === undefined ? undefined : kindOfKey(key));
     if (found === undefined) throw new CodecError(`${apiVersion} ${kind} is not a kind that is served`);
     return found;
   }

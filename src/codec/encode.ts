@@ -45,25 +45,32 @@ class Encoder {
       case 'message': {
         const object = value === undefined || value === null ? {} : this.object(value);
         this.reportUnknown(type, object);
-        return this.fields(type, object);
+        this.fields(type, object);
+        return;
       }
       case 'items':
-        return this.list(type.fields[0]!, value);
+        this.list(type.fields[0]!, value);
+        return;
       case 'Time':
       case 'MicroTime':
-        return this.time(type.class, value);
+        this.time(type.class, value);
+        return;
       case 'Quantity':
-        return this.quantity(value);
+        this.quantity(value);
+        return;
       case 'IntOrString':
-        return this.intOrString(value);
+        this.intOrString(value);
+        return;
       case 'RawExtension':
       case 'FieldsV1':
       case 'JSON':
-        return this.raw(value);
+        this.raw(value);
+        return;
       case 'JSONSchemaPropsOrBool':
       case 'JSONSchemaPropsOrArray':
       case 'JSONSchemaPropsOrStringArray':
-        return this.schemaOr(type, value);
+        this.schemaOr(type, value);
+        return;
       default:
         throw new CodecError(`${type.name} has no JSON form`);
     }
@@ -86,8 +93,14 @@ class Encoder {
   }
 
   private field(field: Field, value: unknown): void {
-    if (field.map) return this.map(field, value);
-    if (field.repeated) return this.list(field, value);
+    if (field.map) {
+      this.map(field, value);
+      return;
+    }
+    if (field.repeated) {
+      this.list(field, value);
+      return;
+    }
     if ((value === undefined || value === null) && isNilable(field)) return;
     this.tagged(field, field.tag, value);
   }
@@ -98,26 +111,32 @@ class Encoder {
     switch (field.class) {
       case 'bool':
         w.byte(this.boolean(value) ? 1 : 0);
-        return w.varint(tag);
+        w.varint(tag);
+        return;
       case 'int32':
         w.varint64(this.integer(value, INT32));
-        return w.varint(tag);
+        w.varint(tag);
+        return;
       case 'int64':
         w.varint64(this.integer(value, INT64));
-        return w.varint(tag);
+        w.varint(tag);
+        return;
       case 'float64':
         w.double(this.float(value));
-        return w.varint(tag);
+        w.varint(tag);
+        return;
       case 'string': {
         const before = w.length;
         w.text(this.string(value));
-        return w.close(tag, before);
+        w.close(tag, before);
+        return;
       }
       case 'bytes': {
         const before = w.length;
         const bytes = this.base64(value);
         w.range(bytes, 0, bytes.length);
-        return w.close(tag, before);
+        w.close(tag, before);
+        return;
       }
       default: {
         const before = w.length;
@@ -139,7 +158,11 @@ class Encoder {
 
   private map(field: Field, value: unknown): void {
     if (value === undefined || value === null) return;
-    const entries = Object.entries(this.object(value)).map(([key, member]) => ({ key: Buffer.from(key), name: key, member }));
+    const entries = Object.entries(this.object(value)).map(([key, member]) => ({
+      key: Buffer.from(key),
+      name: key,
+      member,
+    }));
     entries.sort((a, b) => Buffer.compare(b.key, a.key));
     for (const { key, name, member } of entries) {
       const before = this.writer.length;
@@ -207,7 +230,8 @@ class Encoder {
   private schemaOr(type: MessageType, value: unknown): void {
     const named = (name: string) => type.fields.find((field) => field.name === name)!;
     const schema = named('schema');
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof JsonNumber);
+    const isObject =
+      typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof JsonNumber);
     if (isObject) this.tagged(schema, schema.tag, value);
     if (type.class === 'JSONSchemaPropsOrBool') {
       if (!isObject && value !== undefined && value !== null && typeof value !== 'boolean') {

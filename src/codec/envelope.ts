@@ -14,7 +14,8 @@ export type Encoding = 'protobuf' | 'json' | 'encrypted' | 'cbor' | 'unknown';
 export function encodingOf(value: Uint8Array, start: number, end: number): Encoding {
   if (hasPrefix(value, start, end, 'k8s:enc:')) return 'encrypted';
   if (end - start >= 4 && MAGIC.every((byte, index) => value[start + index] === byte)) return 'protobuf';
-  if (end - start >= 3 && value[start] === 0xd9 && value[start + 1] === 0xd9 && value[start + 2] === 0xf7) return 'cbor';
+  if (end - start >= 3 && value[start] === 0xd9 && value[start + 1] === 0xd9 && value[start + 2] === 0xf7)
+    return 'cbor';
   for (let at = start; at < end; at++) {
     const byte = value[at]!;
     if (byte === 32 || byte === 10 || byte === 13 || byte === 9) continue;
@@ -34,13 +35,19 @@ export function unreadable(encoding: Encoding, value: Uint8Array, start: number,
   switch (encoding) {
     case 'encrypted': {
       // k8s:enc:<provider>:v1:<key name>: and then the ciphertext.
-      const head = textOf(value, start, Math.min(end, start + 64)).split(':').slice(2, 4).join(':');
+      const head = textOf(value, start, Math.min(end, start + 64))
+        .split(':')
+        .slice(2, 4)
+        .join(':');
       return new CodecError(`no matching prefix found: the value is encrypted at rest (${head})`, 0);
     }
     case 'cbor':
       return new CodecError('the value is CBOR, which is not supported', 0);
     default:
-      return new CodecError(start === end ? 'the value is empty' : 'the value is neither protobuf (k8s\\0) nor JSON', 0);
+      return new CodecError(
+        start === end ? 'the value is empty' : 'the value is neither protobuf (k8s\\0) nor JSON',
+        0,
+      );
   }
 }
 

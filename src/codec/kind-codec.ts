@@ -2,7 +2,11 @@ import { apiVersionOf } from '../api/gvr.js';
 import type { ModRevision } from '../api/revision.js';
 import { isCanonical } from './canonical.js';
 import { type ByteWriter, CodecError, type KindCodec, type WireObject, type WireWriter } from './codec.js';
-import { isCustomResourceDefinition, toCustomResourceDefinitionV1, withServicePort } from './custom-resource-definition.js';
+import {
+  isCustomResourceDefinition,
+  toCustomResourceDefinitionV1,
+  withServicePort,
+} from './custom-resource-definition.js';
 import { encodeObject } from './encode.js';
 import { encodingOf, envelope, envelopeHead, openEnvelope, unreadable } from './envelope.js';
 import { JsonNumber, JsonSyntaxError, type JsonValue, parseJson } from './json-parse.js';
@@ -59,11 +63,15 @@ class BuiltInCodec implements KindCodec {
       const rawEnd = readEnd(value, start + this.head.length, end);
       const rawStart = after.at;
       if (end - rawEnd === 4 && isTail(value, rawEnd)) {
-        return this.messageToWire(value, rawStart, rawEnd, modRevision, into);
+        this.messageToWire(value, rawStart, rawEnd, modRevision, into);
+        return;
       }
     }
     const encoding = encodingOf(value, start, end);
-    if (encoding === 'json') return this.jsonToWire(textOf(value, start, end), modRevision, into);
+    if (encoding === 'json') {
+      this.jsonToWire(textOf(value, start, end), modRevision, into);
+      return;
+    }
     if (encoding !== 'protobuf') throw unreadable(encoding, value, start, end);
     const { apiVersion, kind, rawStart, rawEnd } = openEnvelope(value, start, end);
     this.assertReadable(apiVersion, kind);
@@ -71,7 +79,10 @@ class BuiltInCodec implements KindCodec {
   }
 
   private messageToWire(b: Uint8Array, start: number, end: number, modRevision: ModRevision, into: WireWriter): void {
-    if (isCanonical(this.kind.message, b, start, end)) return this.canonicalToWire(b, start, end, modRevision, into);
+    if (isCanonical(this.kind.message, b, start, end)) {
+      this.canonicalToWire(b, start, end, modRevision, into);
+      return;
+    }
     this.slowDecodes++;
     const canonical = normalize(this.kind.message, b, start, end);
     this.canonicalToWire(canonical, 0, canonical.length, modRevision, into);
@@ -79,7 +90,8 @@ class BuiltInCodec implements KindCodec {
 
   private canonicalToWire(b: Uint8Array, start: number, end: number, modRevision: ModRevision, into: WireWriter): void {
     if (this.defaults === undefined || this.defaults.complete(b, start, end)) {
-      return spliceProtobuf(b, start, end, modRevision, into);
+      spliceProtobuf(b, start, end, modRevision, into);
+      return;
     }
     this.slowDecodes++;
     const object = this.parsed(b, start, end, true);
@@ -231,7 +243,9 @@ export function parseExact(text: string): unknown {
 
 /** Any message of the schema, as Go would print it; parsed. For Status, WatchEvent, discovery and tools. */
 export function messageToJson(messageName: string, bytes: Uint8Array, start = 0, end = bytes.length): string {
-  const canonical = isCanonical(messageName, bytes, start, end) ? bytes.subarray(start, end) : normalize(messageName, bytes, start, end);
+  const canonical = isCanonical(messageName, bytes, start, end)
+    ? bytes.subarray(start, end)
+    : normalize(messageName, bytes, start, end);
   const writer = createWriter(canonical.length * 2);
   transcode(messageName, canonical, 0, canonical.length, writer);
   return writer.bytes.toString('utf8', 0, writer.position);

@@ -25,15 +25,24 @@ export function normalize(messageName: string, bytes: Uint8Array, start: number,
 
 type Range = readonly [start: number, end: number];
 
-function writeMessage(type: MessageType, b: Uint8Array, ranges: readonly Range[], w: BackwardWriter, depth: number): void {
+function writeMessage(
+  type: MessageType,
+  b: Uint8Array,
+  ranges: readonly Range[],
+  w: BackwardWriter,
+  depth: number,
+): void {
   if (depth > DEPTH_MAX) throw new CodecError('the message is nested too deeply', ranges[0]?.[0]);
   switch (type.class) {
     case 'Time':
-      return writeTimestamp(b, lastOf(ranges), w, false);
+      writeTimestamp(b, lastOf(ranges), w, false);
+      return;
     case 'MicroTime':
-      return writeTimestamp(b, lastOf(ranges), w, true);
+      writeTimestamp(b, lastOf(ranges), w, true);
+      return;
     case 'Quantity':
-      return writeQuantity(b, lastOf(ranges), w);
+      writeQuantity(b, lastOf(ranges), w);
+      return;
   }
   const found = new Map<Field, Range[]>();
   const byTag = new Map(type.byNumber.map((field) => [field.tag, field]));
@@ -78,7 +87,10 @@ function writeField(
   w: BackwardWriter,
   depth: number,
 ): void {
-  if (field.map) return writeMap(field, b, ranges, w, depth);
+  if (field.map) {
+    writeMap(field, b, ranges, w, depth);
+    return;
+  }
   if (field.repeated) {
     for (let index = ranges.length - 1; index >= 0; index--) writeValue(field, b, [ranges[index]!], w, depth);
     return;
@@ -97,22 +109,27 @@ function writeValue(field: Field, b: Uint8Array, ranges: readonly Range[], w: Ba
   switch (field.class) {
     case 'bool':
       w.byte(ranges.length > 0 && readBool(b, from, to) ? 1 : 0);
-      return w.varint(field.tag);
+      w.varint(field.tag);
+      return;
     case 'int32':
       w.varint64(ranges.length > 0 ? BigInt(readInt32(b, from, to)) : 0n);
-      return w.varint(field.tag);
+      w.varint(field.tag);
+      return;
     case 'int64':
       w.varint64(ranges.length > 0 ? readInt64(b, from, to) : 0n);
-      return w.varint(field.tag);
+      w.varint(field.tag);
+      return;
     case 'float64':
       if (ranges.length > 0) w.range(b, from, to);
       else w.double(0);
-      return w.varint(field.tag);
+      w.varint(field.tag);
+      return;
     case 'string':
     case 'bytes': {
       const before = w.length;
       w.range(b, from, to);
-      return w.close(field.tag, before);
+      w.close(field.tag, before);
+      return;
     }
     default: {
       const before = w.length;

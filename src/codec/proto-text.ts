@@ -71,14 +71,16 @@ function one(name: string, field: protobuf.Field, value: unknown, indent: string
 
 /** Text format has C escapes; other characters stay UTF-8. */
 function quote(text: string): string {
-  const escaped = text.replace(/[\\"\u0000-\u001f\u007f]/g, (character) => {
-    if (character === '\n') return '\\n';
-    if (character === '\t') return '\\t';
-    if (character === '\r') return '\\r';
-    if (character === '"' || character === '\\') return `\\${character}`;
-    return `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`;
-  });
-  return `"${escaped}"`;
+  let quoted = '"';
+  for (const character of text) {
+    const code = character.charCodeAt(0);
+    if (character === '\n') quoted += '\\n';
+    else if (character === '\t') quoted += '\\t';
+    else if (character === '\r') quoted += '\\r';
+    else if (character === '"' || character === '\\') quoted += `\\${character}`;
+    else quoted += code < 32 || code === 127 ? `\\${code.toString(8).padStart(3, '0')}` : character;
+  }
+  return `${quoted}"`;
 }
 
 function quoteBytes(bytes: Uint8Array): string {

@@ -31,7 +31,8 @@ export function spliceProtobuf(
   for (let at = metadataStart; at < metadataEnd; ) {
     const tag = readTag(bytes, at, metadataEnd);
     if (tag > RESOURCE_VERSION) break;
-    const next = tag === RESOURCE_VERSION ? readEnd(bytes, after.at, metadataEnd) : skipField(bytes, after.at, metadataEnd, tag);
+    const next =
+      tag === RESOURCE_VERSION ? readEnd(bytes, after.at, metadataEnd) : skipField(bytes, after.at, metadataEnd, tag);
     from = tag === RESOURCE_VERSION ? at : next;
     to = next;
     at = next;
@@ -229,5 +230,12 @@ class JsonWalk {
 }
 
 function isScalar(byte: number): boolean {
-  return (byte >= 48 && byte <= 57) || (byte >= 97 && byte <= 122) || byte === 45 || byte === 43 || byte === 46 || byte === 69;
+  return (
+    (byte >= 48 && byte <= 57) ||
+    (byte >= 97 && byte <= 122) ||
+    byte === 45 ||
+    byte === 43 ||
+    byte === 46 ||
+    byte === 69
+  );
 }

@@ -2,7 +2,17 @@ import { type ByteWriter, CodecError } from './codec.js';
 import { writeRawJson } from './json-raw.js';
 import * as leaves from './json-write.js';
 import { type Field, type MessageType, messageType } from './schema.js';
-import { after, compareBytes, readBool, readEnd, readInt32, readTag, skipField, skipVarint, truncated } from './wire.js';
+import {
+  after,
+  compareBytes,
+  readBool,
+  readEnd,
+  readInt32,
+  readTag,
+  skipField,
+  skipVarint,
+  truncated,
+} from './wire.js';
 
 /**
  * protobuf -> JSON without an object in between: one generated function per message type, compiled
@@ -14,7 +24,15 @@ import { after, compareBytes, readBool, readEnd, readInt32, readTag, skipField, 
  * A function reads `b` between `i` and `end` and writes to `o` at `p`; it returns the new `p`.
  * Member names are written eight bytes at a store: a double whose bytes are the text.
  */
-type Transcode = (b: Uint8Array, o: Uint8Array, v: DataView, i: number, end: number, p: number, depth: number) => number;
+type Transcode = (
+  b: Uint8Array,
+  o: Uint8Array,
+  v: DataView,
+  i: number,
+  end: number,
+  p: number,
+  depth: number,
+) => number;
 
 /** Holds the function of one message type; other types call through it, so that recursion needs no order. */
 interface Holder {
@@ -162,7 +180,15 @@ function writeIntOrString(b: Uint8Array, o: Uint8Array, start: number, end: numb
   throw new CodecError('impossible IntOrString.Type', start);
 }
 
-type WriteValue = (b: Uint8Array, o: Uint8Array, v: DataView, i: number, end: number, p: number, depth: number) => number;
+type WriteValue = (
+  b: Uint8Array,
+  o: Uint8Array,
+  v: DataView,
+  i: number,
+  end: number,
+  p: number,
+  depth: number,
+) => number;
 
 /** A map whose entries are not in order, as no current server writes it: sorted here, the last of equal keys wins. */
 function writeUnsortedMap(
@@ -347,7 +373,9 @@ class Generator {
       declared.push(`s${id}=${scalarValue(field) ? 0 : -1},e${id}=0`);
       if (field.inline) inlined.set(field, this.index(messageType(field.messageName)));
     }
-    const declare = (declared.length > 0 ? `let ${declared.join(',')};` : '') + [...inlined.values()].map((inner) => inner.declare).join('');
+    const declare =
+      (declared.length > 0 ? `let ${declared.join(',')};` : '') +
+      [...inlined.values()].map((inner) => inner.declare).join('');
     const scan = (end: string): string => {
       const cases = type.fields.map((field) => this.scanField(field, slots.get(field)!, end, inlined.get(field)));
       const tag = end === 'end' ? READ_TAG : READ_TAG.replaceAll(',end)', `,${end})`);
@@ -364,12 +392,7 @@ class Generator {
     return { declare, scan, emit, slots };
   }
 
-  private scanField(
-    field: Field,
-    [s, e]: readonly [string, string],
-    end: string,
-    inner: Plan | undefined,
-  ): string {
+  private scanField(field: Field, [s, e]: readonly [string, string], end: string, inner: Plan | undefined): string {
     const head = `case ${field.tag}:`;
     if (inner !== undefined) {
       const innerEnd = `n${this.variables++}`;

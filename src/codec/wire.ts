@@ -146,16 +146,21 @@ export function compareBytes(bytes: Uint8Array, a: number, aEnd: number, b: numb
   return aEnd - left - (bEnd - right);
 }
 
+/** Node's own; not in its types. Takes any view, where Buffer's toString takes Buffers only. */
+const { utf8Slice } = Buffer.prototype as unknown as {
+  utf8Slice(this: Uint8Array, start: number, end: number): string;
+};
+
 /** UTF-8 text of a range; works on any view, also of shared memory, without making a view of the range. */
 export function textOf(bytes: Uint8Array, start: number, end: number): string {
   if (end - start <= 24) {
     let text = '';
     for (let at = start; at < end; at++) {
       const byte = bytes[at]!;
-      if (byte >= 128) return Buffer.prototype.toString.call(bytes, 'utf8', start, end);
+      if (byte >= 128) return utf8Slice.call(bytes, start, end);
       text += String.fromCharCode(byte);
     }
     return text;
   }
-  return Buffer.prototype.toString.call(bytes, 'utf8', start, end);
+  return utf8Slice.call(bytes, start, end);
 }

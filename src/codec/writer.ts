@@ -65,7 +65,10 @@ export class BackwardWriter {
 
   /** Any 64-bit integer; negative ones take ten bytes, as protobuf has it. */
   varint64(value: bigint): void {
-    if (value >= 0n && value <= 0xffff_ffffn) return this.varint(Number(value));
+    if (value >= 0n && value <= 0xffff_ffffn) {
+      this.varint(Number(value));
+      return;
+    }
     this.reserve(10);
     const digits: number[] = [];
     let rest = BigInt.asUintN(64, value);

@@ -57,7 +57,10 @@ test('the transcoder survives any damage and stays in its range', { timeout: 120
         JSON.parse(into.bytes.toString('utf8', 3, into.position));
         const alone = createWriter(64);
         transcode(messageOf(pair), raw, 0, raw.length, alone);
-        assert.equal(into.bytes.toString('latin1', 3, into.position), alone.bytes.toString('latin1', 0, alone.position));
+        assert.equal(
+          into.bytes.toString('latin1', 3, into.position),
+          alone.bytes.toString('latin1', 0, alone.position),
+        );
       });
       if (into.position !== 3) return;
     }),
@@ -77,7 +80,9 @@ test('a stored value is served or refused, whatever was done to it', { timeout: 
         // What was accepted is canonical: putting it through again changes nothing but the version.
         const again = createWriter();
         codec.resplice({ bytes, headerStart: wire.headerStart, start, end }, 4_711, again);
-        assert.ok(bytes.subarray(wire.headerStart, end).equals(again.bytes.subarray(again.headerStart, again.position)));
+        assert.ok(
+          bytes.subarray(wire.headerStart, end).equals(again.bytes.subarray(again.headerStart, again.position)),
+        );
         codec.labels(bytes, start, end);
         codec.field(bytes, start, end, 'metadata.name');
         const json = createWriter();
@@ -120,7 +125,14 @@ test('deep nesting is refused, not overflowed', () => {
   const raw = Buffer.from('['.repeat(100_000));
   const length = Buffer.of(0x0a, 0xa0 | 0x80, 0x8d, 0x06);
   assert.throws(
-    () => transcode('k8s.io.apimachinery.pkg.apis.meta.v1.FieldsV1', Buffer.concat([length, raw]), 0, raw.length + 4, createWriter()),
+    () =>
+      transcode(
+        'k8s.io.apimachinery.pkg.apis.meta.v1.FieldsV1',
+        Buffer.concat([length, raw]),
+        0,
+        raw.length + 4,
+        createWriter(),
+      ),
     CodecError,
   );
 });
@@ -148,17 +160,24 @@ for (const [name, value, message] of refusals) {
 }
 
 test('a version with another layout is refused, never misread', () => {
-  const pair = pairs.find((candidate) => candidate.apiVersion === 'resource.k8s.io/v1beta1' && candidate.kind === 'ResourceClaim')!;
+  const pair = pairs.find(
+    (candidate) => candidate.apiVersion === 'resource.k8s.io/v1beta1' && candidate.kind === 'ResourceClaim',
+  )!;
   const codec = createKindCodec(findKind('resource.k8s.io', 'v1', 'resourceclaims')!);
   assert.throws(() => codec.toWire(pair.stored, 0, pair.stored.length, 1, createWriter()), /cannot be served as/);
 });
 
 test('a version with the same layout is relabelled', () => {
-  const pair = pairs.find((candidate) => candidate.apiVersion === 'resource.k8s.io/v1beta2' && candidate.kind === 'ResourceClaim')!;
+  const pair = pairs.find(
+    (candidate) => candidate.apiVersion === 'resource.k8s.io/v1beta2' && candidate.kind === 'ResourceClaim',
+  )!;
   const codec = createKindCodec(findKind('resource.k8s.io', 'v1', 'resourceclaims')!);
   const wire = createWriter();
   codec.toWire(pair.stored, 0, pair.stored.length, 0, wire);
   const json = createWriter();
   codec.toJson(wire.bytes, wire.start, wire.position, true, json);
-  assert.equal(json.bytes.toString('utf8', 0, json.position), pair.json.replace('resource.k8s.io/v1beta2', 'resource.k8s.io/v1'));
+  assert.equal(
+    json.bytes.toString('utf8', 0, json.position),
+    pair.json.replace('resource.k8s.io/v1beta2', 'resource.k8s.io/v1'),
+  );
 });

@@ -101,7 +101,10 @@ test('strings are escaped as Go escapes them', () => {
   for (const { bytes, json } of scalars.strings) {
     const text = Buffer.from(bytes, 'base64');
     const message = Buffer.concat([Buffer.of(10), varint(BigInt(text.length)), text]);
-    assert.equal(messageToJson('k8s.io.api.core.v1.LocalObjectReference', message), text.length === 0 ? '{}' : `{"name":${json}}`);
+    assert.equal(
+      messageToJson('k8s.io.api.core.v1.LocalObjectReference', message),
+      text.length === 0 ? '{}' : `{"name":${json}}`,
+    );
   }
 });
 
@@ -120,7 +123,11 @@ test('objects of the documents: zero values', () => {
     assert.equal(messageToJson(messageNameOf(apiVersion, kind)!, Buffer.alloc(0)), json);
   }
   // Zero Pod of spec 5.5.
-  const pod = '0a100a0012001a0022002a00320038004200121c1a00320042004a0052005800600068008201008a01009a0100c201001a130a001a0022002a0032004a005a0072008801 00'.replace(' ', '');
+  const pod =
+    '0a100a0012001a0022002a00320038004200121c1a00320042004a0052005800600068008201008a01009a0100c201001a130a001a0022002a0032004a005a0072008801 00'.replace(
+      ' ',
+      '',
+    );
   assert.equal(encodeMessage('k8s.io.api.core.v1.Pod', {}).toString('hex'), pod);
 });
 

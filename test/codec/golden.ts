@@ -42,7 +42,14 @@ export function messageOf(pair: Pair): string {
 export function jsonOf(pair: Pair): string {
   const { rawStart, rawEnd } = openEnvelope(pair.stored, 0, pair.stored.length);
   const writer = createWriter(64);
-  transcodeWith(holderOf(messageOf(pair)), typeMetaHead(pair.apiVersion, pair.kind), pair.stored, rawStart, rawEnd, writer);
+  transcodeWith(
+    holderOf(messageOf(pair)),
+    typeMetaHead(pair.apiVersion, pair.kind),
+    pair.stored,
+    rawStart,
+    rawEnd,
+    writer,
+  );
   return writer.bytes.toString('utf8', 0, writer.position);
 }
 

@@ -8,22 +8,30 @@ import { messageNameOf, messageType, sameLayout } from '../../src/codec/schema.j
 import { createWriter } from '../../src/codec/writer.js';
 
 // Irregular rows of spec 1.1 and 1.2; everything else follows from the kind's name.
-const rows: [group: string, version: string, resource: string, kind: string, directory: string, namespaced: boolean][] = [
-  ['', 'v1', 'nodes', 'Node', 'minions', false],
-  ['', 'v1', 'services', 'Service', 'services/specs', true],
-  ['', 'v1', 'endpoints', 'Endpoints', 'services/endpoints', true],
-  ['', 'v1', 'replicationcontrollers', 'ReplicationController', 'controllers', true],
-  ['', 'v1', 'pods', 'Pod', 'pods', true],
-  ['networking.k8s.io', 'v1', 'ingresses', 'Ingress', 'ingress', true],
-  ['networking.k8s.io', 'v1', 'ingressclasses', 'IngressClass', 'ingressclasses', false],
-  ['networking.k8s.io', 'v1', 'networkpolicies', 'NetworkPolicy', 'networkpolicies', true],
-  ['scheduling.k8s.io', 'v1', 'priorityclasses', 'PriorityClass', 'priorityclasses', false],
-  ['storage.k8s.io', 'v1', 'csistoragecapacities', 'CSIStorageCapacity', 'csistoragecapacities', true],
-  ['apiextensions.k8s.io', 'v1', 'customresourcedefinitions', 'CustomResourceDefinition', 'apiextensions.k8s.io/customresourcedefinitions', false],
-  ['apiregistration.k8s.io', 'v1', 'apiservices', 'APIService', 'apiregistration.k8s.io/apiservices', false],
-  ['autoscaling', 'v2', 'horizontalpodautoscalers', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers', true],
-  ['rbac.authorization.k8s.io', 'v1', 'clusterroles', 'ClusterRole', 'clusterroles', false],
-];
+const rows: [group: string, version: string, resource: string, kind: string, directory: string, namespaced: boolean][] =
+  [
+    ['', 'v1', 'nodes', 'Node', 'minions', false],
+    ['', 'v1', 'services', 'Service', 'services/specs', true],
+    ['', 'v1', 'endpoints', 'Endpoints', 'services/endpoints', true],
+    ['', 'v1', 'replicationcontrollers', 'ReplicationController', 'controllers', true],
+    ['', 'v1', 'pods', 'Pod', 'pods', true],
+    ['networking.k8s.io', 'v1', 'ingresses', 'Ingress', 'ingress', true],
+    ['networking.k8s.io', 'v1', 'ingressclasses', 'IngressClass', 'ingressclasses', false],
+    ['networking.k8s.io', 'v1', 'networkpolicies', 'NetworkPolicy', 'networkpolicies', true],
+    ['scheduling.k8s.io', 'v1', 'priorityclasses', 'PriorityClass', 'priorityclasses', false],
+    ['storage.k8s.io', 'v1', 'csistoragecapacities', 'CSIStorageCapacity', 'csistoragecapacities', true],
+    [
+      'apiextensions.k8s.io',
+      'v1',
+      'customresourcedefinitions',
+      'CustomResourceDefinition',
+      'apiextensions.k8s.io/customresourcedefinitions',
+      false,
+    ],
+    ['apiregistration.k8s.io', 'v1', 'apiservices', 'APIService', 'apiregistration.k8s.io/apiservices', false],
+    ['autoscaling', 'v2', 'horizontalpodautoscalers', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers', true],
+    ['rbac.authorization.k8s.io', 'v1', 'clusterroles', 'ClusterRole', 'clusterroles', false],
+  ];
 for (const [group, version, resource, name, directory, namespaced] of rows) {
   test(`${resource} lies in ${directory}`, () => {
     const kind = findKind(group, version, resource);
@@ -59,7 +67,11 @@ test('every row has its messages, with metadata first, and selectable fields tha
     const stored = codec.toStored({ apiVersion, kind: kind.kind, metadata: { name: 'x' } });
     codec.toWire(stored, 0, stored.length, 7, wire);
     for (const field of kind.selectableFields) {
-      assert.equal(typeof codec.field(wire.bytes, wire.start, wire.position, field.label), 'string', `${kind.kind} ${field.label}`);
+      assert.equal(
+        typeof codec.field(wire.bytes, wire.start, wire.position, field.label),
+        'string',
+        `${kind.kind} ${field.label}`,
+      );
     }
   }
 });
@@ -88,7 +100,10 @@ for (const [group, resource, hash] of hashes) {
 }
 
 test('events are the only kind that is not cached by default', () => {
-  assert.deepEqual(kinds.filter((kind) => !kind.cachedByDefault).map((kind) => kind.resource), ['events']);
+  assert.deepEqual(
+    kinds.filter((kind) => !kind.cachedByDefault).map((kind) => kind.resource),
+    ['events'],
+  );
 });
 
 test('deprecations read as kube-apiserver writes them', () => {

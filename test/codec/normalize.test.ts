@@ -40,7 +40,15 @@ function reordered(fields: Buffer[], order: readonly number[]): Buffer[] {
 }
 
 test('any order of fields, with unknown ones between, reads the same and normalizes to the same', () => {
-  const unknown = fc.constantFrom('', 'ca3e00', 'c83e05', 'c93e0102030405060708', 'cd3e01020304', 'cb3ecc3e', 'ca3e03616263');
+  const unknown = fc.constantFrom(
+    '',
+    'ca3e00',
+    'c83e05',
+    'c93e0102030405060708',
+    'cd3e01020304',
+    'cb3ecc3e',
+    'ca3e03616263',
+  );
   fc.assert(
     fc.property(
       fc.constantFrom(...pairs),
@@ -50,7 +58,9 @@ test('any order of fields, with unknown ones between, reads the same and normali
         const message = messageOf(pair);
         const raw = rawOf(pair);
         const fields = reordered(fieldsOf(raw), order);
-        const mixed = Buffer.concat(fields.flatMap((field, index) => [Buffer.from(extra[index % extra.length]!, 'hex'), field]));
+        const mixed = Buffer.concat(
+          fields.flatMap((field, index) => [Buffer.from(extra[index % extra.length]!, 'hex'), field]),
+        );
         assert.ok(normalize(message, mixed, 0, mixed.length).equals(raw));
         assert.equal(jsonOf(message, mixed), jsonOf(message, raw));
         assert.equal(isCanonical(message, mixed, 0, mixed.length), mixed.equals(raw));
@@ -75,7 +85,12 @@ const rows: [name: string, message: string, bytes: Buffer, json: string][] = [
   ['a varint that is longer than it need be', META, hex('3885 8000'), '{"generation":5}'],
   ['a time with nanoseconds', META, hex('4204 0801 1005'), '{"creationTimestamp":"1970-01-01T00:00:01Z"}'],
   ["Go's zero time, spelled out", META, hex('420b 0880 92b8 c398 feff ffff 01'), '{}'],
-  ['a message in two parts merges', LEASE, hex('0a03 0a0161 0a03 1a0162'), '{"metadata":{"name":"a","namespace":"b"},"spec":{}}'],
+  [
+    'a message in two parts merges',
+    LEASE,
+    hex('0a03 0a0161 0a03 1a0162'),
+    '{"metadata":{"name":"a","namespace":"b"},"spec":{}}',
+  ],
 ];
 for (const [name, message, bytes, json] of rows) {
   test(`not canonical: ${name}`, () => {
@@ -106,16 +121,27 @@ test('slow decodes are counted, quick ones are not', () => {
   assert.equal(codec.slowDecodes, 1);
   const fromProtobuf = createWriter();
   codec.toWire(stored, 0, stored.length, 1, fromProtobuf);
-  assert.ok(fromJson.bytes.subarray(0, fromJson.position).equals(fromProtobuf.bytes.subarray(0, fromProtobuf.position)));
+  assert.ok(
+    fromJson.bytes.subarray(0, fromJson.position).equals(fromProtobuf.bytes.subarray(0, fromProtobuf.position)),
+  );
 });
 
 test('defaults that are newer than the object are filled in on read', () => {
   const codec = createKindCodec(findKind('batch', 'v1', 'jobs')!);
-  const stored = codec.toStored({ apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'a' }, spec: { suspend: true } });
+  const stored = codec.toStored({
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'a' },
+    spec: { suspend: true },
+  });
   const wire = createWriter();
   codec.toWire(stored, 0, stored.length, 5, wire);
   const job = codec.read(wire.bytes, wire.start, wire.position) as { spec: unknown; metadata: unknown };
-  assert.deepEqual(job.spec, { suspend: true, completionMode: 'NonIndexed', template: { metadata: {}, spec: { containers: null } } });
+  assert.deepEqual(job.spec, {
+    suspend: true,
+    completionMode: 'NonIndexed',
+    template: { metadata: {}, spec: { containers: null } },
+  });
   assert.deepEqual(job.metadata, { name: 'a', resourceVersion: '5' });
   assert.equal(codec.slowDecodes, 1);
 });

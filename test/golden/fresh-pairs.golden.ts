@@ -14,10 +14,14 @@ const perKind = Number(process.env['PER_KIND'] ?? 5);
 
 async function golden(mode: 'pairs' | 'one-way') {
   const go = requireProgram('go', 'GO', 'install Go 1.26 or newer, e.g. apt-get install -t sid golang-go');
-  const { code, stdout, stderr } = await run(go, ['run', './golden', '-mode', mode, '-seed', `${seed}`, '-per-kind', `${perKind}`], {
-    cwd: join(repositoryRoot, 'proto/gen'),
-    timeoutMs: 900_000,
-  });
+  const { code, stdout, stderr } = await run(
+    go,
+    ['run', './golden', '-mode', mode, '-seed', `${seed}`, '-per-kind', `${perKind}`],
+    {
+      cwd: join(repositoryRoot, 'proto/gen'),
+      timeoutMs: 900_000,
+    },
+  );
   assert.equal(code, 0, stderr);
   return parsePairs(stdout);
 }
