@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { generate } from 'selfsigned';
 import type { TlsConfig } from './config.js';
 import { fileProblem } from './load/files.js';
@@ -33,7 +33,7 @@ export async function provideCertificate(tls: TlsConfig, address: string, nowMs:
   if (kept !== undefined && usable(kept, address, nowMs)) return kept;
   const made = await makePair(address, nowMs);
   try {
-    mkdirSync(certDirectory, { recursive: true, mode: 0o700 });
+    makeFolder(certDirectory);
     writePrivate(join(certDirectory, KEY_FILE), made.key);
     writePrivate(join(certDirectory, CERT_FILE), made.cert);
   } catch (error) {
@@ -116,6 +116,14 @@ async function makePair(address: string, nowMs: number): Promise<KeyPair> {
     ],
   });
   return { cert: made.cert, key: made.private };
+}
+
+/** Not mkdir's own `recursive`: in folders that cannot hold any, such as /proc, Node 20 tries for ever. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) makeFolder(parent);
+  mkdirSync(path, { mode: 0o700 });
 }
 
 /** Whole or not at all: a reader never sees half a key. */

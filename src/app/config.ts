@@ -1,4 +1,5 @@
 import { groupResourceOf } from '../api/gvr.js';
+import { engines as engineFactories, type EngineName } from '../engine/engines.js';
 import { defaultLimits, type Limits } from '../lib/limits.js';
 import { type SampleOptions, readSample } from './sample/options.js';
 import { UsageError } from './usage-error.js';
@@ -26,12 +27,13 @@ export interface Config {
   readonly secure: (Listener & { readonly tls: TlsConfig }) | undefined;
   /** Plain HTTP; undefined: off. */
   readonly insecure: Listener | undefined;
-  /** Resources (`pods`, `deployments.apps`) whose default, to be watch-cached or not, was overridden. */
-  readonly watchCache: { readonly enabled: boolean; readonly overrides: ReadonlyMap<string, boolean> };
+  readonly watchCache: boolean;
+  /** Resource (`pods`, `deployments.apps`) -> size; 0 means that it is not cached. */
+  readonly watchCacheSizes: ReadonlyMap<string, number>;
   /** Which caches start with the server, and are waited for by /readyz; the others start at their first read. */
   readonly eager: 'all' | ReadonlySet<string>;
   /** Resource -> name of its engine (engine/engines.ts). */
-  readonly engines: ReadonlyMap<string, string>;
+  readonly engines: ReadonlyMap<string, EngineName>;
   readonly limits: Limits;
   readonly shutdownDelayMs: number;
   readonly verbosity: number;
@@ -84,7 +86,7 @@ export const serveFlags = [
   ['watch-cache', '[bool]', 'serve reads from memory; false reads everything from the store (default true)'],
   ['watch-cache-sizes', '<list>', 'resource[.group]#size,...: size 0 switches the cache of a resource off, others on'],
   ['watch-cache-initialization', '<when>', 'lazy: at first read; eager: all at start; or a list of resources to start (default lazy)'],
-  ['storage-engine', '<list>', 'resource[.group]=engine,...: the engine that orders a resource (default btree)'],
+  ['storage-engine', '<list>', 'resource[.group]=engine,...: the engine that orders a resource (default cow-btree)'],
   ['history-bytes', '<size>', 'events kept per resource for watches to resume from, in bytes or Ki, Mi, Gi'],
   ['min-request-timeout', '<seconds>', 'a WATCH without a timeout lasts this long up to twice as long (default 1800)'],
   ['request-timeout', '<duration>', 'deadline of GET and LIST (default 1m0s)'],
@@ -106,7 +108,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 const EMBEDDED_INSECURE_PORT = 8080;
 const SECURE_PORT = 6443;
 
-/** Throws UsageError for the first thing that cannot be. Reads no files: see app/files.ts. */
+/** Throws UsageError for the first thing that cannot be. Reads no files: compose.ts does. */
 export function resolveConfig(flags: FlagValues, environment: Environment): Config {
   const given = (flag: FlagName) => flags[flag] !== undefined;
   const value = <T>(flag: FlagName, read: ValueReader<T>): T | undefined => {
@@ -162,10 +164,8 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
     store,
     secure: secure === undefined ? undefined : { ...secure, tls },
     insecure,
-    watchCache: {
-      enabled: boolean('watch-cache', true),
-      overrides: value('watch-cache-sizes', readCacheSizes) ?? new Map(),
-    },
+    watchCache: boolean('watch-cache', true),
+    watchCacheSizes: value('watch-cache-sizes', readCacheSizes) ?? new Map(),
     eager: value('watch-cache-initialization', readInitialization) ?? new Set(),
     engines: value('storage-engine', readEngines) ?? new Map(),
     limits,
@@ -248,14 +248,14 @@ function pair(
   return values;
 }
 
-const readCacheSizes: ValueReader<ReadonlyMap<string, boolean>> = (flag, text) => {
-  const overrides = new Map<string, boolean>();
+const readCacheSizes: ValueReader<ReadonlyMap<string, number>> = (flag, text) => {
+  const sizes = new Map<string, number>();
   for (const item of readList(flag, text)) {
     const match = /^([^#]+)#([0-9]{1,9})$/.exec(item);
     if (match === null) throw bad(flag, item, 'expected resource[.group]#size, such as events#0');
-    for (const name of resourceNames(flag, match[1]!)) overrides.set(name, Number(match[2]) > 0);
+    for (const name of resourceNames(flag, match[1]!)) sizes.set(name, Number(match[2]));
   }
-  return overrides;
+  return sizes;
 };
 
 const readInitialization: ValueReader<'all' | ReadonlySet<string>> = (flag, text) => {
@@ -264,12 +264,15 @@ const readInitialization: ValueReader<'all' | ReadonlySet<string>> = (flag, text
   return new Set(readList(flag, text).flatMap((item) => resourceNames(flag, item)));
 };
 
-const readEngines: ValueReader<ReadonlyMap<string, string>> = (flag, text) => {
-  const engines = new Map<string, string>();
+const readEngines: ValueReader<ReadonlyMap<string, EngineName>> = (flag, text) => {
+  const engines = new Map<string, EngineName>();
+  const names = Object.keys(engineFactories) as EngineName[];
   for (const item of readList(flag, text)) {
     const match = /^([^=]+)=([a-z0-9+-]+)$/.exec(item);
     if (match === null) throw bad(flag, item, 'expected resource[.group]=engine, such as leases.coordination.k8s.io=hash');
-    for (const name of resourceNames(flag, match[1]!)) engines.set(name, match[2]!);
+    const engine = names.find((name) => name === match[2]);
+    if (engine === undefined) throw bad(flag, item, `no such engine; there are ${names.join(', ')}`);
+    for (const name of resourceNames(flag, match[1]!)) engines.set(name, engine);
   }
   return engines;
 };

@@ -7,6 +7,8 @@ import { addKubeconfigCommand } from './kubeconfig.js';
 import { addServeCommand } from './serve.js';
 import { addVersionCommand } from './version.js';
 
+const SEE_HELP = '`listwatch help` shows what there is';
+
 /**
  * `listwatch <command>`. What the caller can put right is said in one line on stderr, with exit code
  * 2; code 1 is left for our own faults, whose stack is shown.
@@ -14,7 +16,7 @@ import { addVersionCommand } from './version.js';
 async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('listwatch')
     .description("The read path of a Kubernetes apiserver (GET, LIST, WATCH), served from etcd's bytes")
-    .helpCommand('help [command]', 'show the flags of a command')
+    .helpCommand(false) // below: commander's own shows the general help for a command that does not exist
     .helpOption('-h, --help', 'show this help')
     .showSuggestionAfterError(true)
     .enablePositionalOptions()
@@ -25,6 +27,14 @@ async function main(argv: readonly string[]): Promise<void> {
   addDecodeCommand(program);
   addKubeconfigCommand(program);
   addVersionCommand(program);
+  program
+    .command('help [command]')
+    .description('show the flags of a command')
+    .action((name?: string) => {
+      const command = program.commands.find((candidate) => candidate.name() === name);
+      if (name !== undefined && command === undefined) throw new UsageError(`unknown command '${name}' (${SEE_HELP})`);
+      (command ?? program).outputHelp();
+    });
   // exitOverride and the output are inherited only by commands made through .command(); this reaches all.
   for (const command of program.commands) command.copyInheritedSettings(program);
   if (argv.length === 0) {
@@ -36,9 +46,9 @@ async function main(argv: readonly string[]): Promise<void> {
 
 function fail(error: unknown): void {
   if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return; // --help and --version have printed
+    if (error.exitCode === 0) return; // --help has printed
     const text = oneLine(error).replace(/^error: /, '').replace(/ ?\(Did you mean (.*)\?\)$/, '; did you mean $1?');
-    process.stderr.write(`listwatch: ${text}${/help/.test(text) ? '' : ' (listwatch help shows what there is)'}\n`);
+    process.stderr.write(`listwatch: ${text} (${SEE_HELP})\n`);
     process.exitCode = 2;
   } else if (error instanceof UsageError) {
     process.stderr.write(`listwatch: ${oneLine(error)}\n`);

@@ -6,6 +6,7 @@ import { superviseProcess } from '../app/shutdown.js';
 import { systemClock } from '../lib/clock.js';
 import { systemRandom } from '../lib/random.js';
 import { startText } from './start-text.js';
+import { createRejections } from './rejections.js';
 import { createProgress } from './progress.js';
 import { packageVersion } from './version.js';
 
@@ -22,8 +23,16 @@ async function serve(flags: FlagValues): Promise<void> {
   const config = resolveConfig(flags, process.env);
   const log = createLog(config.verbosity, config.logFormat);
   const progress = createProgress(process.stderr);
-  const server = await startServer(config, { clock: systemClock, random: systemRandom, log, version: packageVersion(), progress });
-  superviseProcess(server, config, log);
+  const rejections = createRejections(process.stderr);
+  const server = await startServer(config, {
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    version: packageVersion(),
+    progress,
+    reject: rejections.add,
+  }).finally(() => rejections.end());
+  superviseProcess(server, config.shutdownDelayMs, log, systemClock);
   process.stdout.write(startText(server, config));
 }
 

@@ -24,6 +24,7 @@ export function completeObject(value: unknown, nowMs: number, random: Random): C
   if (typeof kindName !== 'string' || kindName === '') return refused('kind: missing');
   const kind = kindByObject(apiVersion, kindName);
   if (kind === undefined) return refused(unknownKind(apiVersion, kindName));
+  if (!kind.servedByDefault) return refused(`${apiVersion} ${kindName}: not a version that is served`);
   const given = value['metadata'];
   if (!isRecord(given)) return refused(given === undefined ? 'metadata: missing' : 'metadata: expected an object');
 

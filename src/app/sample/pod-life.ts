@@ -1,6 +1,6 @@
 import { generated } from './names.js';
 import { jobLabels } from './workload-objects.js';
-import { newPod, type NodeState, type PodOwner, type PodState } from './state.js';
+import { isReady, newPod, type NodeState, type PodOwner, type PodState } from './state.js';
 import { after, markDirty, putPod, recordPod, recordWorkload, remove, type World } from './world.js';
 
 /**
@@ -67,15 +67,22 @@ export function crash(world: World, pod: PodState): void {
   markDirty(world, pod.owner);
   after(world, 600, 1_500, () => {
     if (pod.deletionMs !== undefined) return;
+    if (pod.restarts === 0) return restart(world, pod); // the kubelet backs off from the second time on
     pod.stage = 'backoff';
     putPod(world, pod);
     const message = `Back-off restarting failed container ${container} in pod ${pod.name}_${pod.namespace}(${pod.uid})`;
     recordPod(world, pod, 'BackOff', message, { type: 'Warning', container });
-    after(world, 8_000, 12_000, () => {
-      if (pod.deletionMs !== undefined) return;
-      pod.restarts++;
-      run(world, pod);
-    });
+    after(world, 8_000, 12_000, () => restart(world, pod));
+  });
+}
+
+function restart(world: World, pod: PodState): void {
+  if (pod.deletionMs !== undefined) return;
+  pod.restarts++;
+  run(world, pod);
+  if (pod.restarts > 1 || world.random.chance(0.4)) return;
+  after(world, 5_000, 10_000, () => {
+    if (isReady(pod)) crash(world, pod);
   });
 }
 

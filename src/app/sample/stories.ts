@@ -14,7 +14,7 @@ type Story = (world: World) => number;
 
 const CREATION_WRITES = 5; // created, bound, starting, running, ready
 const DELETION_WRITES = 2; // marked, removed
-const CRASH_WRITES = 4; // down, backing off, running, ready
+const CRASH_WRITES = 5; // down, running, ready; then often down again, backing off, running, ready
 const JOB_POD_WRITES = 6; // created, bound, starting, running, succeeded, removed
 const ROLLOUT_REPLICAS_MAX = 12;
 const SCALE_STEP_MAX = 3;

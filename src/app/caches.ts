@@ -1,0 +1,39 @@
+import { groupResourceOf } from '../api/gvr.js';
+import { type Caches, createCaches } from '../cache/caches.js';
+import type { KindCodec } from '../codec/codec.js';
+import type { Kind } from '../codec/kind.js';
+import { DEFAULT_ENGINE, engines } from '../engine/engines.js';
+import type { Clock } from '../lib/clock.js';
+import type { Random } from '../lib/random.js';
+import type { Source } from '../source/source.js';
+import { createVersions } from '../versions/create-versions.js';
+import type { Config } from './config.js';
+import type { Log } from './log.js';
+
+/** The caches of the process: which engine orders a kind, and that freed Secrets leave no bytes behind. */
+export function openCaches(
+  config: Config,
+  codecFor: (kind: Kind) => KindCodec,
+  source: Source,
+  { clock, random, log }: { readonly clock: Clock; readonly random: Random; readonly log: Log },
+): Caches {
+  const resourceOf = (kind: Kind) => groupResourceOf(kind.group, kind.resource);
+  return createCaches({
+    sourceFor: () => source,
+    codecFor,
+    storageFor(kind) {
+      const resource = resourceOf(kind);
+      const versions = createVersions({
+        clock,
+        zeroOnFree: resource === 'secrets',
+        onPinLeak: (owner) => log.error({ resource, owner }, 'a pin was lost'),
+      });
+      return { versions, engine: engines[config.engines.get(resource) ?? DEFAULT_ENGINE](versions) };
+    },
+    etcdPrefix: config.store.prefix,
+    clock,
+    random,
+    limits: config.limits,
+    log: (kind, message) => log.warn({ resource: resourceOf(kind) }, message),
+  });
+}

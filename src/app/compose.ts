@@ -1,0 +1,180 @@
+import { groupResourceOf } from '../api/gvr.js';
+import type { Cache } from '../cache/cache.js';
+import type { KindCodec } from '../codec/codec.js';
+import type { Kind } from '../codec/kind.js';
+import { createKindCodec } from '../codec/kind-codec.js';
+import { kinds as registry } from '../codec/kinds.js';
+import type { HealthCheck } from '../http/health.js';
+import { createHttpServer } from '../http/server.js';
+import type { Clock } from '../lib/clock.js';
+import type { Random } from '../lib/random.js';
+import { createService } from '../serve/service.js';
+import type { Source, WritableStore } from '../source/source.js';
+import { openCaches } from './caches.js';
+import { provideCertificate } from './certificates.js';
+import type { Config } from './config.js';
+import { checkPorts, type Listening, openListeners } from './listen.js';
+import { type LoadProgress, type LoadSummary, loadManifests } from './load/load.js';
+import type { Log } from './log.js';
+import { createObjectStore, type ObjectStore } from './object-store.js';
+import { openSource } from './open-source.js';
+import { type RunningSample, runSample } from './sample/run-sample.js';
+import type { Stoppable } from './shutdown.js';
+import { UsageError } from './usage-error.js';
+
+export interface AppParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Of the listwatch package. */
+  readonly version: string;
+  readonly progress?: { update(progress: LoadProgress): void; stop(): void };
+  /** One line for each object that --load rejects. */
+  readonly reject?: (line: string) => void;
+}
+
+export interface RunningServer extends Stoppable {
+  readonly listening: { readonly insecure: Listening | undefined; readonly secure: Listening | undefined };
+  readonly loaded: LoadSummary | undefined;
+}
+
+/** Joins everything; the only place that picks implementations. Rejects with UsageError for what the caller can put right. */
+export async function startServer(config: Config, parts: AppParts): Promise<RunningServer> {
+  const { clock, random, log } = parts;
+  const { limits } = config;
+  await checkPorts(config);
+  const { secure } = config;
+  const pair = secure === undefined ? undefined : await provideCertificate(secure.tls, secure.address, clock.nowMs());
+  const { source, embedded } = openSource(config.store, limits, parts);
+  const codec = codecs();
+  const caches = openCaches(config, codec, source, parts);
+  const service = createService({
+    etcdPrefix: config.store.prefix,
+    source: () => source,
+    codec,
+    cache: (kind) => caches.get(kind),
+    watchCache: config.watchCache,
+    watchCacheSizes: config.watchCacheSizes,
+    limits,
+    clock,
+    random,
+  });
+  const served = registry.filter((kind) => kind.servedByDefault);
+  const eager = served.filter((kind) => service.isCached(kind) && isEager(config, kind));
+  const http = createHttpServer({
+    kinds: served,
+    readerFor: (kind) => service.reader(kind),
+    caches: () => caches.all(),
+    healthChecks: healthChecks(source, config, () => eager.map((kind) => caches.get(kind))),
+    build: { packageVersion: parts.version },
+    limits,
+    clock,
+    random,
+    // What fastify says about itself is for those who look closer.
+    log: log.child({}, { level: config.verbosity > 3 ? log.level : 'warn' }),
+  });
+  let sample: RunningSample | undefined;
+  const release = async () => {
+    await sample?.stop();
+    await caches.stopAll();
+    await source.close();
+  };
+  try {
+    const { loaded, running } = await fill(embedded, codec, config, parts);
+    sample = running;
+    caches.startAll(eager);
+    const listening = await openListeners(http, config, pair);
+    log.info({ ...urlsOf(listening), source: source.name }, 'serving');
+    return {
+      listening,
+      loaded,
+      beginShutdown: () => http.beginShutdown(),
+      async stop() {
+        await http.close();
+        await release();
+        log.info('stopped');
+      },
+    };
+  } catch (error) {
+    await http.close();
+    await release();
+    throw error;
+  }
+}
+
+/** Puts into the embedded store what --load and --sample ask for, and waits until it is there. */
+async function fill(
+  embedded: WritableStore | undefined,
+  codec: (kind: Kind) => KindCodec,
+  config: Config,
+  parts: AppParts,
+): Promise<{ readonly loaded: LoadSummary | undefined; readonly running: RunningSample | undefined }> {
+  if (embedded === undefined) return { loaded: undefined, running: undefined };
+  const objects = createObjectStore(embedded, config.store.prefix, codec);
+  const loaded = config.load === undefined ? undefined : await load(objects, config.load, parts);
+  if (config.sample === undefined) return { loaded, running: undefined };
+  const failed = (error: unknown) => parts.log.error({ err: error }, 'the sample cluster has stopped');
+  return { loaded, running: await runSample(objects, config.sample, parts.clock, failed) };
+}
+
+async function load(objects: ObjectStore, options: NonNullable<Config['load']>, parts: AppParts): Promise<LoadSummary> {
+  const { clock, random, log, progress } = parts;
+  const summary = await loadManifests(options.paths, objects, clock, random, {
+    reject: (line) => parts.reject?.(line),
+    progress: (at) => progress?.update(at),
+  }).finally(() => progress?.stop());
+  const { rejected, namespacesMissing, ...counts } = summary;
+  if (rejected > 0 && !options.ignoreErrors) {
+    const total = rejected + counts.objects + counts.repeated;
+    throw new UsageError(`--load: ${rejected} of ${total} objects rejected; --load-ignore-errors goes on without them`);
+  }
+  log.info({ ...counts, rejected }, 'loaded');
+  if (namespacesMissing.length > 0) {
+    log.warn({ namespaces: namespacesMissing.slice(0, 20).join(',') }, 'objects are in namespaces that were not loaded');
+  }
+  return summary;
+}
+
+function isEager({ eager }: Config, kind: Kind): boolean {
+  return eager === 'all' || eager.has(groupResourceOf(kind.group, kind.resource));
+}
+
+/**
+ * While etcd is out of reach only /readyz fails: a restart would not bring it back, but would lose
+ * the caches, which go on answering.
+ */
+function healthChecks(source: Source, config: Config, eager: () => readonly Cache[]): HealthCheck[] {
+  const always = async () => {};
+  const everywhere = ['healthz', 'livez', 'readyz'] as const;
+  const etcd: HealthCheck = { name: 'etcd', endpoints: ['readyz'], check: (signal) => source.probe(signal) };
+  return [
+    { name: 'ping', endpoints: everywhere, check: always },
+    { name: 'log', endpoints: everywhere, check: always },
+    ...(config.store.kind === 'etcd' ? [etcd] : []),
+    {
+      name: 'poststarthook/storage-readiness',
+      endpoints: ['readyz'],
+      async check() {
+        const filling = eager().filter((cache) => cache.stats.initializations === 0);
+        const names = filling.map(({ kind }) => groupResourceOf(kind.group, kind.resource));
+        if (names.length > 0) throw new Error(`caches not initialized: ${names.join(', ')}`);
+      },
+    },
+  ];
+}
+
+function codecs(): (kind: Kind) => KindCodec {
+  const made = new Map<Kind, KindCodec>();
+  return (kind) => {
+    let codec = made.get(kind);
+    if (codec === undefined) made.set(kind, (codec = createKindCodec(kind)));
+    return codec;
+  };
+}
+
+function urlsOf({ insecure, secure }: RunningServer['listening']): Record<string, string> {
+  return {
+    ...(insecure === undefined ? {} : { http: insecure.url }),
+    ...(secure === undefined ? {} : { https: secure.url }),
+  };
+}
