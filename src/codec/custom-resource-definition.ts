@@ -111,7 +111,7 @@ function isObject(value: unknown): value is Json {
 /** A deep copy that forgets how the text was written; numbers become what Go's interface{} holds. */
 function copy(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(copy);
-  if (value instanceof JsonNumber) return value.valueOf() + 0;
+  if (value instanceof JsonNumber) return value.valueOf();
   if (isObject(value)) {
     const result: Json = {};
     for (const [key, member] of Object.entries(value)) {

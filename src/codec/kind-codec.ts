@@ -24,12 +24,15 @@ import { createWriter } from './writer.js';
 const OBJECT_META = 'k8s.io.apimachinery.pkg.apis.meta.v1.ObjectMeta';
 
 export interface KindCodecOptions {
-  /** Fill in defaults of fields that are newer than the object (read-defaults.ts). True unless said otherwise. */
+  /**
+   * Fill in what a server adds on read: defaults of fields that are newer than the object (read-defaults.ts), and the
+   * types of nested objects (transcode.ts). True unless said otherwise; Go's encoder alone does neither.
+   */
   readonly readDefaults?: boolean;
 }
 
 export function createKindCodec(kind: Kind, options: KindCodecOptions = {}): KindCodec {
-  return new BuiltInCodec(kind, options.readDefaults === false ? undefined : readDefaultsOf(kind));
+  return new BuiltInCodec(kind, options.readDefaults !== false);
 }
 
 class BuiltInCodec implements KindCodec {
@@ -46,15 +49,15 @@ class BuiltInCodec implements KindCodec {
   /** By `apiVersion kind` of stored values: the empty string if it can be read as ours, else why not. */
   private readonly foreign = new Map<string, string>();
 
-  constructor(kind: Kind, defaults: ReadDefaults | undefined) {
+  constructor(kind: Kind, served: boolean) {
     this.kind = kind;
-    this.defaults = defaults;
+    this.defaults = served ? readDefaultsOf(kind) : undefined;
     this.apiVersion = apiVersionOf(kind.group, kind.version);
     const storedAs = apiVersionOf(kind.group, kind.storageVersion ?? kind.version);
     this.head = envelopeHead(storedAs, kind.kind, 0).subarray(0, -1);
     this.foreign.set(`${this.apiVersion} ${kind.kind}`, '');
     this.typeMeta = typeMetaHead(this.apiVersion, kind.kind);
-    this.transcoder = holderOf(kind.message);
+    this.transcoder = holderOf(kind.message, served);
   }
 
   toWire(value: Uint8Array, start: number, end: number, modRevision: ModRevision, into: WireWriter): void {

@@ -44,17 +44,32 @@ const DEPTH_MAX = 200;
 
 const holders = new Map<string, Holder>();
 
-/** The generated function for a message: writes it as a JSON value. */
-export function holderOf(messageName: string): Holder {
-  const known = holders.get(messageName);
+/**
+ * Fields whose elements a server shows with kind and apiVersion although the message has neither:
+ * conversion to apps/v1 has filled them in since before 1.17, and clients compare.
+ */
+const nestedTypeMeta: Readonly<Record<string, string>> = {
+  'k8s.io.api.apps.v1.StatefulSetSpec.volumeClaimTemplates': typeMetaHead('v1', 'PersistentVolumeClaim'),
+};
+/** Messages that lead to such a field. */
+const servedDifferently = new Set(['k8s.io.api.apps.v1.StatefulSet', 'k8s.io.api.apps.v1.StatefulSetSpec']);
+
+/**
+ * The generated function for a message: writes it as a JSON value. `served`: with what a server adds
+ * to the message (nestedTypeMeta); otherwise as Go's encoder writes the decoded message.
+ */
+export function holderOf(messageName: string, served = false): Holder {
+  const different = served && servedDifferently.has(messageName);
+  const key = different ? `${messageName} as served` : messageName;
+  const known = holders.get(key);
   if (known !== undefined) return known;
   const holder: Holder = {
     run: (b, o, v, i, end, p, depth) => {
-      holder.run = compile(messageType(messageName));
+      holder.run = compile(messageType(messageName), different);
       return holder.run(b, o, v, i, end, p, depth);
     },
   };
-  holders.set(messageName, holder);
+  holders.set(key, holder);
   return holder;
 }
 
@@ -260,8 +275,8 @@ const runtime = {
 
 // ---- the generator ---------------------------------------------------------------------------
 
-function compile(type: MessageType): Transcode {
-  const generator = new Generator();
+function compile(type: MessageType, served: boolean): Transcode {
+  const generator = new Generator(type, served);
   const body = generator.functionOf(type);
   const source = `'use strict';
 const {${Object.keys(runtime).join(',')}} = R;
@@ -291,6 +306,13 @@ class Generator {
   private readonly children = new Map<string, string>();
   private variables = 0;
   private fixedSize = 0;
+  private readonly type: MessageType;
+  private readonly served: boolean;
+
+  constructor(type: MessageType, served: boolean) {
+    this.type = type;
+    this.served = served;
+  }
 
   functionOf(type: MessageType): string {
     const body = this.valueOf(type);
@@ -502,8 +524,13 @@ class Generator {
       case 'FieldsV1':
       case 'JSON':
         return call('writeRaw');
-      default:
-        return `p=${this.child(field.messageName)}.run(b,o,v,${start},${end},p,depth+1);`;
+      default: {
+        const call = `p=${this.child(field.messageName)}.run(b,o,v,${start},${end},p,depth+1);`;
+        const head = this.served ? nestedTypeMeta[`${this.type.name}.${field.name}`] : undefined;
+        if (head === undefined) return call;
+        const q = `q${this.variables++}`;
+        return `${this.literal(head)}const ${q}=p;${call}if(p===${q}+2)p=${q};else{o[${q}]=44;p--;}o[p++]=125;`;
+      }
     }
   }
 
@@ -554,7 +581,7 @@ class Generator {
     if (known !== undefined) return known;
     const name = `h${this.children.size}`;
     this.children.set(messageName, name);
-    this.declarations.push(`const ${name}=H(${JSON.stringify(messageName)});`);
+    this.declarations.push(`const ${name}=H(${JSON.stringify(messageName)},${this.served});`);
     return name;
   }
 

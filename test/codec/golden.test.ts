@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { NO_REVISION } from '../../src/api/revision.js';
 import { encodeMessage } from '../../src/codec/encode.js';
-import { createKindCodec, messageToJson } from '../../src/codec/kind-codec.js';
+import { messageToJson } from '../../src/codec/kind-codec.js';
 import { kindByObject, kinds } from '../../src/codec/kinds.js';
 import { canonicalQuantity } from '../../src/codec/quantity.js';
 import { hasMessage, messageNameOf } from '../../src/codec/schema.js';
-import { createWriter } from '../../src/codec/writer.js';
 import { apiVersionOf } from '../../src/api/gvr.js';
 import { repositoryRoot } from '../support/command.js';
-import { difference, jsonOf, type Pair, problemWith, readPairs } from './golden.js';
+import { difference, jsonOf, problemWith, readPairs, servedJsonOf } from './golden.js';
 
 const pairs = readPairs('pairs.ndjson');
 
@@ -32,29 +30,18 @@ for (const [index, pair] of readPairs('one-way.ndjson').entries()) {
   });
 }
 
-/** Through the codec of the kind: stored value -> wire -> JSON, as the server does. */
-function served(pair: Pair): string {
-  const { apiVersion } = JSON.parse(pair.json) as { apiVersion: string };
-  const codec = createKindCodec(kindByObject(apiVersion, pair.kind)!, { readDefaults: false });
-  const wire = createWriter();
-  codec.toWire(pair.stored, 0, pair.stored.length, NO_REVISION, wire);
-  const json = createWriter();
-  codec.toJson(wire.bytes, wire.start, wire.position, true, json);
-  return json.bytes.toString('utf8', 0, json.position);
-}
-
 for (const [index, pair] of readPairs('json-stored.ndjson').entries()) {
   test(`${pair.apiVersion} ${pair.kind} stored as JSON (${index})`, () => {
     // Through protobuf an empty list and no list are the same (spec 1.4), so `conditions: []` reads null.
     const want = pair.json.replace('"conditions":[]', '"conditions":null');
-    assert.equal(served(pair), want, difference(want, served(pair)));
+    assert.equal(servedJsonOf(pair), want, difference(want, servedJsonOf(pair)));
   });
 }
 
 test('every registered kind is served from its own pair', () => {
   for (const pair of pairs) {
     if (kindByObject(pair.apiVersion, pair.kind) === undefined) continue;
-    assert.equal(served(pair), pair.json, `${pair.apiVersion} ${pair.kind}`);
+    assert.equal(servedJsonOf(pair), pair.json, `${pair.apiVersion} ${pair.kind}`);
   }
 });
 

@@ -1,4 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { NO_REVISION } from '../../src/api/revision.js';
+import { createKindCodec } from '../../src/codec/kind-codec.js';
+import { kindByObject } from '../../src/codec/kinds.js';
 import { repositoryRoot } from '../support/command.js';
 import { encodeObject } from '../../src/codec/encode.js';
 import { envelope, openEnvelope } from '../../src/codec/envelope.js';
@@ -85,4 +88,15 @@ export function difference(want: string, got: string): string {
   while (at < want.length && want[at] === got[at]) at++;
   const shown = (text: string) => JSON.stringify(text.slice(Math.max(0, at - 60), at + 60));
   return `at ${at}: want ${shown(want)}, got ${shown(got)}`;
+}
+
+/** Through the codec of the kind: stored value -> wire -> JSON, as the server does. */
+export function servedJsonOf(pair: Pair): string {
+  const { apiVersion } = JSON.parse(pair.json) as { apiVersion: string };
+  const codec = createKindCodec(kindByObject(apiVersion, pair.kind)!, { readDefaults: false });
+  const wire = createWriter();
+  codec.toWire(pair.stored, 0, pair.stored.length, NO_REVISION, wire);
+  const json = createWriter();
+  codec.toJson(wire.bytes, wire.start, wire.position, true, json);
+  return json.bytes.toString('utf8', 0, json.position);
 }

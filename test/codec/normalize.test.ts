@@ -126,6 +126,29 @@ test('slow decodes are counted, quick ones are not', () => {
   );
 });
 
+test('volume claim templates are shown with their type', () => {
+  const codec = createKindCodec(findKind('apps', 'v1', 'statefulsets')!);
+  const stored = codec.toStored({
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: { name: 'a' },
+    spec: {
+      volumeClaimTemplates: [{ metadata: { name: 'data' } }, { apiVersion: 'v1', kind: 'PersistentVolumeClaim' }],
+    },
+  });
+  const wire = createWriter();
+  codec.toWire(stored, 0, stored.length, 5, wire);
+  const json = createWriter();
+  codec.toJson(wire.bytes, wire.start, wire.position, true, json);
+  const claim = '{"kind":"PersistentVolumeClaim","apiVersion":"v1","metadata":';
+  const rest = '"spec":{"resources":{}},"status":{}}';
+  assert.ok(
+    json.bytes
+      .toString('utf8', 0, json.position)
+      .includes(`"volumeClaimTemplates":[${claim}{"name":"data"},${rest},${claim}{},${rest}],"serviceName":""`),
+  );
+});
+
 test('defaults that are newer than the object are filled in on read', () => {
   const codec = createKindCodec(findKind('batch', 'v1', 'jobs')!);
   const stored = codec.toStored({
