@@ -17,7 +17,8 @@ import { type ReadDefaults, readDefaultsOf } from './read-defaults.js';
 import { compileField, type FieldReader, labelOf, labelsOf, metadataRange } from './scan.js';
 import { messageNameOf, sameLayout } from './schema.js';
 import { spliceProtobuf } from './splice.js';
-import { holderOf, transcode, transcodeWith, typeMetaHead } from './transcode.js';
+import { holderOf, transcode, transcodeWith } from './transcode.js';
+import { typeMetaHead } from './transcode-generator.js';
 import { after, readEnd, textOf } from './wire.js';
 import { createWriter } from './writer.js';
 

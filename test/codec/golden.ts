@@ -9,7 +9,8 @@ import { parseJson } from '../../src/codec/json-parse.js';
 import { isCanonical } from '../../src/codec/canonical.js';
 import { normalize } from '../../src/codec/normalize.js';
 import { messageNameOf } from '../../src/codec/schema.js';
-import { holderOf, transcodeWith, typeMetaHead } from '../../src/codec/transcode.js';
+import { holderOf, transcodeWith } from '../../src/codec/transcode.js';
+import { typeMetaHead } from '../../src/codec/transcode-generator.js';
 import { createWriter } from '../../src/codec/writer.js';
 
 /** A pair that Go wrote: what etcd stores, and the JSON a server answers (fixtures/golden/README.md). */
