@@ -109,14 +109,19 @@ export interface CacheWatchRequest {
   readonly timeoutMs: number;
 }
 
+export type WatchFailureReason = 'unreadable' | 'expired';
+
 /** Where a watch writes. HTTP/1.1, HTTP/2 and WebSocket implement it; so do tests. */
 export interface WatchSink {
   /** Returns false when the transport is full: the watch stops writing until `CacheWatch.drained()`. Chunks are not kept by the cache after the call, and must not be changed by it. */
   write(chunk: Uint8Array): boolean;
   /** A clean end of stream, as clients expect at a timeout. */
   end(): void;
-  /** The stream cannot go on: a value it must deliver does not parse. Says so and ends; absent: `end` is called. */
-  fail?(message: string): void;
+  /**
+   * The stream cannot go on: `unreadable`, a value it must deliver does not parse; `expired`, its resourceVersion is
+   * of a store that has been replaced (410). Says so and ends; absent: `end` is called.
+   */
+  fail?(message: string, reason: WatchFailureReason): void;
 }
 
 export interface CacheWatch {

@@ -113,7 +113,7 @@ export class ConsistencyCheck {
       const result = await source.range(
         { from, to, limit: limits.listPageCount, revision: snapshot.revision, keysOnly: true },
         (bytes, keyStart, keyEnd, _valueStart, _valueEnd, _createRevision, modRevision) => {
-          page.last = bytes.slice(keyStart, keyEnd);
+          page.last = new Uint8Array(bytes.subarray(keyStart, keyEnd));
           if (layout.isObjectKey(bytes, keyStart, keyEnd)) page.add(page.last, modRevision);
         },
         signal,
@@ -173,7 +173,7 @@ export class ConsistencyCheck {
     const result = await source.range(
       { from: this.#sampleFrom, to, limit: SAMPLE_COUNT, revision },
       (bytes, keyStart, keyEnd, valueStart, valueEnd, _createRevision, modRevision) => {
-        last = bytes.slice(keyStart, keyEnd);
+        last = new Uint8Array(bytes.subarray(keyStart, keyEnd));
         if (difference !== undefined || cache.storage.versions !== versions) return;
         const key = rangeOf(last);
         const id = engine.get(key);

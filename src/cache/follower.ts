@@ -129,7 +129,7 @@ export class Follower {
         return;
       case 'discard':
         events.ending();
-        cache.ready = false;
+        cache.discard();
         events.discarded();
         return;
       case 'report':

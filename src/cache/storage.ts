@@ -76,7 +76,7 @@ export class Applier {
       if (previous === NONE && next === NONE && row.type === 'delete') continue; // Of a key that never was readable.
       const retained = previous === NONE ? 0 : versions.wireSize(previous) + key.end - key.start;
       if (next === NONE) bytes += retained;
-      if (row.type === 'unreadable') history.nameUnreadable(key.bytes.slice(key.start, key.end));
+      if (row.type === 'unreadable') history.nameUnreadable(copyOf(key));
       history.append(revision, row.type === 'unreadable' ? UNREADABLE : CHANGE, next, previous, retained, nowMs);
     }
     engine.apply(batch, revision);
@@ -86,6 +86,11 @@ export class Applier {
     if (batch.previous.length > BATCH_KEPT_MAX) this.#batch = new Batch();
     return bytes;
   }
+}
+
+/** Not `slice`: of a Buffer that would be a view. */
+export function copyOf({ bytes, start, end }: ByteRange): Uint8Array {
+  return new Uint8Array(bytes.subarray(start, end));
 }
 
 /** Names of objects are ASCII; whatever else a key holds stays distinguishable. */

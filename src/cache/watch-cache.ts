@@ -46,6 +46,11 @@ export class WatchCache {
   readonly reader: ValueReader;
   revision: ModRevision = 0;
   ready = false;
+  /**
+   * What had been reached in stores that were replaced. A client's revision beyond ours and up to this is theirs:
+   * to wait until we reach it would mean to go on in the middle of other changes.
+   */
+  abandonedRevision: ModRevision = 0;
   eventsReceived = 0;
   /** Revisions that were delivered again, or out of order, and refused at the door. */
   refused = 0;
@@ -113,6 +118,12 @@ export class WatchCache {
     if (revision <= this.revision) return false;
     this.revision = revision;
     return true;
+  }
+
+  /** The store is gone: nothing that we hold will be true again. */
+  discard(): void {
+    this.ready = false;
+    this.abandonedRevision = Math.max(this.abandonedRevision, this.revision);
   }
 
   startFill(mode: ListMode): ListFill {

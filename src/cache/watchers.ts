@@ -4,9 +4,10 @@ import { type ByteRange, rangeOf } from '../lib/bytes.js';
 import type { Clock, Timer } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
-import type { CacheSnapshot, CacheWatch, CacheWatchRequest, WatchSink } from './cache.js';
+import type { CacheSnapshot, CacheWatch, CacheWatchRequest, WatchFailureReason, WatchSink } from './cache.js';
 import { type Chunk, EventFramer, type Framed, Group, groupId } from './groups.js';
 import { RangeIndex } from './range-index.js';
+import { copyOf } from './storage.js';
 import type { TimingWheel, WheelEntry } from './timing-wheel.js';
 import { createTurns, type Turns } from './turns.js';
 import type { WatchCache } from './watch-cache.js';
@@ -162,6 +163,15 @@ export class Watchers {
         watcher.pinLimit = undefined;
         this.#end(watcher);
       });
+    } else if (request.afterRevision > cache.revision && request.afterRevision <= cache.abandonedRevision) {
+      watcher.state = 'future';
+      this.#future.add(watcher);
+      this.#turns.add(() => {
+        const message = `too old resource version: ${request.afterRevision} (${cache.history.tail})`;
+        this.#fail(watcher, message, 'expired');
+        return false;
+      });
+      return watcher;
     } else if (request.afterRevision > cache.revision) {
       watcher.state = 'future';
       this.#future.add(watcher);
@@ -341,7 +351,7 @@ export class Watchers {
     if (framed.unreadable === undefined) return;
     // Laggards meet the unreadable value in the history.
     if (group.laggards > 0) group.forget(to);
-    for (const watcher of group.live) this.#fail(watcher, framed.unreadable);
+    for (const watcher of group.live) this.#fail(watcher, framed.unreadable, 'unreadable');
   }
 
   /** A live watcher's transport is full: from now on it has a position. */
@@ -379,8 +389,7 @@ export class Watchers {
     framer.begin();
     snapshot.range(rangeOf(watcher.nextKey), rangeOf(request.to), (id) => {
       if (framer.size >= limits.listChunkBytes || (++visited % 128 === 0 && clock.monotonicMs() >= untilMs)) {
-        const key = snapshot.versions.key(id, this.#key);
-        next = key.bytes.slice(key.start, key.end);
+        next = copyOf(snapshot.versions.key(id, this.#key));
         return false;
       }
       if (framer.initial(group, snapshot.versions, id, first)) first = false;
@@ -421,7 +430,7 @@ export class Watchers {
     const framed = this.#framer.span(group, watcher.position, to, watcher.first, CATCH_UP_BYTES, isTime);
     watcher.position = framed.position;
     if (framed.bytes !== undefined) this.#write(watcher, framed.bytes);
-    if (framed.unreadable !== undefined) this.#fail(watcher, framed.unreadable);
+    if (framed.unreadable !== undefined) this.#fail(watcher, framed.unreadable, 'unreadable');
   }
 
   /** The cache has reached what they asked for: they begin there. */
@@ -495,11 +504,11 @@ export class Watchers {
     this.#end(watcher);
   }
 
-  #fail(watcher: Watcher, message: string): void {
+  #fail(watcher: Watcher, message: string, reason: WatchFailureReason): void {
     if (watcher.state === 'closed') return;
     this.release(watcher);
     try {
-      if (watcher.sink.fail !== undefined) watcher.sink.fail(message);
+      if (watcher.sink.fail !== undefined) watcher.sink.fail(message, reason);
       else watcher.sink.end();
     } catch {
       // The transport is gone already.

@@ -214,10 +214,14 @@ test('a replaced store: nothing of the old one is served, older resourceVersions
   assert.equal(held.count({ bytes: keyOf(''), start: 0, end: keyOf('').length }, { bytes: keyOf('z'), start: 0, end: keyOf('z').length }), 10);
   held[Symbol.dispose]();
   held[Symbol.dispose]();
-  const refused = new TestSink();
+  const [refused, foreign, future] = [new TestSink(), new TestSink(), new TestSink()];
   world.cache.watch(request({ afterRevision: 1 }), refused);
+  world.cache.watch(request({ afterRevision: 11 }), foreign);
+  world.cache.watch(request({ afterRevision: 12 }), future);
   await world.settle(10);
   assert.equal(refused.ended, 1);
+  assert.deepEqual([foreign.failure, foreign.reason], ['too old resource version: 11 (2)', 'expired']);
+  assert.equal(future.ended, 0, 'nobody has seen it yet');
   world.cache.verify();
   await other.close();
   await world.close();

@@ -192,6 +192,7 @@ export class TestSink implements WatchSink {
   readonly chunks: { readonly chunk: Uint8Array; readonly text: string }[] = [];
   ended = 0;
   failure: string | undefined;
+  reason: string | undefined;
   /** How many more writes until `write` returns false. */
   room = Number.POSITIVE_INFINITY;
   onWrite: (() => void) | undefined;
@@ -207,8 +208,9 @@ export class TestSink implements WatchSink {
     this.ended++;
   }
 
-  fail(message: string): void {
+  fail(message: string, reason: string): void {
     this.failure = message;
+    this.reason = reason;
     this.ended++;
   }
 

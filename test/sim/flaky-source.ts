@@ -143,7 +143,7 @@ class FlakyWatch implements WatchHandle {
     this.#handle = store.watch(request, {
       change: (type, bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision) => {
         // The buffer is only lent, and is reused for something else right after the call.
-        const copy = bytes.slice();
+        const copy = new Uint8Array(bytes);
         this.later((handler) => {
           deliver(handler, type, copy, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision);
         });
