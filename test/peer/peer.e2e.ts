@@ -93,7 +93,7 @@ for (const path of COLLECTIONS) {
   test(`LIST ${path}: JSON and protobuf, byte for byte`, async () => {
     const exact = `resourceVersion=${await revisionNow()}&resourceVersionMatch=Exact`;
     const { body } = await sameAnswer(`${path}?${exact}`);
-    assert.ok(body.length > 100);
+    assert.equal(body.length > 200, path !== '/api/v1/events', 'the loader writes every kind but events');
     await sameAnswer(`${path}?${exact}`, PROTOBUF_TYPE);
     await sameAnswer(`${path}?${exact}`, 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io');
     await sameAnswer(
@@ -146,8 +146,6 @@ const REQUESTS = [
   '/api/v1/pods/',
   '/api/v1/nonsense',
   '/api/v1/nodes/x/nonsense',
-  '/apis/nonsense/v1/things',
-  '/nonsense',
 ];
 for (const path of REQUESTS) {
   test(`GET ${path}`, async () => {
