@@ -74,7 +74,7 @@ function watchCache(engineName: string): Representation {
     load(lease, modRevision) {
       const end = place(lease);
       fill.entry(buffer, 0, lease.key.length, lease.key.length, end, modRevision, modRevision);
-      if (++inPage === PAGE_COUNT) fill.pageDone(modRevision, systemClock.monotonicMs());
+      if (++inPage === PAGE_COUNT) fill.pageDone(systemClock.monotonicMs());
       inPage %= PAGE_COUNT;
     },
     loaded: (revision) => cache.install(fill, revision),
