@@ -37,7 +37,9 @@ export async function provideCertificate(tls: TlsConfig, address: string, nowMs:
     writePrivate(join(certDirectory, KEY_FILE), made.key);
     writePrivate(join(certDirectory, CERT_FILE), made.cert);
   } catch (error) {
-    throw new UsageError(`--cert-dir ${certDirectory}: ${fileProblem(error)}; the self-signed certificate is kept there`);
+    throw new UsageError(
+      `--cert-dir ${certDirectory}: ${fileProblem(error)}; the self-signed certificate is kept there`,
+    );
   }
   return made;
 }
@@ -74,7 +76,10 @@ export function checkPair(flag: string, certPath: string, cert: string, keyPath:
 
 function readKept(directory: string): KeyPair | undefined {
   try {
-    return { cert: readFileSync(join(directory, CERT_FILE), 'utf8'), key: readFileSync(join(directory, KEY_FILE), 'utf8') };
+    return {
+      cert: readFileSync(join(directory, CERT_FILE), 'utf8'),
+      key: readFileSync(join(directory, KEY_FILE), 'utf8'),
+    };
   } catch {
     return undefined; // not made yet, or not readable: making it anew will say why it cannot be
   }

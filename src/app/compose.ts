@@ -130,7 +130,10 @@ async function load(objects: ObjectStore, options: NonNullable<Config['load']>, 
   }
   log.info({ ...counts, rejected }, 'loaded');
   if (namespacesMissing.length > 0) {
-    log.warn({ namespaces: namespacesMissing.slice(0, 20).join(',') }, 'objects are in namespaces that were not loaded');
+    log.warn(
+      { namespaces: namespacesMissing.slice(0, 20).join(',') },
+      'objects are in namespaces that were not loaded',
+    );
   }
   return summary;
 }

@@ -51,7 +51,9 @@ export type StoreConfig =
       readonly caFile: string | undefined;
       readonly certFile: string | undefined;
       readonly keyFile: string | undefined;
-      readonly user: { readonly name: string; readonly password: { readonly file: string } | { readonly text: string } } | undefined;
+      readonly user:
+        | { readonly name: string; readonly password: { readonly file: string } | { readonly text: string } }
+        | undefined;
     };
 
 export interface Listener {
@@ -85,7 +87,11 @@ export const serveFlags = [
   ['cert-dir', '<folder>', 'where the self-signed certificate is kept (default ~/.local/state/listwatch)'],
   ['watch-cache', '[bool]', 'serve reads from memory; false reads everything from the store (default true)'],
   ['watch-cache-sizes', '<list>', 'resource[.group]#size,...: size 0 switches the cache of a resource off, others on'],
-  ['watch-cache-initialization', '<when>', 'lazy: at first read; eager: all at start; or a list of resources to start (default lazy)'],
+  [
+    'watch-cache-initialization',
+    '<when>',
+    'lazy: at first read; eager: all at start; or a list of resources to start (default lazy)',
+  ],
   ['storage-engine', '<list>', 'resource[.group]=engine,...: the engine that orders a resource (default cow-btree)'],
   ['history-bytes', '<size>', 'events kept per resource for watches to resume from, in bytes or Ki, Mi, Gi'],
   ['min-request-timeout', '<seconds>', 'a WATCH without a timeout lasts this long up to twice as long (default 1800)'],
@@ -148,9 +154,11 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
   const load = flags.load;
   const paths = Array.isArray(load) ? (load as readonly string[]) : [];
   if (paths.includes('')) throw bad('load', '', 'expected the path of a file or folder');
-  if (given('load-ignore-errors') && paths.length === 0) throw new UsageError('--load-ignore-errors has no effect without --load');
+  if (given('load-ignore-errors') && paths.length === 0)
+    throw new UsageError('--load-ignore-errors has no effect without --load');
   for (const flag of ['load', 'sample'] as const) {
-    if (etcd && given(flag)) throw new UsageError(`--${flag} fills the embedded store: it cannot be used with --etcd-servers`);
+    if (etcd && given(flag))
+      throw new UsageError(`--${flag} fills the embedded store: it cannot be used with --etcd-servers`);
   }
   for (const flag of ['sample-seed', 'event-ttl'] as const) {
     if (given(flag) && !given('sample')) throw new UsageError(`--${flag} has no effect without --sample`);
@@ -269,7 +277,8 @@ const readEngines: ValueReader<ReadonlyMap<string, EngineName>> = (flag, text) =
   const names = Object.keys(engineFactories) as EngineName[];
   for (const item of readList(flag, text)) {
     const match = /^([^=]+)=([a-z0-9+-]+)$/.exec(item);
-    if (match === null) throw bad(flag, item, 'expected resource[.group]=engine, such as leases.coordination.k8s.io=hash');
+    if (match === null)
+      throw bad(flag, item, 'expected resource[.group]=engine, such as leases.coordination.k8s.io=hash');
     const engine = names.find((name) => name === match[2]);
     if (engine === undefined) throw bad(flag, item, `no such engine; there are ${names.join(', ')}`);
     for (const name of resourceNames(flag, match[1]!)) engines.set(name, engine);

@@ -32,7 +32,10 @@ export async function openListener(
 
 /** Before a long load: says at once when a port that was asked for cannot be had. */
 export async function checkPorts(config: Config): Promise<void> {
-  for (const [flag, listener] of [['secure-port', config.secure], ['insecure-port', config.insecure]] as const) {
+  for (const [flag, listener] of [
+    ['secure-port', config.secure],
+    ['insecure-port', config.insecure],
+  ] as const) {
     if (listener === undefined || listener.elsewhere || listener.port === 0) continue;
     await new Promise<void>((resolve, reject) => {
       const probe = createServer();

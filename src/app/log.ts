@@ -12,7 +12,11 @@ function levelOf(verbosity: number): pino.Level {
 
 /** Logs go to stderr, so that stdout holds only what the command prints. */
 export function createLog(verbosity: number, format: 'text' | 'json'): Log {
-  const options: pino.LoggerOptions = { level: levelOf(verbosity), base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  const options: pino.LoggerOptions = {
+    level: levelOf(verbosity),
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+  };
   const stderr = pino.destination({ dest: 2, sync: true });
   return format === 'json' ? pino(options, stderr) : pino(options, { write: (line) => stderr.write(textLine(line)) });
 }
@@ -28,7 +32,9 @@ export function textLine(json: string): string {
     return json;
   }
   const { level, time, msg, ...rest } = entry;
-  const values = Object.entries(rest).map(([key, value]) => `${key}=${typeof value === 'object' ? textOf(value) : String(value)}`);
+  const values = Object.entries(rest).map(
+    ([key, value]) => `${key}=${typeof value === 'object' ? textOf(value) : String(value)}`,
+  );
   return `${[letters[level as number] ?? '?', time, msg, ...values].join(' ').replaceAll('\n', '\\n')}\n`;
 }
 

@@ -13,7 +13,11 @@ export interface ObjectStore {
   readonly store: WritableStore;
 }
 
-export function createObjectStore(store: WritableStore, prefix: string, codecOf: (kind: Kind) => KindCodec): ObjectStore {
+export function createObjectStore(
+  store: WritableStore,
+  prefix: string,
+  codecOf: (kind: Kind) => KindCodec,
+): ObjectStore {
   /** kube-apiserver writes every version of an object as the one that it stores. */
   const keyOf = (kind: Kind, namespace: string | undefined, name: string) => {
     const place = kind.namespaced && namespace !== undefined ? `${namespace}/${name}` : name;
@@ -26,7 +30,11 @@ export function createObjectStore(store: WritableStore, prefix: string, codecOf:
       const { apiVersion, kind: name, metadata } = object as KubeIdentity;
       const kind = kindByObject(apiVersion, name);
       if (kind === undefined) throw new CodecError(`no kind ${name} in version ${apiVersion}`);
-      return { type: 'put', key: keyOf(kind, metadata.namespace, metadata.name), value: codecOf(kind).toStored(object) };
+      return {
+        type: 'put',
+        key: keyOf(kind, metadata.namespace, metadata.name),
+        value: codecOf(kind).toStored(object),
+      };
     },
   };
 }

@@ -30,9 +30,13 @@ export function openSource(
     ...(user === undefined ? {} : { user: user.name, password: passwordOf(user.password) }),
   };
   try {
-    return { source: createEtcdSource(options, { clock, random, log: (message) => log.info(message) }), embedded: undefined };
+    return {
+      source: createEtcdSource(options, { clock, random, log: (message) => log.info(message) }),
+      embedded: undefined,
+    };
   } catch (error) {
-    if (error instanceof SourceError && error.kind === 'invalid') throw new UsageError(`--etcd-servers: ${oneLine(error)}`);
+    if (error instanceof SourceError && error.kind === 'invalid')
+      throw new UsageError(`--etcd-servers: ${oneLine(error)}`);
     throw error;
   }
 }

@@ -91,7 +91,11 @@ export const readEndpoints: ValueReader<readonly string[]> = (flag, text) =>
       throw bad(flag, item, 'expected an http:// or https:// URL, such as https://127.0.0.1:2379');
     }
     if (url.username !== '' || url.password !== '') {
-      throw bad(flag, `${url.protocol}//...@${url.host}`, 'give the user with --etcd-user and --etcd-password-file, not in the URL');
+      throw bad(
+        flag,
+        `${url.protocol}//...@${url.host}`,
+        'give the user with --etcd-user and --etcd-password-file, not in the URL',
+      );
     }
     if ((url.pathname !== '/' && url.pathname !== '') || url.search !== '' || url.hash !== '') {
       throw bad(flag, item, 'expected a URL without a path; --etcd-prefix takes the prefix of the keys');

@@ -7,7 +7,7 @@
  *     node src/cli/bootstrap.mjs --node --test x    then `node --test x`
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -67,9 +67,13 @@ function build() {
   const sources = ['src', 'test', 'bench'].map((name) => join(root, name)).filter((folder) => existsSync(folder));
   const settings = ['tsconfig.json', 'package.json', 'package-lock.json'].map((name) => modifiedMs(join(root, name)));
   if (builtMs > Math.max(...settings, ...sources.map(newestMs)) && existsSync(entry)) return;
-  const startedMs = Date.now();
-  run('building (tsc)', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
-  writeFileSync(stamp, `${new Date(startedMs).toISOString()}\n`);
+  // The stamp's time is that of the start: what is changed while the compiler runs is built next time.
+  const begun = join(root, 'dist', '.building');
+  mkdirSync(dirname(begun), { recursive: true });
+  writeFileSync(begun, '');
+  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  run('building (tsc)', process.execPath, [compiler, '-p', 'tsconfig.json']);
+  renameSync(begun, stamp);
 }
 
 checkNode();

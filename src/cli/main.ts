@@ -47,7 +47,9 @@ async function main(argv: readonly string[]): Promise<void> {
 function fail(error: unknown): void {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return; // --help has printed
-    const text = oneLine(error).replace(/^error: /, '').replace(/ ?\(Did you mean (.*)\?\)$/, '; did you mean $1?');
+    const text = oneLine(error)
+      .replace(/^error: /, '')
+      .replace(/ ?\(Did you mean (.*)\?\)$/, '; did you mean $1?');
     process.stderr.write(`listwatch: ${text} (${SEE_HELP})\n`);
     process.exitCode = 2;
   } else if (error instanceof UsageError) {

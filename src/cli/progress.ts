@@ -17,7 +17,10 @@ function createBar(output: NodeJS.WriteStream): Progress {
   return {
     update({ bytes, bytesTotal, objects }) {
       if (bar === undefined) {
-        bar = new SingleBar({ stream: output, format: 'loading {bar} {percentage}% | {objects} objects', hideCursor: true }, Presets.shades_classic);
+        bar = new SingleBar(
+          { stream: output, format: 'loading {bar} {percentage}% | {objects} objects', hideCursor: true },
+          Presets.shades_classic,
+        );
         bar.start(Math.max(1, bytesTotal), 0, { objects });
       }
       bar.update(bytes, { objects });

@@ -23,7 +23,10 @@ function describe(server: RunningServer, { store, sample }: Config): string {
   if (store.kind === 'etcd') return `etcd at ${store.endpoints.join(', ')}, keys below ${store.prefix}`;
   const parts: string[] = [];
   if (sample !== undefined) parts.push(`a sample cluster (${sample.nodes} nodes, ${sample.pods} pods at the start)`);
-  if (server.loaded !== undefined) parts.push(`${server.loaded.objects} objects from ${server.loaded.files} ${server.loaded.files === 1 ? 'file' : 'files'}`);
+  if (server.loaded !== undefined)
+    parts.push(
+      `${server.loaded.objects} objects from ${server.loaded.files} ${server.loaded.files === 1 ? 'file' : 'files'}`,
+    );
   return `${parts.length === 0 ? 'an empty store' : parts.join(' and ')}, embedded in this process`;
 }
 

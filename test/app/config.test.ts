@@ -18,22 +18,41 @@ const accepted: readonly [flags: FlagValues, part: (config: Config) => unknown, 
   [etcd, ({ insecure }) => insecure, undefined],
   [etcd, ({ secure }) => [secure?.port, secure?.elsewhere], [6443, false]],
   [{ ...etcd, 'insecure-port': '8001' }, ({ insecure }) => insecure?.port, 8001],
-  [{ 'etcd-servers': 'https://a:1, https://b:2' }, ({ store }) => store.kind === 'etcd' && store.endpoints, ['https://a:1', 'https://b:2']],
+  [
+    { 'etcd-servers': 'https://a:1, https://b:2' },
+    ({ store }) => store.kind === 'etcd' && store.endpoints,
+    ['https://a:1', 'https://b:2'],
+  ],
   [{ ...etcd, 'etcd-prefix': 'registry/' }, ({ store }) => store.prefix, '/registry'],
   [{ 'etcd-prefix': '//a//b/' }, ({ store }) => store.prefix, '/a/b'],
   [{ 'watch-cache': 'false' }, ({ watchCache }) => watchCache, false],
   [{ 'watch-cache': true }, ({ watchCache }) => watchCache, true],
-  [{ 'watch-cache-sizes': 'events#100,leases.coordination.k8s.io#0' }, ({ watchCacheSizes }) => [...watchCacheSizes], [['events', 100], ['leases.coordination.k8s.io', 0]]],
+  [
+    { 'watch-cache-sizes': 'events#100,leases.coordination.k8s.io#0' },
+    ({ watchCacheSizes }) => [...watchCacheSizes],
+    [
+      ['events', 100],
+      ['leases.coordination.k8s.io', 0],
+    ],
+  ],
   [{}, ({ eager }) => eager, new Set()],
   [{ 'watch-cache-initialization': 'eager' }, ({ eager }) => eager, 'all'],
-  [{ 'watch-cache-initialization': 'pods,deployments.apps' }, ({ eager }) => eager, new Set(['pods', 'deployments.apps'])],
+  [
+    { 'watch-cache-initialization': 'pods,deployments.apps' },
+    ({ eager }) => eager,
+    new Set(['pods', 'deployments.apps']),
+  ],
   [{ 'storage-engine': 'leases=hash' }, ({ engines }) => [...engines], [['leases.coordination.k8s.io', 'hash']]],
   [{ 'history-bytes': '8Mi' }, ({ limits }) => [limits.historyBytesMin, limits.historyBytesFraction], [8 * 2 ** 20, 0]],
   [{ 'request-timeout': '1m30s' }, ({ limits }) => limits.requestTimeoutMs, 90_000],
   [{ 'min-request-timeout': '300' }, ({ limits }) => limits.watchTimeoutMinMs, 300_000],
   [{ 'shutdown-delay-duration': '250ms' }, ({ shutdownDelayMs }) => shutdownDelayMs, 250],
   [{ sample: true }, ({ sample }) => sample, { nodes: 50, pods: 1500, churn: 20, seed: 1, eventTtlSeconds: 3600 }],
-  [{ sample: 'pods=7,churn=0', 'sample-seed': '9' }, ({ sample }) => [sample?.pods, sample?.churn, sample?.seed], [7, 0, 9]],
+  [
+    { sample: 'pods=7,churn=0', 'sample-seed': '9' },
+    ({ sample }) => [sample?.pods, sample?.churn, sample?.seed],
+    [7, 0, 9],
+  ],
   [{ load: ['a.yaml', 'b'] }, ({ load }) => load, { paths: ['a.yaml', 'b'], ignoreErrors: false }],
   [{ load: ['a'], 'load-ignore-errors': true }, ({ load }) => load?.ignoreErrors, true],
 ];
@@ -92,7 +111,11 @@ for (const [flags, message] of refused) {
   test(`serve ${JSON.stringify(flags)} is refused`, () => {
     assert.throws(
       () => resolveConfig(flags, HOME),
-      (error: unknown) => error instanceof UsageError && message.test(error.message) && !error.message.includes('\n') && !error.message.includes('secret'),
+      (error: unknown) =>
+        error instanceof UsageError &&
+        message.test(error.message) &&
+        !error.message.includes('\n') &&
+        !error.message.includes('secret'),
     );
   });
 }
@@ -101,8 +124,16 @@ const users: readonly [flags: FlagValues, environment: Record<string, string>, w
   [{}, {}, undefined],
   [{}, { ETCDCTL_USER: 'root:pass:word' }, { name: 'root', password: { text: 'pass:word' } }],
   [{}, { ETCDCTL_USER: 'root', ETCDCTL_PASSWORD: 'p' }, { name: 'root', password: { text: 'p' } }],
-  [{ 'etcd-user': 'root', 'etcd-password-file': 'f' }, { ETCDCTL_PASSWORD: 'p' }, { name: 'root', password: { file: 'f' } }],
-  [{ 'etcd-user': 'reader' }, { ETCDCTL_USER: 'root', ETCDCTL_PASSWORD: 'p' }, { name: 'reader', password: { text: 'p' } }],
+  [
+    { 'etcd-user': 'root', 'etcd-password-file': 'f' },
+    { ETCDCTL_PASSWORD: 'p' },
+    { name: 'root', password: { file: 'f' } },
+  ],
+  [
+    { 'etcd-user': 'reader' },
+    { ETCDCTL_USER: 'root', ETCDCTL_PASSWORD: 'p' },
+    { name: 'reader', password: { text: 'p' } },
+  ],
 ];
 
 for (const [flags, environment, want] of users) {

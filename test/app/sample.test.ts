@@ -45,8 +45,10 @@ function lived(size: SampleSize, seed: number): Lived {
   };
 }
 
+// biome-ignore lint/suspicious/noExplicitAny: objects of every kind, as JSON has them.
 type Loose = any; // test objects are read by path
-const all = (objects: Map<string, KubeObject>, kind: string): Loose[] => [...objects.values()].filter((object) => object.kind === kind);
+const all = (objects: Map<string, KubeObject>, kind: string): Loose[] =>
+  [...objects.values()].filter((object) => object.kind === kind);
 
 /** Numbered as in what it checks, for every object that there is now. */
 function checkConsistent(objects: Map<string, KubeObject>): void {
@@ -64,7 +66,11 @@ function checkConsistent(objects: Map<string, KubeObject>): void {
     for (const owner of object.metadata.ownerReferences ?? []) {
       const place = owner.kind === 'Node' ? '' : object.metadata.namespace;
       const found = objects.get(`${owner.kind}/${place}/${owner.name}`);
-      assert.equal(found?.metadata['uid'], owner.uid, `${owner.kind} ${owner.name}, owner of ${object.kind} ${object.metadata.name}`);
+      assert.equal(
+        found?.metadata['uid'],
+        owner.uid,
+        `${owner.kind} ${owner.name}, owner of ${object.kind} ${object.metadata.name}`,
+      );
     }
   }
   for (const pod of all(objects, 'Pod')) {
@@ -85,7 +91,8 @@ function checkConsistent(objects: Map<string, KubeObject>): void {
     if (running) assert.equal(pod.status.containerStatuses.length, pod.spec.containers.length);
     const [reference] = pod.metadata.ownerReferences;
     const owner: Loose = objects.get(`${reference.kind}/${pod.metadata.namespace}/${reference.name}`);
-    for (const [label, value] of Object.entries(owner.spec.selector.matchLabels)) assert.equal(pod.metadata.labels[label], value);
+    for (const [label, value] of Object.entries(owner.spec.selector.matchLabels))
+      assert.equal(pod.metadata.labels[label], value);
     const isReady = pod.status.conditions?.find((condition: Loose) => condition.type === 'Ready')?.status === 'True';
     const isLive = pod.metadata.deletionTimestamp === undefined && pod.status.phase !== 'Succeeded';
     const count = live.get(reference.uid) ?? { all: 0, ready: 0 };
@@ -96,18 +103,26 @@ function checkConsistent(objects: Map<string, KubeObject>): void {
   for (const kind of ['ReplicaSet', 'StatefulSet'] as const) {
     for (const set of all(objects, kind)) {
       const count = live.get(set.metadata.uid) ?? { all: 0, ready: 0 };
-      assert.deepEqual([set.status.replicas, set.status.readyReplicas ?? 0], [count.all, count.ready], `${kind} ${set.metadata.name}`);
+      assert.deepEqual(
+        [set.status.replicas, set.status.readyReplicas ?? 0],
+        [count.all, count.ready],
+        `${kind} ${set.metadata.name}`,
+      );
     }
   }
   for (const deployment of all(objects, 'Deployment')) {
-    const sets = all(objects, 'ReplicaSet').filter((set) => set.metadata.ownerReferences[0].uid === deployment.metadata.uid);
+    const sets = all(objects, 'ReplicaSet').filter(
+      (set) => set.metadata.ownerReferences[0].uid === deployment.metadata.uid,
+    );
     const ready = sets.reduce((sum, set) => sum + (set.status.readyReplicas ?? 0), 0);
     assert.equal(deployment.status.readyReplicas ?? 0, ready, `Deployment ${deployment.metadata.name}`);
     assert.ok(sets.length >= 1 && sets.length <= 4);
   }
   // 5: an EndpointSlice has exactly the ready pods that its service selects.
   for (const slice of all(objects, 'EndpointSlice')) {
-    const service: Loose = objects.get(`Service/${slice.metadata.namespace}/${slice.metadata.labels['kubernetes.io/service-name']}`);
+    const service: Loose = objects.get(
+      `Service/${slice.metadata.namespace}/${slice.metadata.labels['kubernetes.io/service-name']}`,
+    );
     const selected = all(objects, 'Pod').filter(
       (pod) =>
         pod.metadata.namespace === slice.metadata.namespace &&
@@ -116,14 +131,27 @@ function checkConsistent(objects: Map<string, KubeObject>): void {
         pod.metadata.deletionTimestamp === undefined &&
         pod.status.conditions?.some((condition: Loose) => condition.type === 'Ready' && condition.status === 'True'),
     );
-    const ready = slice.endpoints.filter((endpoint: Loose) => endpoint.conditions.ready).map((endpoint: Loose) => endpoint.targetRef.name);
-    assert.deepEqual(ready.sort(), selected.map((pod) => pod.metadata.name).sort(), `EndpointSlice ${slice.metadata.name}`);
+    const ready = slice.endpoints
+      .filter((endpoint: Loose) => endpoint.conditions.ready)
+      .map((endpoint: Loose) => endpoint.targetRef.name);
+    assert.deepEqual(
+      ready.sort(),
+      selected.map((pod) => pod.metadata.name).sort(),
+      `EndpointSlice ${slice.metadata.name}`,
+    );
   }
   // 6: every node has its lease.
   for (const name of nodes.keys()) assert.ok(objects.has(`Lease/kube-node-lease/${name}`));
 }
 
-for (const [nodes, pods] of [[1, 0], [1, 1], [2, 9], [5, 100], [7, 200], [20, 600]] as const) {
+for (const [nodes, pods] of [
+  [1, 0],
+  [1, 1],
+  [2, 9],
+  [5, 100],
+  [7, 200],
+  [20, 600],
+] as const) {
   test(`a cluster of ${nodes} nodes and ${pods} pods is consistent, at the start and while it lives`, () => {
     const { objects, live } = lived({ nodes, pods, churn: 20 }, 7);
     assert.equal(all(objects, 'Node').length, nodes);
@@ -178,7 +206,22 @@ test('everything that the sample promises happens within minutes', () => {
     }
     for (const event of all(objects, 'Event')) seen.add(event.reason);
   });
-  for (const sign of ['Pending', 'Running', 'Succeeded', 'Terminating', 'ContainerCreating', 'CrashLoopBackOff', 'restarted', 'Scheduled', 'Pulled', 'Started', 'Killing', 'BackOff', 'ScalingReplicaSet', 'Completed']) {
+  for (const sign of [
+    'Pending',
+    'Running',
+    'Succeeded',
+    'Terminating',
+    'ContainerCreating',
+    'CrashLoopBackOff',
+    'restarted',
+    'Scheduled',
+    'Pulled',
+    'Started',
+    'Killing',
+    'BackOff',
+    'ScalingReplicaSet',
+    'Completed',
+  ]) {
     assert.ok(seen.has(sign), `${sign} was seen`);
   }
   assert.ok((writes.get('EndpointSlice') ?? 0) > 0);

@@ -5,7 +5,13 @@ import type { Random } from '../../lib/random.js';
 
 /** What a server would have set at creation, where the manifest does not say it. */
 export type Completed =
-  | { readonly ok: true; readonly kind: Kind; readonly object: Record<string, unknown>; readonly namespace: string | undefined; readonly name: string }
+  | {
+      readonly ok: true;
+      readonly kind: Kind;
+      readonly object: Record<string, unknown>;
+      readonly namespace: string | undefined;
+      readonly name: string;
+    }
   | { readonly ok: false; readonly message: string };
 
 const NAME_MAX = 253;
@@ -49,7 +55,9 @@ export function completeObject(value: unknown, nowMs: number, random: Random): C
   else delete metadata['namespace'];
   const namespace = metadata['namespace'] as string | undefined;
   if (namespace !== undefined && !NAMESPACE.test(namespace)) {
-    return refused(`metadata.namespace ${JSON.stringify(namespace)}: expected at most 63 lower-case letters, digits and -`);
+    return refused(
+      `metadata.namespace ${JSON.stringify(namespace)}: expected at most 63 lower-case letters, digits and -`,
+    );
   }
   metadata['uid'] ??= random.uuid();
   metadata['creationTimestamp'] ??= `${new Date(nowMs).toISOString().slice(0, 19)}Z`;

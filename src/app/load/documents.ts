@@ -13,6 +13,8 @@ export interface Found {
   readonly content: { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly message: string };
 }
 
+const REPORT_EVERY_BYTES = 16 * 2 ** 10;
+
 /**
  * The objects of a manifest file, Lists taken apart. A YAML file is read document by document, and
  * the items of a List (`kubectl get -o yaml`) one at a time, so a dump of any size fits in memory.
@@ -41,15 +43,16 @@ async function* readYaml(path: string, onBytes: (bytes: number) => void): AsyncG
   const lines = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY });
   const parts = splitter();
   let line = 0;
-  let reported = 0;
+  let unreported = 0;
   try {
     for await (const text of lines) {
       line++;
       yield* parts.line(line === 1 ? withoutMark(text) : text, line);
-      if (stream.bytesRead > reported) {
-        onBytes(stream.bytesRead - reported);
-        reported = stream.bytesRead;
-      }
+      // What has been turned into objects, not what the stream has read ahead.
+      unreported += Buffer.byteLength(text) + 1;
+      if (unreported < REPORT_EVERY_BYTES) continue;
+      onBytes(unreported);
+      unreported = 0;
     }
     yield* parts.end();
   } finally {
@@ -75,7 +78,8 @@ function splitter() {
     items.text = [];
     const content = parseYaml(text, items.line);
     // Items of a typed list (`kind: PodList`) may leave their kind to the list, whose own comes later.
-    if (content.ok && isRecord(content.value) && content.value['kind'] === undefined) items.waiting.push({ ...found, content });
+    if (content.ok && isRecord(content.value) && content.value['kind'] === undefined)
+      items.waiting.push({ ...found, content });
     else yield { ...found, content };
   }
 
@@ -186,12 +190,17 @@ function parseYaml(text: string, firstLine: number): Found['content'] {
     prettyErrors: false,
     logLevel: 'error',
     customTags: (tags) =>
-      tags.filter((tag) => typeof tag !== 'object' || (tag.tag !== 'tag:yaml.org,2002:timestamp' && tag.format !== 'TIME')),
+      tags.filter(
+        (tag) => typeof tag !== 'object' || (tag.tag !== 'tag:yaml.org,2002:timestamp' && tag.format !== 'TIME'),
+      ),
   });
   const problem = document.errors[0];
   if (problem !== undefined) {
     const { line, col } = lineCounter.linePos(problem.pos[0]);
-    return { ok: false, message: `line ${firstLine + line - 1}, column ${col}: ${problem.message.replace(/\s*\n[^]*$/, '')}` };
+    return {
+      ok: false,
+      message: `line ${firstLine + line - 1}, column ${col}: ${problem.message.split('\n')[0]?.trim()}`,
+    };
   }
   try {
     return { ok: true, value: document.toJS({ maxAliasCount: 100 }) };

@@ -38,20 +38,12 @@ export function reconcile(world: World): void {
 }
 
 function act(world: World, workload: AnyWorkload): void {
-  switch (workload.kind) {
-    case 'ReplicaSet':
-      return keepReplicas(world, workload);
-    case 'StatefulSet':
-      return keepOrdinals(world, workload);
-    case 'DaemonSet':
-      return keepOnEveryNode(world, workload);
-    case 'Job':
-      return keepJob(world, workload);
-    case 'Deployment':
-      return rollOut(world, workload);
-    case 'CronJob':
-      return trimJobs(world, workload);
-  }
+  if (workload.kind === 'ReplicaSet') keepReplicas(world, workload);
+  else if (workload.kind === 'StatefulSet') keepOrdinals(world, workload);
+  else if (workload.kind === 'DaemonSet') keepOnEveryNode(world, workload);
+  else if (workload.kind === 'Job') keepJob(world, workload);
+  else if (workload.kind === 'Deployment') rollOut(world, workload);
+  else trimJobs(world, workload);
 }
 
 /** Writes the object when it differs from the one written last. */
@@ -78,7 +70,14 @@ export function writeEndpoints(world: World, target: Deployment | StatefulSet): 
   const service = world.services.get(target);
   if (service === undefined) return;
   const pods = target.kind === 'Deployment' ? podsOf(target) : [...target.pods];
-  const text = digest(JSON.stringify(pods.filter(isLive).map((pod) => [pod.uid, pod.address, isReady(pod)]).sort()));
+  const text = digest(
+    JSON.stringify(
+      pods
+        .filter(isLive)
+        .map((pod) => [pod.uid, pod.address, isReady(pod)])
+        .sort(),
+    ),
+  );
   if (text === service.written) return;
   service.written = text;
   service.generation++;
@@ -132,8 +131,16 @@ function rollOut(world: World, deployment: Deployment): void {
   const oldReplicas = old.reduce((sum, set) => sum + set.replicas, 0);
   const settled = countOf(current.pods, isReady) === current.replicas;
   if (current.replicas < wanted && (settled || current.replicas === 0)) {
-    const next = Math.min(wanted, current.replicas + Math.max(1, Math.min(surge, wanted + surge - oldReplicas - current.replicas)));
-    recordWorkload(world, deployment, 'ScalingReplicaSet', `Scaled up replica set ${current.name} from ${current.replicas} to ${next}`);
+    const next = Math.min(
+      wanted,
+      current.replicas + Math.max(1, Math.min(surge, wanted + surge - oldReplicas - current.replicas)),
+    );
+    recordWorkload(
+      world,
+      deployment,
+      'ScalingReplicaSet',
+      `Scaled up replica set ${current.name} from ${current.replicas} to ${next}`,
+    );
     resize(world, current, next);
   }
   const ready = countOf(current.pods, isReady);
@@ -143,7 +150,12 @@ function rollOut(world: World, deployment: Deployment): void {
     if (less === 0) continue;
     excess -= less;
     const next = set.replicas - less;
-    recordWorkload(world, deployment, 'ScalingReplicaSet', `Scaled down replica set ${set.name} from ${set.replicas} to ${next}`);
+    recordWorkload(
+      world,
+      deployment,
+      'ScalingReplicaSet',
+      `Scaled down replica set ${set.name} from ${set.replicas} to ${next}`,
+    );
     resize(world, set, next);
   }
   const retired = old.filter((set) => set.replicas === 0 && set.pods.size === 0);
@@ -176,8 +188,8 @@ function keepOrdinals(world: World, set: StatefulSet): void {
   const byName = new Map<string, PodState>([...set.pods].map((pod) => [pod.name, pod]));
   for (let ordinal = 0; ordinal < set.replicas; ordinal++) {
     const pod = byName.get(`${set.name}-${ordinal}`);
-    if (pod === undefined) return createPod(world, set, { ordinal });
-    if (!isReady(pod)) return;
+    if (pod === undefined) createPod(world, set, { ordinal });
+    if (pod === undefined || !isReady(pod)) return;
   }
 }
 

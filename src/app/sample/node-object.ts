@@ -14,7 +14,12 @@ export function allocatable(node: NodeState): { cpuMilli: number; memoryMi: numb
 export function nodeObject(node: NodeState): KubeObject {
   const free = allocatable(node);
   const range = `${ipText(node.podRange)}/${node.podRangeBits}`;
-  const shared = { 'ephemeral-storage': '103880232Ki', 'hugepages-1Gi': '0', 'hugepages-2Mi': '0', pods: String(node.podsMax) };
+  const shared = {
+    'ephemeral-storage': '103880232Ki',
+    'hugepages-1Gi': '0',
+    'hugepages-2Mi': '0',
+    pods: String(node.podsMax),
+  };
   const condition = (type: string, status: string, reason: string, message: string) => ({
     type,
     status,
@@ -40,7 +45,10 @@ export function nodeObject(node: NodeState): KubeObject {
         'topology.kubernetes.io/region': 'eu-example-1',
         'topology.kubernetes.io/zone': node.zone,
       },
-      annotations: { 'node.alpha.kubernetes.io/ttl': '0', 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' },
+      annotations: {
+        'node.alpha.kubernetes.io/ttl': '0',
+        'volumes.kubernetes.io/controller-managed-attach-detach': 'true',
+      },
     },
     spec: {
       podCIDR: range,
@@ -80,7 +88,10 @@ export function nodeObject(node: NodeState): KubeObject {
         systemUUID: uuidFrom(digest(node.uid, 'system')),
       },
       images: IMAGES.map((image, index) => ({
-        names: [`registry.example.com/system/${image.split(':')[0]}@sha256:${digest(image)}`, `registry.example.com/system/${image}`],
+        names: [
+          `registry.example.com/system/${image.split(':')[0]}@sha256:${digest(image)}`,
+          `registry.example.com/system/${image}`,
+        ],
         sizeBytes: 48_117_201 - index * 9_340_117,
       })),
     },

@@ -63,7 +63,10 @@ export function serviceAccountObject(app: Pick<App, 'namespace' | 'createdMs'>, 
 }
 
 export function rootCertificateObject(namespace: string, uid: string, createdMs: number): KubeObject {
-  const body = Buffer.from(digest('root-certificate').repeat(10)).toString('base64').match(/.{1,64}/g)!.join('\n');
+  const body = Buffer.from(digest('root-certificate').repeat(10))
+    .toString('base64')
+    .match(/.{1,64}/g)!
+    .join('\n');
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -72,7 +75,9 @@ export function rootCertificateObject(namespace: string, uid: string, createdMs:
       namespace,
       uid,
       creationTimestamp: time(createdMs),
-      annotations: { 'kubernetes.io/description': 'Invented bytes in the shape of a certificate bundle: this is a sample cluster.' },
+      annotations: {
+        'kubernetes.io/description': 'Invented bytes in the shape of a certificate bundle: this is a sample cluster.',
+      },
     },
     data: { 'ca.crt': `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n` },
   };
@@ -156,7 +161,10 @@ export function endpointObjects(service: ServiceState, pods: readonly PodState[]
   const ready = addressed.filter(isReady).map(address);
   const notReady = addressed.filter((pod) => !isReady(pod)).map(address);
   const port = targetPort(service);
-  const labels = { ...appLabels(service.app), ...(service.target.kind === 'StatefulSet' ? { 'service.kubernetes.io/headless': '' } : {}) };
+  const labels = {
+    ...appLabels(service.app),
+    ...(service.target.kind === 'StatefulSet' ? { 'service.kubernetes.io/headless': '' } : {}),
+  };
   const common = { namespace: service.app.namespace, creationTimestamp: time(service.createdMs) };
   const slice: KubeObject = {
     apiVersion: 'discovery.k8s.io/v1',
@@ -173,7 +181,14 @@ export function endpointObjects(service: ServiceState, pods: readonly PodState[]
         'kubernetes.io/service-name': service.name,
       },
       ownerReferences: [
-        { apiVersion: 'v1', kind: 'Service', name: service.name, uid: service.uid, controller: true, blockOwnerDeletion: true },
+        {
+          apiVersion: 'v1',
+          kind: 'Service',
+          name: service.name,
+          uid: service.uid,
+          controller: true,
+          blockOwnerDeletion: true,
+        },
       ],
     },
     addressType: 'IPv4',

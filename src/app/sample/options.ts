@@ -26,7 +26,8 @@ export function readSample(flag: string, text: string): SampleSize {
   const size: Record<keyof SampleSize, number> = { ...SAMPLE_SIZE };
   for (const item of text === '' ? [] : readList(flag, text)) {
     const match = /^(nodes|pods|churn)=(.*)$/.exec(item);
-    if (match === null) throw bad(flag, item, 'expected nodes=N, pods=N or churn=N, such as nodes=50,pods=1500,churn=20');
+    if (match === null)
+      throw bad(flag, item, 'expected nodes=N, pods=N or churn=N, such as nodes=50,pods=1500,churn=20');
     const name = match[1] as keyof SampleSize;
     size[name] = readInteger(...bounds[name])(`${flag} ${name}`, match[2]!);
   }

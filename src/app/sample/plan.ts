@@ -90,7 +90,7 @@ export function planWorkloads(world: World, size: SampleSize): App[] {
     if (index % 6 === 4 && left >= 3) {
       planStatefulSet(world, app(team, `${base}-${stores[lap % stores.length]}${numbered(stores.length)}`), 3);
       left -= 3;
-    } else if (index % 7 === 5) {
+    } else if ((index + round) % 7 === 5) {
       const name = `${base}-${chores[lap % chores.length]}${numbered(chores.length)}`;
       left -= planCronJob(world, app(team, name), Math.min(left, 1 + world.random.int(3)), size.churn === 0);
     } else {
@@ -119,7 +119,12 @@ export function newJob(
   world: World,
   app: App,
   name: string,
-  details: { readonly cronJob?: CronJob; readonly template: Template; readonly completions: number; readonly parallelism: number },
+  details: {
+    readonly cronJob?: CronJob;
+    readonly template: Template;
+    readonly completions: number;
+    readonly parallelism: number;
+  },
 ): Job {
   const { cronJob, template, completions, parallelism } = details;
   return {

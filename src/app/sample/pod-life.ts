@@ -7,7 +7,11 @@ import { after, markDirty, putPod, recordPod, recordWorkload, remove, type World
  * One pod from creation to removal: what the owner's controller, the scheduler and a kubelet would
  * write, with delays like theirs. Each step checks first that the pod is still on its way.
  */
-export function createPod(world: World, owner: PodOwner, place: { readonly ordinal?: number; readonly node?: NodeState } = {}): void {
+export function createPod(
+  world: World,
+  owner: PodOwner,
+  place: { readonly ordinal?: number; readonly node?: NodeState } = {},
+): void {
   const pod = newOwnedPod(world, owner, world.nowMs, place);
   owner.pods.add(pod);
   putPod(world, pod);
@@ -67,7 +71,10 @@ export function crash(world: World, pod: PodState): void {
   markDirty(world, pod.owner);
   after(world, 600, 1_500, () => {
     if (pod.deletionMs !== undefined) return;
-    if (pod.restarts === 0) return restart(world, pod); // the kubelet backs off from the second time on
+    if (pod.restarts === 0) {
+      restart(world, pod); // the kubelet backs off from the second time on
+      return;
+    }
     pod.stage = 'backoff';
     putPod(world, pod);
     const message = `Back-off restarting failed container ${container} in pod ${pod.name}_${pod.namespace}(${pod.uid})`;
@@ -90,7 +97,10 @@ function restart(world: World, pod: PodState): void {
 export function terminate(world: World, pod: PodState): void {
   if (pod.deletionMs !== undefined) return;
   pod.deletionMs = world.nowMs;
-  if (pod.node === undefined || pod.stage === 'succeeded') return erase(world, pod);
+  if (pod.node === undefined || pod.stage === 'succeeded') {
+    erase(world, pod);
+    return;
+  }
   putPod(world, pod);
   markDirty(world, pod.owner);
   const container = pod.template.containers[0]!.name;

@@ -117,7 +117,12 @@ function podStatus(pod: PodState) {
   const done = stage === 'succeeded';
   const ready = stage === 'ready';
   const names = pod.template.containers.map((container) => container.name).join(' ');
-  const condition = (type: string, status: boolean, sinceMs: number, why: { reason?: string; message?: string } = {}) => ({
+  const condition = (
+    type: string,
+    status: boolean,
+    sinceMs: number,
+    why: { reason?: string; message?: string } = {},
+  ) => ({
     type,
     status: status ? 'True' : 'False',
     observedGeneration: 1,
@@ -134,7 +139,11 @@ function podStatus(pod: PodState) {
       ? {}
       : { reason: 'ContainersNotReady', message: `containers with unready status: [${names}]` };
   const conditions = [
-    condition('PodReadyToStartContainers', stage !== 'creating' && !done, done ? pod.finishedMs : pod.runningMs || pod.startMs),
+    condition(
+      'PodReadyToStartContainers',
+      stage !== 'creating' && !done,
+      done ? pod.finishedMs : pod.runningMs || pod.startMs,
+    ),
     condition('Initialized', true, pod.startMs, done ? { reason: 'PodCompleted' } : {}),
     condition('Ready', ready, pod.readyMs, unready),
     condition('ContainersReady', ready, pod.readyMs, unready),
@@ -192,7 +201,12 @@ function containerStatus(pod: PodState, container: ContainerTemplate, index: num
     name: container.name,
     image: container.image,
     imageID: stage === 'creating' ? '' : `${container.image.split(':')[0]}@sha256:${digest(container.image)}`,
-    ...(stage === 'creating' ? {} : { containerID: stage === 'backoff' && exit !== undefined && index === 0 ? containerId(exit.restart) : containerId(current) }),
+    ...(stage === 'creating'
+      ? {}
+      : {
+          containerID:
+            stage === 'backoff' && exit !== undefined && index === 0 ? containerId(exit.restart) : containerId(current),
+        }),
     ready: stage === 'ready' || (index > 0 && stage !== 'creating' && stage !== 'succeeded'),
     started: stage !== 'creating' && stage !== 'succeeded' && !down,
     restartCount: restarts,

@@ -28,7 +28,9 @@ export async function runSample(
   failed: (error: unknown) => void,
 ): Promise<RunningSample> {
   let changes: SampleChange[] = [];
-  const cluster = createSampleCluster(options, seededRandom(options.seed), clock.nowMs(), (change) => changes.push(change));
+  const cluster = createSampleCluster(options, seededRandom(options.seed), clock.nowMs(), (change) =>
+    changes.push(change),
+  );
   const eventLease = sharedLease(objects, options.eventTtlSeconds, clock);
   let stopped = false;
   let timer: Timer | undefined;

@@ -1,7 +1,16 @@
 import type { Random } from '../../lib/random.js';
 import { reconcile, writeEndpoints } from './controllers.js';
 import { leaseObject, nodeObject } from './node-object.js';
-import { configMapObject, digest, type KubeObject, namespaceObject, rootCertificateObject, secretObject, serviceAccountObject, serviceObject } from './objects.js';
+import {
+  configMapObject,
+  digest,
+  type KubeObject,
+  namespaceObject,
+  rootCertificateObject,
+  secretObject,
+  serviceAccountObject,
+  serviceObject,
+} from './objects.js';
 import type { SampleSize } from './options.js';
 import { planNodes, planWorkloads } from './plan.js';
 import type { AnyWorkload, App, NodeState, PodState } from './state.js';

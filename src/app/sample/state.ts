@@ -177,7 +177,9 @@ export interface PodState {
   runningMs: number;
   readyMs: number;
   restarts: number;
-  lastExit: { readonly startedMs: number; readonly finishedMs: number; readonly exitCode: number; readonly restart: number } | undefined;
+  lastExit:
+    | { readonly startedMs: number; readonly finishedMs: number; readonly exitCode: number; readonly restart: number }
+    | undefined;
   finishedMs: number;
   deletionMs: number | undefined;
 }

@@ -49,7 +49,12 @@ export function followSchedule(world: World, cronJob: CronJob): void {
     const busy = cronJob.jobs.some((job) => job.completedMs === undefined); // concurrencyPolicy Forbid
     if (!busy && cronJob.lastScheduleMs < minutes * 60_000) {
       const { template } = cronJob;
-      const job = newJob(world, cronJob.app, `${cronJob.name}-${minutes}`, { cronJob, template, completions: 1, parallelism: 1 });
+      const job = newJob(world, cronJob.app, `${cronJob.name}-${minutes}`, {
+        cronJob,
+        template,
+        completions: 1,
+        parallelism: 1,
+      });
       cronJob.lastScheduleMs = minutes * 60_000;
       cronJob.jobs.push(job);
       world.jobs.add(job);
@@ -94,7 +99,12 @@ function crashSomePod(world: World): number {
 
 function runJob(world: World): number {
   const deployment = pick(world, world.deployments);
-  if (deployment === undefined || deployment.app.team === 'system' || world.jobs.size >= JOBS_MAX + world.cronJobs.length * 4) return 0;
+  if (
+    deployment === undefined ||
+    deployment.app.team === 'system' ||
+    world.jobs.size >= JOBS_MAX + world.cronJobs.length * 4
+  )
+    return 0;
   const { app } = deployment;
   const completions = 1 + world.random.int(3);
   const name = generated(world.random, `${app.name}-${world.random.pick(chores)}-`);
@@ -130,7 +140,10 @@ function rollOutSomeDeployment(world: World): number {
 
 function steadyDeployment(world: World): Deployment | undefined {
   const deployment = pick(world, world.deployments);
-  const steady = deployment !== undefined && !isRollingOut(deployment) && deployment.replicaSets.at(-1)!.replicas === deployment.replicas;
+  const steady =
+    deployment !== undefined &&
+    !isRollingOut(deployment) &&
+    deployment.replicaSets.at(-1)!.replicas === deployment.replicas;
   return steady ? deployment : undefined;
 }
 

@@ -74,7 +74,14 @@ function deploymentObject(deployment: Deployment): KubeObject {
   const updated = current === undefined ? 0 : countOf(current.pods, isLive);
   const enough = deployment.available;
   const complete = updated === replicas && ready === replicas && pods.length === replicas;
-  const condition = (type: string, status: boolean, reason: string, message: string, updateMs: number, sinceMs: number) => ({
+  const condition = (
+    type: string,
+    status: boolean,
+    reason: string,
+    message: string,
+    updateMs: number,
+    sinceMs: number,
+  ) => ({
     type,
     status: status ? 'True' : 'False',
     reason,

@@ -118,7 +118,6 @@ export function markDirty(world: World, workload: AnyWorkload): void {
   if (workload.kind === 'ReplicaSet') world.dirty.add(workload.deployment);
 }
 
-
 function involvedWorkload(workload: AnyWorkload): Involved {
   return {
     apiVersion: workload.kind === 'Job' || workload.kind === 'CronJob' ? 'batch/v1' : 'apps/v1',
