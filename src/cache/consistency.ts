@@ -55,7 +55,10 @@ export class ConsistencyCheck {
   start(): void {
     const { clock, limits, random } = this.#options;
     const delayMs = limits.consistencyCheckEveryMs * (0.9 + 0.2 * random.float());
-    this.#timer = clock.setTimer(delayMs, () => void this.check().finally(() => this.#timer !== undefined && this.start()));
+    this.#timer = clock.setTimer(
+      delayMs,
+      () => void this.check().finally(() => this.#timer !== undefined && this.start()),
+    );
   }
 
   stop(): void {
@@ -81,7 +84,9 @@ export class ConsistencyCheck {
     this.#abort = abort;
     const tooLong = clock.setTimer(limits.pinMs, () => abort.abort());
     try {
-      const difference = (await this.#compareKeys(snapshot, abort.signal)) ?? (await this.#compareSample(snapshot.revision, abort.signal));
+      const difference =
+        (await this.#compareKeys(snapshot, abort.signal)) ??
+        (await this.#compareSample(snapshot.revision, abort.signal));
       if (abort.signal.aborted) throw new Error('the check took too long, or the cache was stopped');
       if (cache.storage !== storage) return 'skipped'; // Listed again meanwhile.
       if (difference === undefined) {

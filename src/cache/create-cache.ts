@@ -7,7 +7,15 @@ import { defaultLimits, type Limits } from '../lib/limits.js';
 import { type Random, systemRandom } from '../lib/random.js';
 import type { Source } from '../source/source.js';
 import type { VersionId, Versions } from '../versions/versions.js';
-import type { Cache, CacheSnapshot, CacheState, CacheStats, CacheWatch, CacheWatchRequest, WatchSink } from './cache.js';
+import type {
+  Cache,
+  CacheSnapshot,
+  CacheState,
+  CacheStats,
+  CacheWatch,
+  CacheWatchRequest,
+  WatchSink,
+} from './cache.js';
 import { type CheckResult, ConsistencyCheck } from './consistency.js';
 import { Follower } from './follower.js';
 import { createKeyLayout } from './layout.js';

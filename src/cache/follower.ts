@@ -6,7 +6,15 @@ import type { Random } from '../lib/random.js';
 import { listPrefix } from '../source/list-prefix.js';
 import { type ChangeType, type Source, SourceError, type WatchEnd, type WatchHandle } from '../source/source.js';
 import type { ListFill } from './list-fill.js';
-import { backOffMs, INITIAL, type ListMode, type ReflectorEffect, type ReflectorInput, type ReflectorState, step } from './reflector.js';
+import {
+  backOffMs,
+  INITIAL,
+  type ListMode,
+  type ReflectorEffect,
+  type ReflectorInput,
+  type ReflectorState,
+  step,
+} from './reflector.js';
 import type { WatchCache } from './watch-cache.js';
 
 export interface FollowerEvents {

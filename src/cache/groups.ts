@@ -146,7 +146,14 @@ export class EventFramer {
   }
 
   /** Every change from `from` to `to`, stopping at a revision's end once there are `bytesMax` bytes, or it is `isTime`. */
-  span(group: Group<unknown>, from: number, to: number, first: boolean, bytesMax: number, isTime: () => boolean): Framed {
+  span(
+    group: Group<unknown>,
+    from: number,
+    to: number,
+    first: boolean,
+    bytesMax: number,
+    isTime: () => boolean,
+  ): Framed {
     const { history, storage } = this.#cache;
     const within: number[] = [];
     let end = from;
@@ -195,12 +202,7 @@ export class EventFramer {
     return this.#into.position === 0 ? undefined : Buffer.from(this.#into.bytes.subarray(0, this.#into.position));
   }
 
-  #frame(
-    group: Group<unknown>,
-    sequences: readonly number[],
-    to: number,
-    first: boolean,
-  ): Framed {
+  #frame(group: Group<unknown>, sequences: readonly number[], to: number, first: boolean): Framed {
     const { history } = this.#cache;
     const framed: Framed = { position: to, bytes: undefined, events: 0, unreadable: undefined };
     this.begin();

@@ -160,7 +160,8 @@ export class History {
       last = revision;
       bytes += this.#sizes[sequence & this.#mask]!;
       const previous = this.previous(sequence);
-      if (previous !== NONE) assert(modRevisionOf(previous) < revision, `I4: ${previous} is not older than ${revision}`);
+      if (previous !== NONE)
+        assert(modRevisionOf(previous) < revision, `I4: ${previous} is not older than ${revision}`);
     }
     assert(bytes === this.#bytes, `I3: entries hold ${bytes} bytes, counted ${this.#bytes}`);
   }
@@ -179,7 +180,8 @@ export class History {
   #resize(capacity: number): void {
     const mask = capacity - 1;
     const moved = <T extends Float64Array | Int32Array | Uint8Array>(from: T, to: T): T => {
-      for (let sequence = this.first; sequence < this.end; sequence++) to[sequence & mask] = from[sequence & this.#mask]!;
+      for (let sequence = this.first; sequence < this.end; sequence++)
+        to[sequence & mask] = from[sequence & this.#mask]!;
       return to;
     };
     this.#revisions = moved(this.#revisions, new Float64Array(capacity));

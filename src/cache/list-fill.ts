@@ -121,7 +121,13 @@ export class ListFill {
     this.#pending.clear();
   }
 
-  #isHeld(bytes: Uint8Array, start: number, end: number, createRevision: ModRevision, modRevision: ModRevision): boolean {
+  #isHeld(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    createRevision: ModRevision,
+    modRevision: ModRevision,
+  ): boolean {
     const { engine, versions } = this.storage;
     this.#key.bytes = bytes;
     this.#key.start = start;

@@ -21,7 +21,9 @@ export type ListMode =
   /** What we hold is right but old: only what differs is read into it. */
   | 'difference';
 
-export type Next = { readonly do: 'list'; readonly mode: ListMode } | { readonly do: 'watch'; readonly from: ModRevision };
+export type Next =
+  | { readonly do: 'list'; readonly mode: ListMode }
+  | { readonly do: 'watch'; readonly from: ModRevision };
 
 export type ReflectorState =
   | { readonly phase: 'idle' }
@@ -77,7 +79,10 @@ export function step(state: ReflectorState, input: ReflectorInput): Step {
       return state.phase === 'listing' ? listFailed(state, input.error) : same(state);
     case 'advanced':
       if (state.phase !== 'watching') return same(state);
-      return { state: { phase: 'watching', revision: Math.max(state.revision, input.revision), attempt: 0 }, effects: [] };
+      return {
+        state: { phase: 'watching', revision: Math.max(state.revision, input.revision), attempt: 0 },
+        effects: [],
+      };
     case 'ended':
       return state.phase === 'watching' ? ended(state, input.end) : same(state);
     case 'timer':
@@ -124,7 +129,10 @@ function inconsistent(state: ReflectorState, message: string): Step {
   const report: ReflectorEffect = { do: 'report', message };
   switch (state.phase) {
     case 'watching':
-      return { state: { phase: 'listing', mode: 'fresh', attempt: 1 }, effects: [report, { do: 'closeWatch' }, { do: 'list', mode: 'fresh' }] };
+      return {
+        state: { phase: 'listing', mode: 'fresh', attempt: 1 },
+        effects: [report, { do: 'closeWatch' }, { do: 'list', mode: 'fresh' }],
+      };
     case 'backingOff':
       return { state: { ...state, next: { do: 'list', mode: 'fresh' } }, effects: [report] };
     case 'listing': {

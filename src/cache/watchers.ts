@@ -44,7 +44,13 @@ class Watcher implements CacheWatch {
   readonly deadlineMs: number;
   readonly #watchers: Watchers;
 
-  constructor(watchers: Watchers, request: CacheWatchRequest, sink: WatchSink, group: Group<Watcher>, deadlineMs: number) {
+  constructor(
+    watchers: Watchers,
+    request: CacheWatchRequest,
+    sink: WatchSink,
+    group: Group<Watcher>,
+    deadlineMs: number,
+  ) {
     this.#watchers = watchers;
     this.request = request;
     this.sink = sink;
@@ -278,7 +284,8 @@ export class Watchers {
       assert((watcher.snapshot !== undefined) === (state === 'initial'), `I3: a ${state} watcher and its snapshot`);
       if (state !== 'behind' || watcher.position < history.first || watcher.position >= history.end) continue;
       const inside =
-        watcher.position > history.first && history.revision(watcher.position) === history.revision(watcher.position - 1);
+        watcher.position > history.first &&
+        history.revision(watcher.position) === history.revision(watcher.position - 1);
       assert(!inside, 'I2: a position is inside a revision');
     }
     assert(members.size === this.#groups.size && this.#index.size <= this.#groups.size, 'I3: an empty group is kept');
@@ -424,7 +431,8 @@ export class Watchers {
       return;
     }
     // Framed for this watcher alone, up to where shared chunks go on.
-    const to = chunk !== undefined ? chunk.to : shared ? this.#dispatched : Math.min(group.recentFrom, this.#dispatched);
+    const to =
+      chunk !== undefined ? chunk.to : shared ? this.#dispatched : Math.min(group.recentFrom, this.#dispatched);
     const untilMs = clock.monotonicMs() + limits.listSliceMs / 2;
     const isTime = () => clock.monotonicMs() >= untilMs;
     const framed = this.#framer.span(group, watcher.position, to, watcher.first, CATCH_UP_BYTES, isTime);

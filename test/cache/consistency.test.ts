@@ -35,10 +35,16 @@ test('a corrupted byte is found, logged, and mended by a new list', async () => 
   assert.equal(world.cache.stats.relists, 0);
   await world.settle(331_000);
   assert.equal(world.cache.stats.consistencyChecks.failure, 1);
-  assert.match(world.log.join('\n'), /the cache differs from its source at revision \d+: the bytes of \/registry\/leases\/a\/17 are not those of revision 19/);
+  assert.match(
+    world.log.join('\n'),
+    /the cache differs from its source at revision \d+: the bytes of \/registry\/leases\/a\/17 are not those of revision 19/,
+  );
   assert.equal(world.cache.stats.relists, 1);
   assert.equal(world.cache.state, 'ready');
-  assert.equal(contents(world.cache)!.find((entry) => entry.startsWith('a/17=')), 'a/17=x@19');
+  assert.equal(
+    contents(world.cache)!.find((entry) => entry.startsWith('a/17=')),
+    'a/17=x@19',
+  );
   assert.equal(sink.ended, 1, 'whoever may have been sent the wrong bytes starts over');
   assert.equal(await world.cache.checkConsistency(), 'success');
   world.cache.verify();
@@ -52,7 +58,10 @@ test('a corrupted key is found', async () => {
   bytes[end - 1] = 0x7a;
   assert.equal(await world.cache.checkConsistency(), 'failure');
   await world.settle(100);
-  assert.equal(contents(world.cache)!.find((entry) => entry.startsWith('a/17=')), 'a/17=x@19');
+  assert.equal(
+    contents(world.cache)!.find((entry) => entry.startsWith('a/17=')),
+    'a/17=x@19',
+  );
   await world.close();
 });
 

@@ -146,10 +146,14 @@ test('compaction behind our position goes unnoticed; past it, watchers end and t
   const keptId = () => {
     using snapshot = world.cache.snapshot()!;
     let found = -1;
-    snapshot.range({ bytes: keyOf('a/kept'), start: 0, end: keyOf('a/kept').length }, { bytes: keyOf('a/kept\0'), start: 0, end: keyOf('a/kept\0').length }, (id) => {
-      found = id;
-      return true;
-    });
+    snapshot.range(
+      { bytes: keyOf('a/kept'), start: 0, end: keyOf('a/kept').length },
+      { bytes: keyOf('a/kept\0'), start: 0, end: keyOf('a/kept\0').length },
+      (id) => {
+        found = id;
+        return true;
+      },
+    );
     return found;
   };
   await world.store.compact(4);
@@ -176,14 +180,27 @@ test('compaction behind our position goes unnoticed; past it, watchers end and t
   assert.deepEqual(contents(world.cache), ['a/changed=old@3', 'a/deleted=old@4', 'a/kept=old@2', 'b/again=old@5']);
   world.network.up = true;
   await world.settle(11_000);
-  assert.deepEqual(contents(world.cache), ['a/changed=new@6', 'a/kept=old@2', 'b/again=reborn@9', 'c/new=new@10', 'd/other=x@13']);
+  assert.deepEqual(contents(world.cache), [
+    'a/changed=new@6',
+    'a/kept=old@2',
+    'b/again=reborn@9',
+    'c/new=new@10',
+    'd/other=x@13',
+  ]);
   assert.equal(world.cache.stats.relists, 1);
   assert.deepEqual(sink.lines, [], 'the gap is not filled with events that never happened');
   assert.equal(sink.ended, 1, 'the stream ends cleanly');
   assert.equal(world.cache.oldestWatchable, last, 'nobody resumes across the gap');
   assert.equal(contents(world.cache, 5), undefined);
   assert.equal(keptId(), before, 'what did not change was not read again');
-  assert.equal(old.count({ bytes: keyOf(''), start: 0, end: keyOf('').length }, { bytes: keyOf('z'), start: 0, end: keyOf('z').length }), 4, 'an open snapshot is not touched');
+  assert.equal(
+    old.count(
+      { bytes: keyOf(''), start: 0, end: keyOf('').length },
+      { bytes: keyOf('z'), start: 0, end: keyOf('z').length },
+    ),
+    4,
+    'an open snapshot is not touched',
+  );
   world.cache.verify();
   await world.put('a/kept', 'newer');
   await world.settle(10);
@@ -211,7 +228,13 @@ test('a replaced store: nothing of the old one is served, older resourceVersions
   assert.equal(world.cache.revision, 2);
   assert.deepEqual(contents(world.cache), ['a/new=y@2']);
   assert.equal(world.cache.oldestWatchable, 2);
-  assert.equal(held.count({ bytes: keyOf(''), start: 0, end: keyOf('').length }, { bytes: keyOf('z'), start: 0, end: keyOf('z').length }), 10);
+  assert.equal(
+    held.count(
+      { bytes: keyOf(''), start: 0, end: keyOf('').length },
+      { bytes: keyOf('z'), start: 0, end: keyOf('z').length },
+    ),
+    10,
+  );
   held[Symbol.dispose]();
   held[Symbol.dispose]();
   const [refused, foreign, future] = [new TestSink(), new TestSink(), new TestSink()];

@@ -146,7 +146,11 @@ for (const [namespaced, key, isObject] of layouts) {
 
 test('range index: finds exactly the ranges that hold a key', () => {
   const prefix = utf8('/r/pods/');
-  const range = (name: string, from: string, to?: string) => ({ name, from: utf8(from), to: to === undefined ? prefixEnd(utf8(from)) : utf8(to) });
+  const range = (name: string, from: string, to?: string) => ({
+    name,
+    from: utf8(from),
+    to: to === undefined ? prefixEnd(utf8(from)) : utf8(to),
+  });
   const ranges = [
     range('all', '/r/pods/'),
     range('ns a', '/r/pods/a/'),
@@ -177,7 +181,13 @@ test('decode errors: bounded, the newest described, recovery by key', () => {
   errors.record('/a', 'bad');
   errors.record('/b', 'bad');
   errors.record('/b', 'worse');
-  assert.deepEqual([...errors.messages], [['/a', 'bad'], ['/b', 'worse']]);
+  assert.deepEqual(
+    [...errors.messages],
+    [
+      ['/a', 'bad'],
+      ['/b', 'worse'],
+    ],
+  );
   errors.recover('/a');
   assert.equal(errors.size, 1);
   errors.record('/c', 'bad');

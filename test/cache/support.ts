@@ -1,4 +1,11 @@
-import type { Cache, CacheSnapshot, CacheWatchRequest, Framer, ObjectFilter, WatchSink } from '../../src/cache/cache.js';
+import type {
+  Cache,
+  CacheSnapshot,
+  CacheWatchRequest,
+  Framer,
+  ObjectFilter,
+  WatchSink,
+} from '../../src/cache/cache.js';
 import { type CacheOptions, createCache, type LiveCache } from '../../src/cache/create-cache.js';
 import type { Storage } from '../../src/cache/storage.js';
 import type { KindCodec } from '../../src/codec/codec.js';
@@ -86,7 +93,8 @@ export function createWorld(
     cache,
     limits,
     log,
-    put: (name, holder, labels) => store.write([{ type: 'put', key: keyOf(name), value: leaseValue(name, holder, labels) }]),
+    put: (name, holder, labels) =>
+      store.write([{ type: 'put', key: keyOf(name), value: leaseValue(name, holder, labels) }]),
     delete: (...names) => store.write(names.map((name) => ({ type: 'delete', key: keyOf(name) }))),
     async settle(ms = 0) {
       for (let step = 0; step < 4; step++) {
@@ -216,7 +224,8 @@ export class TestSink implements WatchSink {
 
   get lines(): string[] {
     for (const { chunk, text } of this.chunks) {
-      if (Buffer.from(chunk).toString() !== text) throw new Error(`a chunk was changed after it had been written: ${text}`);
+      if (Buffer.from(chunk).toString() !== text)
+        throw new Error(`a chunk was changed after it had been written: ${text}`);
     }
     return this.chunks.flatMap(({ text }) => text.split('\n').slice(0, -1));
   }

@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultLimits } from '../../src/lib/limits.js';
 import { seededRandom } from '../../src/lib/random.js';
-import { contents, createWorld, headedFramer, keyOf, labelFilter, lineFramer, request, TestSink, type World } from './support.js';
+import {
+  contents,
+  createWorld,
+  headedFramer,
+  keyOf,
+  labelFilter,
+  lineFramer,
+  request,
+  TestSink,
+  type World,
+} from './support.js';
 
 async function ready(options: Parameters<typeof createWorld>[0] = {}): Promise<World> {
   const world = createWorld(options);
@@ -142,7 +152,10 @@ test('initial events: key order, then a bookmark, then live, with no gap and no 
     const initial = sink.lines.slice(0, synced).map((line) => line.replace('ADDED ', ''));
     assert.deepEqual(initial, [...initial].sort());
     const live = sink.lines.slice(synced + 1).map((line) => Number(line.split('@')[1]));
-    assert.deepEqual(live, Array.from({ length: revision - at }, (_, index) => at + 1 + index));
+    assert.deepEqual(
+      live,
+      Array.from({ length: revision - at }, (_, index) => at + 1 + index),
+    );
     assert.equal(sink.ended, 0);
   }
   assert.equal(world.cache.stats.laggingWatchers, 0);
@@ -240,7 +253,11 @@ test('bookmarks: about every minute, two seconds before the deadline, and only w
   await world.store.write([{ type: 'put', key: Buffer.from('/registry/pods/a/b'), value: Buffer.from('other kind') }]);
   await world.settle(300_000);
   assert.equal(idle.lines[0], 'ADDED a/one=x@3');
-  assert.deepEqual(new Set(idle.lines.slice(1)), new Set(['BOOKMARK @4']), 'the revision moves on with the other kinds');
+  assert.deepEqual(
+    new Set(idle.lines.slice(1)),
+    new Set(['BOOKMARK @4']),
+    'the revision moves on with the other kinds',
+  );
   const gaps = times.slice(1).map((time, index) => time - (index === 0 ? start : times[index]!));
   assert.equal(times.at(-1)! - start, 298_000);
   assert.ok(gaps.length >= 5 && gaps.slice(0, -1).every((gap) => gap >= 54_000 && gap <= 66_050), gaps.join());
@@ -263,7 +280,10 @@ test('stopping ends the streams cleanly', async () => {
   world.cache.watch(request({ afterRevision: 2, initialEvents: true }), sinks[1]!);
   world.cache.watch(request({ afterRevision: 99 }), sinks[2]!);
   await world.close();
-  assert.deepEqual(sinks.map(({ ended }) => ended), [1, 1, 1]);
+  assert.deepEqual(
+    sinks.map(({ ended }) => ended),
+    [1, 1, 1],
+  );
   const late = new TestSink();
   world.cache.watch(request(), late);
   await world.settle(100);
@@ -277,7 +297,8 @@ test('snapshots at older revisions agree with what was there then, in range, cou
   const past: { revision: number; want: string[] }[] = [];
   for (let step = 0; step < 150; step++) {
     const operations = new Map<string, { type: 'delete'; key: Uint8Array } | undefined>();
-    for (let count = 1 + random.int(4); count > 0; count--) operations.set(`${random.pick(['a', 'b', 'c'])}/${random.int(9)}`, undefined);
+    for (let count = 1 + random.int(4); count > 0; count--)
+      operations.set(`${random.pick(['a', 'b', 'c'])}/${random.int(9)}`, undefined);
     for (const name of operations.keys()) {
       if (random.chance(0.4)) await world.delete(name);
       else await world.put(name, `s${step}`.repeat(1 + random.int(3)));
@@ -356,7 +377,10 @@ test('10,000 watches by slow and vanishing clients leave nothing behind', async 
   for (const { watch } of open.splice(0, 150)) watch.close();
   await world.settle(21_000);
   const { watchers, watchGroups, watchTimers, laggingWatchers } = world.cache.stats;
-  assert.deepEqual({ watchers, watchGroups, watchTimers, laggingWatchers }, { watchers: 0, watchGroups: 0, watchTimers: 0, laggingWatchers: 0 });
+  assert.deepEqual(
+    { watchers, watchGroups, watchTimers, laggingWatchers },
+    { watchers: 0, watchGroups: 0, watchTimers: 0, laggingWatchers: 0 },
+  );
   assert.equal(world.cache.versions.stats.pins, 0);
   await world.settle(200_000);
   assert.ok(world.cache.stats.historyEvents <= 100);

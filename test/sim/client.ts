@@ -17,6 +17,8 @@ export interface Surroundings {
   /** Of the store that is there now. */
   readonly model: Model;
   readonly oldestWatchable: number;
+  readonly cacheRevision: number;
+  readonly firstEpoch: number;
   readonly over: boolean;
   sleep(ms: number): Promise<void>;
   complain(problem: string): void;
@@ -106,8 +108,14 @@ export class Client {
     let revision: number | undefined;
     let token: string | undefined;
     do {
-      const parts = [query, this.#selector(), token === undefined ? '' : `continue=${token}`].filter((part) => part !== '');
-      const result = await reader.list({ namespace: undefined, options: optionsOf(parts.join('&')), signal: new AbortController().signal });
+      const parts = [query, this.#selector(), token === undefined ? '' : `continue=${token}`].filter(
+        (part) => part !== '',
+      );
+      const result = await reader.list({
+        namespace: undefined,
+        options: optionsOf(parts.join('&')),
+        signal: new AbortController().signal,
+      });
       if (!result.ok || this.#world.model !== model) {
         if (result.ok) result.value[Symbol.dispose]();
         return undefined;
@@ -145,7 +153,9 @@ export class Client {
   }
 
   /** Returns where to go on; undefined: start over. */
-  async #watch(from: { revision: number; model: Model } | undefined): Promise<{ revision: number; model: Model } | undefined> {
+  async #watch(
+    from: { revision: number; model: Model } | undefined,
+  ): Promise<{ revision: number; model: Model } | undefined> {
     const { random, reader, model: askedOf } = this.#world;
     const consistent = random.chance(0.5);
     const position =
@@ -171,9 +181,11 @@ export class Client {
       model,
       after: from?.revision,
       afterModel: from?.model ?? model,
+      firstEpoch: this.#world.firstEpoch,
       consistent: from === undefined && consistent && model === askedOf,
       askedAt: model === askedOf ? askedAt : 0,
       oldestWatchable: this.#world.oldestWatchable,
+      cacheRevision: this.#world.cacheRevision,
       lines: [],
       ended: 'open',
     };
@@ -194,7 +206,8 @@ export class Client {
     if (record.lines.some((line) => line.kind === 'error')) return undefined;
     const last = record.lines.at(-1);
     if (last === undefined || last.kind === 'error') return from;
-    const synced = record.after !== undefined || record.lines.some((line) => line.kind === 'bookmark' && line.initialEventsEnd);
+    const synced =
+      record.after !== undefined || record.lines.some((line) => line.kind === 'bookmark' && line.initialEventsEnd);
     return synced ? { revision: last.revision, model } : undefined;
   }
 

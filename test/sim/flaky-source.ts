@@ -86,7 +86,12 @@ export class FlakySource implements Source {
   }
 
   watch(request: WatchRequest, handler: WatchHandler): WatchHandle {
-    const watch = new FlakyWatch(handler, () => this.#delay(), this.#clock, () => this.#watches.delete(watch));
+    const watch = new FlakyWatch(
+      handler,
+      () => this.#delay(),
+      this.#clock,
+      () => this.#watches.delete(watch),
+    );
     this.#watches.add(watch);
     if (!this.up) {
       watch.later((target) => target.ended({ kind: 'cut', error: new SourceError('unavailable', 'store is down') }));

@@ -23,7 +23,13 @@ export type Line =
       readonly chunk: number;
       readonly storeRevision: number;
     }
-  | { readonly kind: 'error'; readonly code: number; readonly message: string; readonly chunk: number; readonly storeRevision: number };
+  | {
+      readonly kind: 'error';
+      readonly code: number;
+      readonly message: string;
+      readonly chunk: number;
+      readonly storeRevision: number;
+    };
 
 export interface StreamRecord {
   readonly kind: 'stream';
@@ -34,10 +40,13 @@ export interface StreamRecord {
   readonly after: number | undefined;
   /** The client got `after` from this model; another one than `model` if the store was replaced in between. */
   readonly afterModel: Model;
+  /** The store that the present cache began with: a restarted server knows nothing of those before. */
+  readonly firstEpoch: number;
   readonly consistent: boolean;
   readonly askedAt: number;
-  /** When the server let the stream begin: oldest revision it could resume from, and the store's own. */
+  /** When the server let the stream begin: the oldest revision it could resume from, and its own. */
   readonly oldestWatchable: number;
+  readonly cacheRevision: number;
   readonly lines: Line[];
   ended: 'open' | 'clean' | 'abandoned';
 }

@@ -40,6 +40,7 @@ test(`simulation: what clients saw of ${given === undefined ? `${count} runs` : 
   console.log(JSON.stringify({ seen, happened }));
   if (given !== undefined || count < SEEDS_BY_DEFAULT) return;
   // The runs are worth something only while everything still happens in them.
-  for (const [what, times] of Object.entries({ ...seen, ...happened })) assert.ok(times >= count / 4, `${what}: ${times}`);
+  for (const [what, times] of Object.entries({ ...seen, ...happened }))
+    assert.ok(times >= count / 4, `${what}: ${times}`);
   for (const what of ['cut', 'outage', 'compact', 'replace', 'restart']) assert.ok(what in happened, what);
 });

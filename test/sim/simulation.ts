@@ -60,6 +60,7 @@ class Simulation implements Surroundings {
   readonly random: Random;
   model = new Model(0);
   over = false;
+  firstEpoch = 0;
   readonly #clock: FakeClock = createFakeClock();
   readonly #network: FlakySource;
   readonly #happened: Record<string, number> = {};
@@ -83,6 +84,10 @@ class Simulation implements Surroundings {
 
   get oldestWatchable(): number {
     return this.#cache.oldestWatchable;
+  }
+
+  get cacheRevision(): number {
+    return this.#cache.revision;
   }
 
   sleep(ms: number): Promise<void> {
@@ -132,12 +137,15 @@ class Simulation implements Surroundings {
   async #writeSomething(): Promise<void> {
     for (let count = 1 + this.random.int(6); count > 0; count--) {
       if (this.random.chance(0.15)) {
-        const revision = await this.#store.write([{ type: 'put', key: OTHER_KEY, value: utf8(String(this.#written++)) }]);
+        const revision = await this.#store.write([
+          { type: 'put', key: OTHER_KEY, value: utf8(String(this.#written++)) },
+        ]);
         this.model.commit(revision, []);
         continue;
       }
       const names = new Set<string>();
-      for (let left = this.random.chance(0.2) ? 1 + this.random.int(5) : 1; left > 0; left--) names.add(this.random.pick(NAMES));
+      for (let left = this.random.chance(0.2) ? 1 + this.random.int(5) : 1; left > 0; left--)
+        names.add(this.random.pick(NAMES));
       await this.#write([...names]);
     }
   }
@@ -200,6 +208,7 @@ class Simulation implements Surroundings {
     const old = this.#cache;
     this.#cache = this.#newCache();
     this.#service = this.#newService();
+    this.firstEpoch = this.model.epoch;
     await old.stop();
     this.#cache.start();
   }
@@ -222,7 +231,8 @@ class Simulation implements Surroundings {
     const problems = this.#complaints;
     const { revision, state } = this.#cache;
     if (state !== 'ready') problems.push(`the cache is ${state} after everything healed: ${this.#cache.lastError}`);
-    else if (revision < this.model.revision) problems.push(`the cache is at ${revision}, the store at ${this.model.revision}`);
+    else if (revision < this.model.revision)
+      problems.push(`the cache is at ${revision}, the store at ${this.model.revision}`);
     if (this.#cache.staleMs > 0) problems.push(`the cache calls itself stale: ${this.#cache.staleMs} ms`);
     const { failure } = this.#cache.stats.consistencyChecks;
     if (failure > 0) problems.push(`${failure} consistency checks failed`);

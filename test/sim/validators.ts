@@ -43,14 +43,17 @@ export const Atomic: Validator = (records) => {
     if (record.kind === 'list') {
       const want = record.model.listing(record.revision, record.side);
       if (want.join() !== record.items.join()) {
-        problems.push(`${record.client}: LIST ${record.query} @${record.revision} holds [${record.items}] instead of [${want}]`);
+        problems.push(
+          `${record.client}: LIST ${record.query} @${record.revision} holds [${record.items}] instead of [${want}]`,
+        );
       }
       continue;
     }
     const chunkOf = new Map<number, number>();
     for (const line of splitInitial(record).live) {
       if (line.kind !== 'event') continue;
-      if ((chunkOf.get(line.revision) ?? line.chunk) !== line.chunk) problems.push(`${record.client}: revision ${line.revision} is split`);
+      if ((chunkOf.get(line.revision) ?? line.chunk) !== line.chunk)
+        problems.push(`${record.client}: revision ${line.revision} is split`);
       chunkOf.set(line.revision, line.chunk);
     }
   }
@@ -61,7 +64,9 @@ export const Atomic: Validator = (records) => {
 export const Reliable: Validator = eachStream((stream, say) => {
   const { initial, live, start } = splitInitial(stream);
   if (stream.after === undefined) {
-    const got = initial.filter((line) => line.kind === 'event').map((line) => `${line.name}=${line.holder}@${line.revision}`);
+    const got = initial
+      .filter((line) => line.kind === 'event')
+      .map((line) => `${line.name}=${line.holder}@${line.revision}`);
     // Without its end the state is a part of one, in key order: of which, cannot be said.
     if (start !== undefined) {
       const want = stream.model.listing(start, stream.side);
@@ -85,14 +90,22 @@ export const Resumable: Validator = eachStream((stream, say) => {
     if (line.kind !== 'error' || stream.after === undefined) continue;
     const isRefusal = line.message.startsWith('too old resource version: ');
     if (!isRefusal) say(`resuming from ${stream.after} fails with ${line.code} ${line.message}`);
-    const sameStore = stream.model === stream.afterModel;
-    if (sameStore && stream.after >= stream.oldestWatchable && stream.after <= stream.model.revision) {
+    // What the cache has not reached after a replacement may be the old store's: to refuse it is safe.
+    const doubtful = stream.after > stream.cacheRevision && stream.model.epoch > stream.firstEpoch;
+    if (
+      stream.model === stream.afterModel &&
+      !doubtful &&
+      stream.after >= stream.oldestWatchable &&
+      stream.after <= stream.model.revision
+    ) {
       say(`resuming from ${stream.after} is refused, though everything after ${stream.oldestWatchable} is kept`);
     }
   }
   // Across a replacement a revision that the new store has not even reached cannot be its own.
-  if (stream.after !== undefined && stream.model !== stream.afterModel && stream.after > stream.askedAt) {
-    if (stream.lines.some((line) => line.kind === 'event')) say(`revision ${stream.after} of a replaced store was resumed`);
+  const known = stream.afterModel.epoch >= stream.firstEpoch;
+  if (known && stream.after !== undefined && stream.model !== stream.afterModel && stream.after > stream.askedAt) {
+    if (stream.lines.some((line) => line.kind === 'event'))
+      say(`revision ${stream.after} of a replaced store was resumed`);
   }
 }, true);
 
@@ -109,7 +122,8 @@ export const Bookmarkable: Validator = eachStream((stream, say) => {
       else state.set(line.name, `${line.name}=${line.holder}@${line.revision}`);
     }
     if (line.kind !== 'bookmark') continue;
-    if (line.revision > line.storeRevision) say(`the bookmark @${line.revision} is ahead of the store @${line.storeRevision}`);
+    if (line.revision > line.storeRevision)
+      say(`the bookmark @${line.revision} is ahead of the store @${line.storeRevision}`);
     const got = [...state.values()].sort().join();
     const want = stream.model.listing(line.revision, stream.side).sort().join();
     if (got !== want) say(`at the bookmark @${line.revision} the client holds [${got}] instead of [${want}]`);
@@ -139,7 +153,10 @@ export const validators: Readonly<Record<string, Validator>> = {
   Fresh,
 };
 
-function eachStream(judge: (stream: StreamRecord, say: (problem: string) => void) => void, acrossStores = false): Validator {
+function eachStream(
+  judge: (stream: StreamRecord, say: (problem: string) => void) => void,
+  acrossStores = false,
+): Validator {
   return (records) => {
     const problems: string[] = [];
     for (const record of records) {
