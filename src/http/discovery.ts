@@ -83,7 +83,9 @@ export function createDiscovery(kinds: readonly Kind[]): Discovery {
     },
     group(name) {
       const json = groupDocuments.get(name);
-      return json === undefined ? undefined : { json: { kind: 'APIGroup', apiVersion: 'v1', ...json }, ...metaType('APIGroup') };
+      return json === undefined
+        ? undefined
+        : { json: { kind: 'APIGroup', apiVersion: 'v1', ...json }, ...metaType('APIGroup') };
     },
     resources: (group, version) => resourceLists.get(apiVersionOf(group, version)),
     aggregated: (isCore) => (isCore ? core : others),

@@ -108,8 +108,10 @@ export function parseAccept(header: string): Clause[] {
 
 function matches(clause: Clause, encoding: Encoding): boolean {
   const [type, subtype] = mediaTypes[encoding].split('/');
-  return (clause.type === '*' && clause.subtype === '*') ||
-    (clause.type === type && (clause.subtype === '*' || clause.subtype === subtype));
+  return (
+    (clause.type === '*' && clause.subtype === '*') ||
+    (clause.type === type && (clause.subtype === '*' || clause.subtype === subtype))
+  );
 }
 
 function meet(clause: Clause, encoding: Encoding, allows: TransformRule): MediaType | undefined {
@@ -137,5 +139,5 @@ export function isPretty(media: MediaType, query: Query, userAgent: string | und
 
 /** `gzip` must be a token of its own: parameters and wildcards do not count (spec 4.6). */
 export function offersGzip(acceptEncoding: string | undefined): boolean {
-  return acceptEncoding !== undefined && acceptEncoding.split(',').some((token) => token.trim() === 'gzip');
+  return acceptEncoding?.split(',').some((token) => token.trim() === 'gzip') ?? false;
 }

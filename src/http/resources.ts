@@ -8,7 +8,15 @@ import type { Reader, WatchFormat } from '../serve/reader.js';
 import { parseIncludeObject } from './encode/table.js';
 import { type Exchange, NOT_FOUND, type Outcome, STREAMED } from './exchange.js';
 import type { Metrics } from './metrics.js';
-import { isPretty, type MediaType, mediaTypes, negotiate, noTransforms, resourceTransforms, routerAccepts } from './negotiate.js';
+import {
+  isPretty,
+  type MediaType,
+  mediaTypes,
+  negotiate,
+  noTransforms,
+  resourceTransforms,
+  routerAccepts,
+} from './negotiate.js';
 import { objectAnswer, streamList, type View, type WriteContext } from './objects.js';
 import type { ResourcePath } from './paths.js';
 import { isSet } from './query.js';
@@ -43,7 +51,11 @@ export function isWatch(method: string, path: ResourcePath, query: ReadonlyMap<s
  * GET, LIST and WATCH of objects, in the order of kube-apiserver's checks: the route, the method,
  * what the router thinks of Accept, then the handler's own negotiation and the query (spec 2.1, 2.9).
  */
-export async function answerResource(exchange: Exchange, context: ResourceContext, path: ResourcePath): Promise<Outcome> {
+export async function answerResource(
+  exchange: Exchange,
+  context: ResourceContext,
+  path: ResourcePath,
+): Promise<Outcome> {
   const { request } = exchange;
   const refuse = (problem: Problem) => problemAnswer(request, problem);
   if (!context.servesVersion(path.group, path.version)) return NOT_FOUND;
@@ -264,7 +276,9 @@ function warn(exchange: Exchange, context: ResourceContext, text: string): void 
 /** What a name may not be, in kube-apiserver's words (path.IsValidPathSegmentName). */
 function nameProblems(name: string): string[] {
   if (name === '.' || name === '..') return [`may not be '${name}'`];
-  return ['/', '%'].filter((character) => name.includes(character)).map((character) => `may not contain '${character}'`);
+  return ['/', '%']
+    .filter((character) => name.includes(character))
+    .map((character) => `may not contain '${character}'`);
 }
 
 /** How Go prints the internal type of a kind, e.g. `*core.PodList`. */

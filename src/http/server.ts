@@ -11,7 +11,15 @@ import type { Reader } from '../serve/reader.js';
 import { parseTimeoutMs } from '../api/duration.js';
 import { createDiscovery } from './discovery.js';
 import { answerDocument, type DocumentContext } from './documents.js';
-import { type Answer, Exchange, type ExchangeRequest, type Outcome, plainText, STREAMED, type Upgrade } from './exchange.js';
+import {
+  type Answer,
+  Exchange,
+  type ExchangeRequest,
+  type Outcome,
+  plainText,
+  STREAMED,
+  type Upgrade,
+} from './exchange.js';
 import { hostRefusal, isLoopbackHost, isLoopbackOrigin, originRefusal } from './gate.js';
 import { Health, type HealthCheck } from './health.js';
 import { Connections, formatAddress, http2Options } from './listeners.js';
@@ -211,9 +219,15 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     socket.on('error', () => {});
     if (isWebSocket(request)) {
       const refusal = handshakeRefusal(request);
-      if (refusal !== undefined) return refuseHandshake(socket, refusal);
-      const origin = request.headers.origin!;
-      if (deps.anyHost !== true && !isLoopbackOrigin(origin)) return refuseHandshake(socket, 403, originRefusal(origin));
+      const origin = request.headers.origin ?? '';
+      if (refusal !== undefined) {
+        refuseHandshake(socket, refusal);
+        return;
+      }
+      if (deps.anyHost !== true && !isLoopbackOrigin(origin)) {
+        refuseHandshake(socket, 403, originRefusal(origin));
+        return;
+      }
       upgrades.set(request, { socket, head });
     }
     const response = new ServerResponse(request);

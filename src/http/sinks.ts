@@ -48,6 +48,8 @@ export function responseSink(response: RawResponse): ByteSink {
   };
   response.once('close', close);
   connection?.once('close', close);
+  // Reset with NO_ERROR, a stream with unsent bytes would wait for them for ever.
+  if (isHttp2(response)) response.stream.once('aborted', () => response.stream.destroy());
   // A client that vanishes is no error of ours: 'close' follows.
   response.on('error', () => {});
   return {
@@ -72,7 +74,8 @@ export function responseSink(response: RawResponse): ByteSink {
     },
     destroy() {
       if (closed) return;
-      if (http2) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      if (http2 && response.stream.closed) response.stream.destroy();
+      else if (http2) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
       else if (response.socket === null) connection?.destroy();
       else response.destroy();
     },

@@ -3,7 +3,11 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp
 import { connect, type Socket } from 'node:net';
 
 /** Polls until `check` holds; a test that waits in vain fails with what it waited for. */
-export async function eventually(what: string, check: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+export async function eventually(
+  what: string,
+  check: () => boolean | Promise<boolean>,
+  timeoutMs = 10_000,
+): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   while (!(await check())) {
     if (performance.now() > endMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
@@ -58,7 +62,11 @@ export async function openHttp2(port: number): Promise<ClientHttp2Session> {
   return session;
 }
 
-export function request(session: ClientHttp2Session, path: string, headers: Record<string, string> = {}): ClientHttp2Stream {
+export function request(
+  session: ClientHttp2Session,
+  path: string,
+  headers: Record<string, string> = {},
+): ClientHttp2Stream {
   return session.request({ ':path': path, ...headers });
 }
 

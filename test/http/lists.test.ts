@@ -52,7 +52,10 @@ test('LIST as JSON: items without kind and apiVersion, one newline at the end', 
 test('an empty LIST has empty items, also in a namespace that does not exist', async () => {
   const answer = await get('/api/v1/namespaces/none/pods');
   assert.equal(answer.code, 200);
-  assert.match(answer.body, /^\{"kind":"PodList","apiVersion":"v1","metadata":\{"resourceVersion":"\d+"\},"items":\[\]\}\n$/);
+  assert.match(
+    answer.body,
+    /^\{"kind":"PodList","apiVersion":"v1","metadata":\{"resourceVersion":"\d+"\},"items":\[\]\}\n$/,
+  );
 });
 
 test('GET as JSON', async () => {
@@ -155,7 +158,11 @@ interface Table {
 test('LIST as Table', async () => {
   const answer = await get('/api/v1/pods?limit=1', `${TABLE},application/json`);
   assert.equal(answer.headers['content-type'], 'application/json');
-  assert.ok(answer.body.startsWith('{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"6","continue":"'));
+  assert.ok(
+    answer.body.startsWith(
+      '{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"6","continue":"',
+    ),
+  );
   const table = JSON.parse(answer.body) as Table;
   assert.equal(table.metadata['remainingItemCount'], 1);
   assert.deepEqual(
@@ -180,7 +187,7 @@ test('includeObject decides what a row carries', async () => {
   assert.equal(wrong.code, 400);
   assert.equal(
     (JSON.parse(wrong.body) as { message: string }).message,
-    'Unable to convert to Table as requested: includeObject: Invalid value: "Foo": must be \'Metadata\', \'Object\', \'None\', or empty',
+    "Unable to convert to Table as requested: includeObject: Invalid value: \"Foo\": must be 'Metadata', 'Object', 'None', or empty",
   );
 });
 
@@ -215,7 +222,10 @@ test('scale and status', async () => {
 
 test('a deprecated kind carries a Warning', async () => {
   const answer = await get('/api/v1/endpoints');
-  assert.equal(answer.headers['warning'], '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"');
+  assert.equal(
+    answer.headers['warning'],
+    '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"',
+  );
   assert.equal((await get('/api/v1/pods')).headers['warning'], undefined);
 });
 

@@ -23,8 +23,14 @@ const rows: readonly [target: string, want: unknown][] = [
   ['/api/v1/pods?watch=1', resource({ resource: 'pods' })],
   ['/api/v1/namespaces/ns/pods', resource({ namespace: 'ns', resource: 'pods' })],
   ['/api/v1/namespaces/ns/pods/p', resource({ namespace: 'ns', resource: 'pods', name: 'p' })],
-  ['/api/v1/namespaces/ns/pods/p/status', resource({ namespace: 'ns', resource: 'pods', name: 'p', subresource: 'status' })],
-  ['/api/v1/namespaces/ns/pods/p/status/x', resource({ namespace: 'ns', resource: 'pods', name: 'p', subresource: 'status', malformed: true })],
+  [
+    '/api/v1/namespaces/ns/pods/p/status',
+    resource({ namespace: 'ns', resource: 'pods', name: 'p', subresource: 'status' }),
+  ],
+  [
+    '/api/v1/namespaces/ns/pods/p/status/x',
+    resource({ namespace: 'ns', resource: 'pods', name: 'p', subresource: 'status', malformed: true }),
+  ],
   ['/apis/apps/v1/deployments', resource({ group: 'apps', resource: 'deployments' })],
   ['/api/v1/nodes/n', resource({ resource: 'nodes', name: 'n' })],
   ['/api/v1/namespaces', resource({ resource: 'namespaces' })],
@@ -41,7 +47,10 @@ const rows: readonly [target: string, want: unknown][] = [
   // Nothing is cleaned.
   ['//apis/apps/v1/deployments', other('//apis/apps/v1/deployments')],
   ['/api/v1/namespaces//pods', resource({ namespace: '', resource: 'pods', malformed: true })],
-  ['/apis/apps/v1/../v1/deployments', resource({ group: 'apps', resource: '..', name: 'v1', subresource: 'deployments' })],
+  [
+    '/apis/apps/v1/../v1/deployments',
+    resource({ group: 'apps', resource: '..', name: 'v1', subresource: 'deployments' }),
+  ],
   ['/API/v1/pods', other('/API/v1/pods')],
   // Percent escapes are decoded once, over the whole path.
   ['/api/v1/namespaces/ns/pods/f%31', resource({ namespace: 'ns', resource: 'pods', name: 'f1' })],

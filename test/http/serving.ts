@@ -1,3 +1,4 @@
+import { generate } from 'selfsigned';
 import { kinds } from '../../src/codec/kinds.js';
 import type { Kind } from '../../src/codec/kind.js';
 import { createKindCodec } from '../../src/codec/kind-codec.js';
@@ -116,4 +117,15 @@ export function pod(name: string, namespace = 'default', more: Record<string, un
     status: { phase: 'Running' },
     ...more,
   };
+}
+
+let made: Promise<{ cert: string; key: string }> | undefined;
+
+/** A self-signed certificate for localhost, made once. */
+export function certificate(): Promise<{ cert: string; key: string }> {
+  made ??= generate([{ name: 'commonName', value: 'localhost' }], { keyType: 'ec' }).then((pair) => ({
+    cert: pair.cert,
+    key: pair.private,
+  }));
+  return made;
 }

@@ -71,7 +71,7 @@ const rows = readFileSync(new URL('../../../docs/errors.md', import.meta.url), '
 /** A template of the table as a pattern: `<...>` is anything, `\n` a newline. */
 function pattern(template: string): RegExp {
   const parts = template.replaceAll('\\n', '\n').split(/<[^>]*>/);
-  return new RegExp(`^${parts.map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('[^]+')}$`);
+  return new RegExp(`^${parts.map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('[\\s\\S]+')}$`);
 }
 
 function matches(row: Row, problem: Problem): boolean {
@@ -140,7 +140,10 @@ const texts: readonly [Problem, string][] = [
     '{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server could not find the requested resource","reason":"NotFound","details":{},"code":404}',
   ],
   [
-    { kind: 'unclassified', message: 'resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax' },
+    {
+      kind: 'unclassified',
+      message: 'resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax',
+    },
     '{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"resourceVersion: Invalid value: \\"abc\\": strconv.ParseUint: parsing \\"abc\\": invalid syntax","code":500}',
   ],
 ];

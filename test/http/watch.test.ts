@@ -57,8 +57,14 @@ test('protobuf: frames of complete envelopes', async () => {
 
 test('metadata only, in JSON and protobuf', async () => {
   const json = (await watch(INITIAL, `application/json${PARTIAL}`)).body.toString().split('\n');
-  assert.equal(json[0], `{"type":"ADDED","object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",${P0}}}`);
-  assert.match(json[1]!, /^\{"type":"BOOKMARK","object":\{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io\/v1","metadata":/);
+  assert.equal(
+    json[0],
+    `{"type":"ADDED","object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",${P0}}}`,
+  );
+  assert.match(
+    json[1]!,
+    /^\{"type":"BOOKMARK","object":\{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io\/v1","metadata":/,
+  );
   const events = frames((await watch(INITIAL, `${PROTOBUF}${PARTIAL}`)).body).map(watchEvent);
   assert.equal(events[0]!.kind, 'meta.k8s.io/v1 PartialObjectMetadata');
   const message = 'k8s.io.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata';
@@ -96,8 +102,11 @@ interface TableEvent {
 }
 
 test('the head is sent before the first event', async () => {
-  const connection = await openRaw(port, `GET /api/v1/pods?watch=1&resourceVersion=999999 HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-  await connection.until(/^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n$/);
+  const connection = await openRaw(
+    port,
+    `GET /api/v1/pods?watch=1&resourceVersion=999999 HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+  );
+  await connection.until(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\n$/);
   connection.socket.destroy();
 });
 
@@ -135,16 +144,29 @@ test('too old: HTTP 200 and one ERROR event, in both encodings', async () => {
   const [event, ...more] = frames(Buffer.from(await protobuf.arrayBuffer())).map(watchEvent);
   assert.equal(more.length, 0);
   assert.equal(`${event!.type} ${event!.kind}`, 'ERROR v1 Status');
-  assert.match(messageToJson('k8s.io.apimachinery.pkg.apis.meta.v1.Status', event!.raw), /"reason":"Expired".*"code":410/);
+  assert.match(
+    messageToJson('k8s.io.apimachinery.pkg.apis.meta.v1.Status', event!.raw),
+    /"reason":"Expired".*"code":410/,
+  );
   await fresh.close();
 });
 
 test('before the stream: real HTTP errors', async () => {
   const rows: readonly [query: string, accept: string, code: number, message: RegExp][] = [
     ['watch=1&resourceVersion=abc', 'application/json', 500, /strconv.ParseUint: parsing .*invalid syntax","code":500/],
-    ['watch=1&timeoutSeconds=abc', 'application/json', 400, /strconv.ParseInt: parsing .*invalid syntax","reason":"BadRequest"/],
+    [
+      'watch=1&timeoutSeconds=abc',
+      'application/json',
+      400,
+      /strconv.ParseInt: parsing .*invalid syntax","reason":"BadRequest"/,
+    ],
     ['watch=1&resourceVersionMatch=Exact&sendInitialEvents=true', 'application/json', 422, /sendInitialEvents/],
-    ['watch=1', 'application/yaml', 406, /application\/json;stream=watch, application\/vnd.kubernetes.protobuf;stream=watch/],
+    [
+      'watch=1',
+      'application/yaml',
+      406,
+      /application\/json;stream=watch, application\/vnd.kubernetes.protobuf;stream=watch/,
+    ],
   ];
   for (const [query, accept, code, message] of rows) {
     const answer = await watch(query, accept);
@@ -159,7 +181,11 @@ test('the deprecated path, also of one object', async () => {
   assert.match(all.body.toString(), /^\{"type":"ADDED".*"name":"p0"/);
   const one = await watch('timeoutSeconds=1', 'application/json', '/api/v1/watch/namespaces/a/pods/p0');
   assert.match(one.body.toString(), /^\{"type":"ADDED".*"name":"p0".*\n$/);
-  const conflict = await watch('fieldSelector=metadata.name%3Dother', 'application/json', '/api/v1/watch/namespaces/a/pods/p0');
+  const conflict = await watch(
+    'fieldSelector=metadata.name%3Dother',
+    'application/json',
+    '/api/v1/watch/namespaces/a/pods/p0',
+  );
   assert.equal(conflict.code, 400);
   assert.match(conflict.body.toString(), /fieldSelector metadata.name doesn't match requested name/);
 });
@@ -183,7 +209,11 @@ test('WebSocket: one message an event, close 1000 at the end', async () => {
     assert.ok(messages.length >= 2);
     assert.ok(messages.every(({ isBinary }) => isBinary === binary));
     if (binary) assert.equal(watchEvent(messages[0]!.data).type, 'ADDED');
-    else assert.equal(messages[0]!.data.toString(), `{"type":"ADDED","object":{"kind":"Pod","apiVersion":"v1",${P0},${REST}}}\n`);
+    else
+      assert.equal(
+        messages[0]!.data.toString(),
+        `{"type":"ADDED","object":{"kind":"Pod","apiVersion":"v1",${P0},${REST}}}\n`,
+      );
   }
 });
 
@@ -194,12 +224,15 @@ test('WebSocket handshakes that are refused', async () => {
   const rows: readonly [request: string, want: RegExp][] = [
     [upgrade(''), /^HTTP\/1\.1 403 Forbidden\r\nContent-Length: 0\r\n/],
     [upgrade('Origin: http://localhost\r\nSec-WebSocket-Protocol: a, b\r\n'), /^HTTP\/1\.1 400 Bad Request\r\n/],
-    [upgrade('Origin: http://evil.example\r\n'), /^HTTP\/1\.1 403 Forbidden\r\n[^]*only from a loopback Origin/],
+    [upgrade('Origin: http://evil.example\r\n'), /^HTTP\/1\.1 403 Forbidden\r\n[\s\S]*only from a loopback Origin/],
     [upgrade('Origin: null\r\n'), /^HTTP\/1\.1 403 Forbidden\r\n/],
     // What is no watch, or is refused before it starts, is answered as if no upgrade had been asked for.
-    [upgrade('Origin: http://localhost\r\n', '/api/v1/pods'), /^HTTP\/1\.1 200 OK\r\n[^]*"kind":"PodList"/],
+    [upgrade('Origin: http://localhost\r\n', '/api/v1/pods'), /^HTTP\/1\.1 200 OK\r\n[\s\S]*"kind":"PodList"/],
     [upgrade('Origin: http://localhost\r\n', '/api/v1/pods?watch=1&resourceVersion=abc'), /^HTTP\/1\.1 500 /],
-    ['GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n', /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nok$/],
+    [
+      'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n',
+      /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nok$/,
+    ],
   ];
   for (const [text, want] of rows) {
     const connection = await openRaw(port, text);
@@ -209,11 +242,19 @@ test('WebSocket handshakes that are refused', async () => {
 });
 
 test('watches are counted: open ones, and events sent', async () => {
-  const connection = await openRaw(port, `GET /api/v1/pods?${INITIAL.replace('=1', '=true')} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  const connection = await openRaw(
+    port,
+    `GET /api/v1/pods?${INITIAL.replace('=1', '=true')} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+  );
   await connection.until(/initial-events-end/);
   const metrics = await (await fetch(`${base()}/metrics`)).text();
-  assert.match(metrics, /^apiserver_longrunning_requests\{verb="WATCH",group="",version="v1",resource="pods",subresource="",scope="cluster",component="apiserver"\} 1$/m);
-  assert.ok(Number(/^apiserver_watch_events_total\{group="",version="v1",resource="pods"\} (\d+)$/m.exec(metrics)![1]) >= 4);
+  assert.match(
+    metrics,
+    /^apiserver_longrunning_requests\{verb="WATCH",group="",version="v1",resource="pods",subresource="",scope="cluster",component="apiserver"\} 1$/m,
+  );
+  assert.ok(
+    Number(/^apiserver_watch_events_total\{group="",version="v1",resource="pods"\} (\d+)$/m.exec(metrics)![1]) >= 4,
+  );
   connection.socket.destroy();
   await eventually('no watch is open', async () =>
     /^apiserver_longrunning_requests\{verb="WATCH",group="",version="v1",resource="pods".*\} 0$/m.test(

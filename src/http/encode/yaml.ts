@@ -11,8 +11,10 @@ const style = {
   lineWidth: 0,
 } as const;
 
-/** An integer that JavaScript numbers cannot hold exactly, or a string, whichever comes first. */
-const stringOrLongInteger = /"(?:[^"\\]|\\.)*"|-?[0-9]{16,}(?![0-9.eE])/g;
+/** Every string and every number of a JSON text. */
+const stringOrNumber = /"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/g;
+/** An integer that a JavaScript number may not hold exactly. */
+const longInteger = /^-?[0-9]{16,}$/;
 const INTEGER_MARK = '\u0000integer:';
 
 export function yamlOf(value: unknown): string {
@@ -26,8 +28,8 @@ export function jsonToYaml(json: string): string {
 
 function parseExact(json: string): unknown {
   let exact = true;
-  const marked = json.replace(stringOrLongInteger, (token) => {
-    if (token.startsWith('"')) return token;
+  const marked = json.replace(stringOrNumber, (token) => {
+    if (!longInteger.test(token)) return token;
     exact = false;
     return JSON.stringify(`${INTEGER_MARK}${token}`);
   });
@@ -44,7 +46,10 @@ export async function writeYamlList(list: ListDocument, body: ListBody): Promise
     const chosen = members.filter(([key]) => wanted(key));
     return chosen.length === 0 ? '' : yamlOf(Object.fromEntries(chosen));
   };
-  writeText(body, part((key) => key < list.itemsKey));
+  writeText(
+    body,
+    part((key) => key < list.itemsKey),
+  );
   writeText(body, `${list.itemsKey}:${list.count === 0 ? ' []' : ''}\n`);
   const piece = new BufferWriter(16 * 2 ** 10);
   for (let index = 0; index < list.count; index++) {
@@ -53,7 +58,10 @@ export async function writeYamlList(list: ListDocument, body: ListBody): Promise
     writeText(body, asSequenceItem(jsonToYaml(piece.written().toString('utf8'))));
     if (body.due() && !(await body.flush())) return false;
   }
-  writeText(body, part((key) => key > list.itemsKey));
+  writeText(
+    body,
+    part((key) => key > list.itemsKey),
+  );
   return true;
 }
 

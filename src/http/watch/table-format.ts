@@ -19,8 +19,7 @@ export function tableFormat(
   nowMs: () => number,
 ): WatchFormat {
   const encoder = createTableEncoder(codec, version, includeObject, nowMs);
-  const bookmarkEncoder =
-    includeObject === 'None' ? createTableEncoder(codec, version, 'Metadata', nowMs) : encoder;
+  const bookmarkEncoder = includeObject === 'None' ? createTableEncoder(codec, version, 'Metadata', nowMs) : encoder;
   const write = (
     type: string,
     wire: WireObject,
@@ -43,4 +42,3 @@ export function tableFormat(
     error: (failure, into) => writeText(into, `{"type":"ERROR","object":${goJson(toEventStatus(failure))}}\n`),
   };
 }
-
