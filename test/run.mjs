@@ -23,7 +23,11 @@ if (files.length === 0) {
   process.stderr.write(`no test file below dist/test ends in ${suffixes.join(' or ')}\n`);
   process.exit(2);
 }
-const { status } = spawnSync(process.execPath, ['--enable-source-maps', '--expose-gc', ...options, '--test', ...files], {
-  stdio: 'inherit',
-});
+const { status } = spawnSync(
+  process.execPath,
+  ['--enable-source-maps', '--expose-gc', ...options, '--test', ...files],
+  {
+    stdio: 'inherit',
+  },
+);
 process.exit(status ?? 1);
