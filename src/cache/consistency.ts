@@ -77,6 +77,10 @@ export class ConsistencyCheck {
   async #check(): Promise<CheckResult> {
     const { cache, clock, limits, canCheck, onInconsistent, log } = this.#options;
     if (!canCheck()) return 'skipped';
+    if (cache.decodeErrors.needsList) {
+      onInconsistent('values that did not parse were too many to keep track of');
+      return 'skipped';
+    }
     const { storage } = cache;
     using snapshot = cache.snapshot(undefined, 'consistency check');
     if (snapshot === undefined) return 'skipped';

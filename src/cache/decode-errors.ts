@@ -29,6 +29,11 @@ export class DecodeErrors {
     return this.#overflow > 0;
   }
 
+  /** What was listed has recovered: only a new list can say how it stands with what was not. */
+  get needsList(): boolean {
+    return this.#overflow > 0 && this.#messages.size === 1;
+  }
+
   record(key: string, message: string): void {
     this.seen++;
     if (this.#messages.has(key) || this.#messages.size < this.#countMax) {

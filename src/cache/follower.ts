@@ -1,5 +1,5 @@
 import type { ModRevision } from '../api/revision.js';
-import { assert, unreachable } from '../lib/assert.js';
+import { assert, InvariantError, unreachable } from '../lib/assert.js';
 import type { Clock, Timer } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
@@ -145,7 +145,7 @@ export class Follower {
         this.#options.log(effect.message);
         return;
       default:
-        return unreachable(effect);
+        unreachable(effect);
     }
   }
 
@@ -185,10 +185,11 @@ export class Follower {
     } catch (error) {
       this.#dropFill(fill);
       if (signal.aborted) return;
-      if (!(error instanceof SourceError)) throw error;
+      if (error instanceof InvariantError) throw error;
+      const failure = error instanceof SourceError ? error : new SourceError('corrupt', String(error));
       this.#listAbort = undefined;
-      if (error.kind === 'compacted') this.#overtakenLists++;
-      this.input({ kind: 'listFailed', error });
+      if (failure.kind === 'compacted') this.#overtakenLists++;
+      this.input({ kind: 'listFailed', error: failure });
     }
   }
 
@@ -203,7 +204,11 @@ export class Follower {
     this.#trusted = false;
     const generation = this.#generation === undefined ? {} : { generation: this.#generation };
     const handle = source.watch({ prefix, startRevision: from, ...generation }, session);
-    if (this.#watch !== session) return handle.close(); // It ended while it began.
+    // It may have ended while it began.
+    if (this.#watch !== session) {
+      handle.close();
+      return;
+    }
     session.handle = handle;
     source.progressTrusted().then(
       (trusted) => {
@@ -232,7 +237,8 @@ export class Follower {
     this.#heard();
     if (result === 'late') {
       const message = `revision ${revision} arrived after progress had been reported up to ${this.#options.cache.revision}`;
-      return this.input({ kind: 'inconsistent', message });
+      this.input({ kind: 'inconsistent', message });
+      return;
     }
     this.input({ kind: 'advanced', revision });
     if (result === 'applied') this.#options.events.changed(bytes);

@@ -133,7 +133,9 @@ class Wheel implements TimingWheel {
   #armNext(): void {
     for (let tick = this.#tick + 1; tick <= this.#tick + SLOT_COUNT; tick++) {
       const head = this.#slots[tick & SLOT_MASK]!;
-      if (head.next !== head) return this.#armAt(tick);
+      if (head.next === head) continue;
+      this.#armAt(tick);
+      return;
     }
   }
 }

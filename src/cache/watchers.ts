@@ -4,71 +4,19 @@ import { type ByteRange, rangeOf } from '../lib/bytes.js';
 import type { Clock, Timer } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
-import type { CacheSnapshot, CacheWatch, CacheWatchRequest, WatchFailureReason, WatchSink } from './cache.js';
+import type { CacheWatch, CacheWatchRequest, WatchFailureReason, WatchSink } from './cache.js';
 import { type Chunk, EventFramer, type Framed, Group, groupId } from './groups.js';
 import { RangeIndex } from './range-index.js';
 import { copyOf } from './storage.js';
-import type { TimingWheel, WheelEntry } from './timing-wheel.js';
+import type { TimingWheel } from './timing-wheel.js';
 import { createTurns, type Turns } from './turns.js';
 import type { WatchCache } from './watch-cache.js';
+import { Watcher, type WatcherHome } from './watcher.js';
 
 /** A bookmark that could not be sent (the watcher lags) is tried again after this. */
 const BOOKMARK_RETRY_MS = 1_000;
 /** A laggard is caught up in writes of about this size. */
 const CATCH_UP_BYTES = 64 * 2 ** 10;
-
-/**
- *   initial   streams the objects of a pinned snapshot
- *   future    asked for a revision that the cache has not reached
- *   behind    `position` is a cursor into the history: being caught up, or waiting for its transport
- *   live      has been sent everything; it has no position of its own
- */
-type WatcherState = 'initial' | 'future' | 'behind' | 'live' | 'closed';
-
-class Watcher implements CacheWatch {
-  state: WatcherState = 'behind';
-  position = 0;
-  /** The transport said no; it will call `drained`. */
-  blocked = false;
-  /** Nothing has been sent yet. */
-  first = true;
-  queued = false;
-  snapshot: CacheSnapshot | undefined;
-  nextKey: Uint8Array;
-  deadline: WheelEntry | undefined;
-  bookmark: WheelEntry | undefined;
-  pinLimit: WheelEntry | undefined;
-  readonly request: CacheWatchRequest;
-  readonly sink: WatchSink;
-  readonly group: Group<Watcher>;
-  readonly deadlineMs: number;
-  readonly #watchers: Watchers;
-
-  constructor(
-    watchers: Watchers,
-    request: CacheWatchRequest,
-    sink: WatchSink,
-    group: Group<Watcher>,
-    deadlineMs: number,
-  ) {
-    this.#watchers = watchers;
-    this.request = request;
-    this.sink = sink;
-    this.group = group;
-    this.deadlineMs = deadlineMs;
-    this.nextKey = request.from;
-  }
-
-  drained(): void {
-    if (this.state === 'closed' || !this.blocked) return;
-    this.blocked = false;
-    this.#watchers.enqueue(this);
-  }
-
-  close(): void {
-    this.#watchers.release(this);
-  }
-}
 
 export interface WatchersOptions {
   readonly cache: WatchCache;
@@ -97,7 +45,7 @@ export interface WatchersOptions {
  *   I3  a watcher that is not live is in `#behind`, `#future`, or has a snapshot.
  *   I4  nobody is behind the history: who would be has been ended.
  */
-export class Watchers {
+export class Watchers implements WatcherHome {
   eventsDispatched = 0;
   terminated = 0;
   readonly #options: WatchersOptions;
@@ -203,10 +151,12 @@ export class Watchers {
       return;
     }
     this.#unsentBytes += bytes;
-    if (this.#unsentBytes >= limits.watchFlushBytes) return this.flush();
-    if (this.#timer !== undefined) return;
     const pauseMs = this.#flushedMs + limits.watchFlushMs - clock.monotonicMs();
-    if (pauseMs <= 0) return this.flush();
+    if (this.#unsentBytes >= limits.watchFlushBytes || (pauseMs <= 0 && this.#timer === undefined)) {
+      this.flush();
+      return;
+    }
+    if (this.#timer !== undefined) return;
     this.#timer = clock.setTimer(pauseMs, () => {
       this.#timer = undefined;
       this.flush();
@@ -416,7 +366,10 @@ export class Watchers {
   #catchUp(watcher: Watcher): void {
     const { cache, clock, limits } = this.#options;
     const { group } = watcher;
-    if (watcher.position < cache.history.first) return this.#endPassed(watcher);
+    if (watcher.position < cache.history.first) {
+      this.#endPassed(watcher);
+      return;
+    }
     const shared = watcher.position >= group.recentFrom;
     const chunk = shared ? group.chunkAfter(watcher.position) : undefined;
     if (watcher.position >= this.#dispatched || (shared && chunk === undefined)) {
