@@ -43,8 +43,18 @@ function modifiedMs(path) {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
+/** By content, not by time: a checkout touches the lock file without changing it. */
+function isInstalled() {
+  if (!existsSync(installed)) return false;
+  const wanted = JSON.parse(readFileSync(lockFile, 'utf8')).packages;
+  const present = JSON.parse(readFileSync(installed, 'utf8')).packages;
+  return Object.entries(wanted).every(
+    ([path, { version, optional }]) => path === '' || optional === true || present[path]?.version === version,
+  );
+}
+
 function install() {
-  if (modifiedMs(installed) >= modifiedMs(lockFile)) return;
+  if (isInstalled()) return;
   // The build needs the dev dependencies, whatever NODE_ENV says.
   const args = ['ci', '--include=dev', '--no-audit', '--no-fund'];
   const npm = process.env.npm_execpath;

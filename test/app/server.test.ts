@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { stringify } from 'yaml';
 import { provideCertificate } from '../../src/app/certificates.js';
 import { type AppParts, type RunningServer, startServer } from '../../src/app/compose.js';
 import { type Config, type FlagValues, resolveConfig } from '../../src/app/config.js';
@@ -178,3 +179,36 @@ test('caches that start with the server are waited for by /readyz', () =>
       assert.fail('never ready');
     },
   ));
+
+test('a dump of one server, loaded into another, gives the same objects, from YAML and from JSON', async () => {
+  const paths = ['api/v1/pods', 'api/v1/nodes', 'api/v1/secrets', 'apis/apps/v1/replicasets', 'apis/batch/v1/cronjobs'];
+  const read = async (url: string) => {
+    const lists: Loose[] = [];
+    for (const path of paths) lists.push(await json(`${url}/${path}`));
+    return lists;
+  };
+  const bare = (lists: Loose[]) =>
+    lists.map((list) =>
+      list.items.map(({ metadata: { resourceVersion: _, ...metadata }, ...object }: Loose) => ({
+        ...object,
+        metadata,
+      })),
+    );
+  const dump = join(folder, 'dump');
+  mkdirSync(dump);
+  let original: Loose[] = [];
+  await served({ sample: 'nodes=3,pods=60,churn=0' }, async (url) => {
+    original = await read(url);
+    for (const [index, list] of original.entries()) {
+      // As kubectl writes them: a List whose items say what they are; and as the API does: a typed list.
+      const kind = list.kind.slice(0, -'List'.length);
+      const items = list.items.map((object: Loose) => ({ apiVersion: list.apiVersion, kind, ...object }));
+      const text =
+        index % 2 === 0
+          ? stringify({ apiVersion: 'v1', items, kind: 'List', metadata: { resourceVersion: '' } })
+          : JSON.stringify(list);
+      writeFileSync(join(dump, `${index}.${index % 2 === 0 ? 'yaml' : 'json'}`), text);
+    }
+  });
+  await served({ load: [dump] }, async (url) => assert.deepEqual(bare(await read(url)), bare(original)));
+});

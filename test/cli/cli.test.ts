@@ -192,3 +192,21 @@ test('--load reports progress in tenths where there is no terminal', async () =>
   assert.ok(lines.length >= 2 && lines.length <= 10, `${lines.length} lines`);
   assert.match(lines.at(-1)!, /^loading 100% \(3000 objects\)$/);
 });
+
+test('the default port moves when it is in use, and says so', async () => {
+  const taken = createServer();
+  // When another program has it already, that serves as well.
+  await new Promise<void>((resolve) => taken.once('error', () => resolve()).listen(8080, '127.0.0.1', resolve));
+  const command = start(process.execPath, [main, 'serve', '--secure-port', '0'], env);
+  try {
+    const [, port] = await eventually(
+      'the start text',
+      () => /http:\/\/127\.0\.0\.1:(\d+) {3}plain HTTP \(port 8080 is in use\)/.exec(command.stdout()) ?? undefined,
+    );
+    assert.notEqual(port, '8080');
+    assert.equal((await fetch(`http://127.0.0.1:${port}/livez`)).status, 200);
+  } finally {
+    await command.stop();
+    taken.close();
+  }
+});

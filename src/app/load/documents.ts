@@ -14,6 +14,7 @@ export interface Found {
 }
 
 const REPORT_EVERY_BYTES = 16 * 2 ** 10;
+const REPORT_EVERY_OBJECTS = 16;
 
 /**
  * The objects of a manifest file, Lists taken apart. A YAML file is read document by document, and
@@ -33,8 +34,12 @@ async function* readJson(path: string, onBytes: (bytes: number) => void): AsyncG
     // Several objects one after another, or JSON with comments: the YAML reader takes most of these.
     return yield* readYaml(path, onBytes);
   }
-  onBytes(bytes.length);
-  yield* takeApart(value, 1, 1);
+  // The file is in memory by now; its bytes count as read while its objects are taken out.
+  const found = [...takeApart(value, 1, 1)];
+  for (const [index, object] of found.entries()) {
+    yield object;
+    if ((index + 1) % REPORT_EVERY_OBJECTS === 0) onBytes((bytes.length / found.length) * REPORT_EVERY_OBJECTS);
+  }
 }
 
 async function* readYaml(path: string, onBytes: (bytes: number) => void): AsyncGenerator<Found> {

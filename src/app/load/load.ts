@@ -50,6 +50,7 @@ export async function loadManifests(
   };
 
   for (const file of files) {
+    const afterBytes = bytes + file.bytes;
     const onBytes = (count: number) => {
       bytes += count;
       report();
@@ -83,12 +84,13 @@ export async function loadManifests(
       }
     } catch (error) {
       reject(`${file.path}: ${fileProblem(error)}`);
+      bytes = afterBytes;
       continue;
     }
     if (found === 0) reject(`${file.path}: no object in this file`);
+    bytes = afterBytes; // exactly, whatever was counted on the way
+    report();
   }
-  bytes = bytesTotal;
-  report();
   return {
     files: files.length,
     objects: keys.size,

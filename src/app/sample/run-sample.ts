@@ -16,6 +16,9 @@ const TICK_MS = 100;
 const LEASE_SHARED_MS = 60_000;
 const LEASE_SHARED_COUNT = 1_000;
 
+/** Between turns of the event loop, so that a large burst does not keep readers waiting. */
+const WRITES_A_TURN = 128;
+
 /**
  * Fills the store and keeps the cluster alive, every write a revision of its own, as in a real
  * cluster. The next tick waits until the writes of the last are done, so a slow store slows the
@@ -39,8 +42,9 @@ export async function runSample(
   const flush = async () => {
     const batch = changes;
     changes = [];
-    for (const change of batch) {
+    for (const [index, change] of batch.entries()) {
       if (stopped) return;
+      if (index % WRITES_A_TURN === WRITES_A_TURN - 1) await nextTurn();
       await objects.store.write([await operationOf(objects, change, eventLease)]);
     }
   };
@@ -93,4 +97,8 @@ function sharedLease(objects: ObjectStore, ttlSeconds: number, clock: Clock): ()
     used++;
     return lease;
   };
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
