@@ -118,7 +118,15 @@ function checkConsistent(objects: Map<string, KubeObject>): void {
     assert.equal(deployment.status.readyReplicas ?? 0, ready, `Deployment ${deployment.metadata.name}`);
     assert.ok(sets.length >= 1 && sets.length <= 4);
   }
-  // 5: an EndpointSlice has exactly the ready pods that its service selects.
+  // 5: controllers have made what the specs ask for; outside of a roll-out that is the newest set's business alone.
+  for (const set of all(objects, 'ReplicaSet')) assert.equal(set.status.replicas, set.spec.replicas);
+  for (const deployment of all(objects, 'Deployment')) {
+    const active = all(objects, 'ReplicaSet').filter(
+      (set) => set.metadata.ownerReferences[0].uid === deployment.metadata.uid && set.spec.replicas > 0,
+    );
+    if (active.length === 1) assert.equal(active[0].spec.replicas, deployment.spec.replicas, deployment.metadata.name);
+  }
+  // 6: an EndpointSlice has exactly the ready pods that its service selects.
   for (const slice of all(objects, 'EndpointSlice')) {
     const service: Loose = objects.get(
       `Service/${slice.metadata.namespace}/${slice.metadata.labels['kubernetes.io/service-name']}`,
@@ -140,7 +148,7 @@ function checkConsistent(objects: Map<string, KubeObject>): void {
       `EndpointSlice ${slice.metadata.name}`,
     );
   }
-  // 6: every node has its lease.
+  // 7: every node has its lease.
   for (const name of nodes.keys()) assert.ok(objects.has(`Lease/kube-node-lease/${name}`));
 }
 
@@ -190,6 +198,26 @@ test('without churn only leases and heartbeats are written', () => {
   assert.equal(writes.get('Pod'), pods);
   assert.equal(writes.get('Lease'), 100, 'ten nodes, ten renewals each');
   assert.equal(writes.get('Event'), undefined);
+});
+
+test('whatever happens to a workload, it is whole again within a minute and a half', () => {
+  const { objects, live } = lived({ nodes: 6, pods: 150, churn: 6 }, 13);
+  const brokenFor = new Map<string, number>();
+  let broken = 0;
+  live(600, () => {
+    for (const kind of ['Deployment', 'StatefulSet', 'DaemonSet']) {
+      for (const workload of all(objects, kind)) {
+        const { spec, status } = workload;
+        const wanted = kind === 'DaemonSet' ? 6 : spec.replicas;
+        const ready = status.readyReplicas ?? status.numberReady ?? 0;
+        const checks = ready >= wanted - Math.floor(wanted / 4) ? 0 : (brokenFor.get(workload.metadata.uid) ?? 0) + 1;
+        brokenFor.set(workload.metadata.uid, checks);
+        broken += Number(checks > 0);
+        assert.ok(checks < 18, `${kind} ${workload.metadata.name} has ${ready} of ${wanted} pods for ${checks * 5} s`);
+      }
+    }
+  });
+  assert.ok(broken > 0, 'and something did happen');
 });
 
 test('everything that the sample promises happens within minutes', () => {
