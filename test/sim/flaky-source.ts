@@ -21,6 +21,9 @@ export interface Weather {
   lossChance: number;
 }
 
+/** The store behind counts its own replacements, too. */
+const STORE_GENERATIONS_MAX = 1_000;
+
 interface Message {
   readonly deliver: (handler: WatchHandler) => void;
 }
@@ -75,7 +78,7 @@ export class FlakySource implements Source {
     const result = await this.#store.range(request, (...entry) => void entries.push(entry), signal);
     await this.#travel();
     for (const entry of entries) visit(...entry);
-    return { ...result, generation };
+    return { ...result, generation: generation * STORE_GENERATIONS_MAX + (result.generation ?? 0) };
   }
 
   async currentRevision(signal?: AbortSignal): Promise<ModRevision> {
@@ -93,12 +96,15 @@ export class FlakySource implements Source {
       () => this.#watches.delete(watch),
     );
     this.#watches.add(watch);
+    const asked = request.generation ?? this.#generation * STORE_GENERATIONS_MAX;
+    const ours = Math.floor(asked / STORE_GENERATIONS_MAX);
     if (!this.up) {
       watch.later((target) => target.ended({ kind: 'cut', error: new SourceError('unavailable', 'store is down') }));
-    } else if (request.generation !== undefined && request.generation !== this.#generation) {
+    } else if (ours !== this.#generation) {
       watch.later((target) => target.ended({ kind: 'replaced', message: 'the store is another one' }));
     } else {
-      watch.connect(this.#store, request);
+      const generation = asked % STORE_GENERATIONS_MAX;
+      watch.connect(this.#store, { ...request, generation });
     }
     return watch;
   }
