@@ -1,8 +1,9 @@
 #!/bin/sh
-# Builds informer, etcd-history and listdiff into the folder $1. Prints nothing but errors.
+# Builds the programs (one a folder with a main.go) into the folder $1. Prints nothing but errors.
 set -eu
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 cd "$(dirname "$0")"
 export GOFLAGS="${GOFLAGS:-} -mod=readonly"
-go build -p "${GO_BUILD_JOBS:-1}" -ldflags "-s -w" -o "$out/" ./informer ./etcd-history ./listdiff
+go build -p "${GO_BUILD_JOBS:-1}" -ldflags "-s -w" -o "$out/" ./informer ./etcd-history ./listdiff \
+  ./etcd-write ./watchers ./pager ./api-errors ./controller-cache

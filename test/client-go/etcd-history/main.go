@@ -1,5 +1,8 @@
 // Command etcd-history writes the changes below a prefix as etcd itself has them,
 // in order: the truth that what a client saw is judged by.
+//
+// With -watchers it writes instead, for each of them, the events that these changes must become (expect.go);
+// with -state, what existed at -to-revision.
 package main
 
 import (
@@ -30,6 +33,9 @@ func main() {
 	prefix := flag.String("prefix", "/registry/pods/", "keys to show")
 	from := flag.Int64("from-revision", 1, "first revision")
 	to := flag.Int64("to-revision", 0, "last revision; 0 is the current one")
+	watchersFile := flag.String("watchers", "", "write what these watchers must see, into -out")
+	outDir := flag.String("out", "", "with -watchers: the folder; each file is appended to")
+	state := flag.Bool("state", false, "write key, modRevision and digest of what existed at -to-revision")
 	timeout := flag.Duration("timeout", 2*time.Minute, "fail after this time")
 	flag.Parse()
 	client, err := clientv3.New(clientv3.Config{Endpoints: strings.Split(*endpoints, ","), DialTimeout: 10 * time.Second})
@@ -48,6 +54,14 @@ func main() {
 	}
 	if *to > now.Header.Revision {
 		log.Fatalf("revision %d is in the future: etcd is at %d", *to, now.Header.Revision)
+	}
+	if *state {
+		writeState(ctx, client, *prefix, *to)
+		return
+	}
+	var expected *expectation
+	if *watchersFile != "" {
+		expected = newExpectation(*watchersFile, *outDir, *prefix)
 	}
 	// A watch has no end. The last revision may have changed other keys only, so that no
 	// event tells when it is reached: keep asking how far the watch has got.
@@ -78,6 +92,10 @@ func main() {
 					done = true
 					break
 				}
+				if expected != nil {
+					expected.add(e)
+					continue
+				}
 				c := change{"put", string(e.Kv.Key), e.Kv.ModRevision, e.Kv.CreateRevision, 0}
 				if e.PrevKv != nil {
 					c.PrevModRevision = e.PrevKv.ModRevision
@@ -96,5 +114,8 @@ func main() {
 	}
 	if err := out.Flush(); err != nil {
 		log.Fatal(err)
+	}
+	if expected != nil {
+		expected.close()
 	}
 }

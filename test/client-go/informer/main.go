@@ -11,8 +11,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -29,40 +27,62 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"listwatch.dev/client-go-test/connect"
+	"listwatch.dev/client-go-test/digest"
 )
 
-var resources = map[string]func(informers.SharedInformerFactory) cache.SharedIndexInformer{
-	"pods": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
-		return f.Core().V1().Pods().Informer()
-	},
-	"nodes": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
-		return f.Core().V1().Nodes().Informer()
-	},
-	"configmaps": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
-		return f.Core().V1().ConfigMaps().Informer()
-	},
-	"secrets": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
-		return f.Core().V1().Secrets().Informer()
-	},
-	"services": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
-		return f.Core().V1().Services().Informer()
-	},
-	"namespaces": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
-		return f.Core().V1().Namespaces().Informer()
-	},
-	"events": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
-		return f.Core().V1().Events().Informer()
-	},
-	"deployments": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
-		return f.Apps().V1().Deployments().Informer()
-	},
-	"leases": func(f informers.SharedInformerFactory) cache.SharedIndexInformer {
-		return f.Coordination().V1().Leases().Informer()
-	},
+// The built-in kinds that tests follow, and their resources.
+var resources = map[string]schema.GroupVersionResource{
+	"pods":        {Version: "v1", Resource: "pods"},
+	"nodes":       {Version: "v1", Resource: "nodes"},
+	"configmaps":  {Version: "v1", Resource: "configmaps"},
+	"secrets":     {Version: "v1", Resource: "secrets"},
+	"services":    {Version: "v1", Resource: "services"},
+	"namespaces":  {Version: "v1", Resource: "namespaces"},
+	"events":      {Version: "v1", Resource: "events"},
+	"deployments": {Group: "apps", Version: "v1", Resource: "deployments"},
+	"leases":      {Group: "coordination.k8s.io", Version: "v1", Resource: "leases"},
+}
+
+// newInformer makes an informer of the client's own factory; stop waits for its goroutines.
+func newInformer(clientKind string, config *rest.Config, resource schema.GroupVersionResource, namespace string, resync time.Duration,
+	tweak func(*metav1.ListOptions)) (informer cache.SharedIndexInformer, start func(context.Context), stop func(), err error) {
+	switch clientKind {
+	case "typed":
+		client, err := kubernetes.NewForConfig(config)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		factory := informers.NewSharedInformerFactoryWithOptions(client, resync, informers.WithNamespace(namespace), informers.WithTweakListOptions(tweak))
+		generic, err := factory.ForResource(resource)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		return generic.Informer(), factory.StartWithContext, factory.Shutdown, nil
+	case "metadata":
+		client, err := metadata.NewForConfig(config)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		factory := metadatainformer.NewFilteredSharedInformerFactory(client, resync, namespace, tweak)
+		return factory.ForResource(resource).Informer(), func(ctx context.Context) { factory.Start(ctx.Done()) }, factory.Shutdown, nil
+	case "dynamic":
+		client, err := dynamic.NewForConfig(config)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		factory := dynamicinformer.NewFilteredDynamicSharedInformerFactory(client, resync, namespace, tweak)
+		return factory.ForResource(resource).Informer(), func(ctx context.Context) { factory.Start(ctx.Done()) }, factory.Shutdown, nil
+	}
+	return nil, nil, nil, fmt.Errorf("-client %q: typed, metadata or dynamic", clientKind)
 }
 
 type entry struct {
@@ -72,7 +92,8 @@ type entry struct {
 	OldResourceVersion string `json:"oldResourceVersion,omitempty"`
 	Initial            bool   `json:"initial,omitempty"` // an add of the initial list
 	Stale              bool   `json:"stale,omitempty"`   // a delete that was missed and found by a relist
-	Sha256             string `json:"sha256,omitempty"`
+	Digest             string `json:"digest,omitempty"`
+	MetadataDigest     string `json:"metadataDigest,omitempty"`
 	Query              string `json:"query,omitempty"`
 	Watch              bool   `json:"watch,omitempty"`
 	Status             int    `json:"status,omitempty"`
@@ -196,7 +217,11 @@ func (r *recorder) finish(informer cache.SharedIndexInformer, dump bool) {
 			return 1
 		})
 		for _, o := range items {
-			r.write(entry{Type: "object", Key: keyOf(o), ResourceVersion: version(o), Sha256: digest(o)})
+			e := entry{Type: "object", Key: keyOf(o), ResourceVersion: version(o), MetadataDigest: digest.Metadata(o.(runtime.Object))}
+			if _, partial := o.(*metav1.PartialObjectMetadata); !partial {
+				e.Digest = digest.Whole(o.(runtime.Object))
+			}
+			r.write(e)
 		}
 	}
 	r.Lock()
@@ -220,36 +245,23 @@ func version(o any) string {
 	return ""
 }
 
-// digest is that of the object's JSON without kind and apiVersion, which objects in a store may or may not have.
-func digest(o any) string {
-	object := o.(runtime.Object).DeepCopyObject()
-	object.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
-	text, err := json.Marshal(object)
-	if err != nil {
-		log.Fatal(err)
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
-}
-
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("informer: ")
-	server := flag.String("server", "", "base URL, http or https")
-	insecure := flag.Bool("insecure", false, "accept any certificate")
+	connection := connect.Register()
 	token := flag.String("token", "", "bearer token")
+	clientKind := flag.String("client", "typed", "typed, metadata or dynamic")
 	resource := flag.String("resource", "pods", "what to watch")
 	namespace := flag.String("namespace", "", "one namespace only")
 	labels := flag.String("label-selector", "", "")
 	fields := flag.String("field-selector", "", "")
-	accept := flag.String("accept", "protobuf", "protobuf or json")
 	watchList := flag.String("watchlist", "on", "on or off: get the initial list through the watch")
 	resync := flag.Duration("resync", 0, "resync period")
 	stopAfter := flag.Uint64("stop-after-revision", 0, "stop once this revision has been seen and handled; bookmarks count")
 	duration := flag.Duration("duration", 0, "stop after this time at the latest (exit status 3 if -stop-after-revision was not reached)")
 	dump := flag.Bool("dump", false, "write the store's content at the end")
 	flag.Parse()
-	newInformer, ok := resources[*resource]
+	followed, ok := resources[*resource]
 	if !ok {
 		log.Fatalf("unknown resource %q", *resource)
 	}
@@ -257,20 +269,18 @@ func main() {
 	os.Setenv("KUBE_FEATURE_WatchListClient", strconv.FormatBool(*watchList == "on"))
 	r := &recorder{out: json.NewEncoder(os.Stdout), seen: map[string]string{}}
 	r.out.SetEscapeHTML(false) // queries are easier to read
-	config := &rest.Config{Host: *server, QPS: -1, BearerToken: *token, UserAgent: "listwatch-test/informer",
-		ContentConfig: rest.ContentConfig{ContentType: "application/json", AcceptContentTypes: "application/json"}}
-	config.TLSClientConfig.Insecure = *insecure
-	if *accept == "protobuf" {
-		config.ContentType, config.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf
-	}
-	config.Wrap(r.wrap)
-	client, err := kubernetes.NewForConfig(config)
+	config, err := connection.Config("informer")
 	if err != nil {
 		log.Fatal(err)
 	}
-	factory := informers.NewSharedInformerFactoryWithOptions(client, *resync, informers.WithNamespace(*namespace),
-		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector, o.FieldSelector = *labels, *fields }))
-	informer := newInformer(factory)
+	config.BearerToken = *token
+	config.Wrap(r.wrap)
+	informer, start, shutdown, err := newInformer(*clientKind, config, followed, *namespace, *resync, func(o *metav1.ListOptions) {
+		o.LabelSelector, o.FieldSelector = *labels, *fields
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
 	informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, reflector *cache.Reflector, err error) {
 		r.write(entry{Type: "watchError", Error: err.Error()})
 	})
@@ -286,7 +296,7 @@ func main() {
 		defer cancel()
 	}
 	running, end := context.WithCancel(context.Background())
-	factory.StartWithContext(running)
+	start(running)
 	synced, reached := false, false
 	for ctx.Err() == nil && !reached {
 		select {
@@ -301,7 +311,7 @@ func main() {
 		reached = *stopAfter > 0 && synced && err == nil && at >= *stopAfter && r.upToDate(informer.GetStore())
 	}
 	end()
-	factory.Shutdown()
+	shutdown()
 	r.finish(informer, *dump)
 	if *stopAfter > 0 && !reached {
 		fmt.Fprintf(os.Stderr, "informer: revision %d was not reached\n", *stopAfter)
