@@ -11,7 +11,7 @@ import type { Failure } from './failure.js';
 import type { WatchPlan } from './read-plan.js';
 import type { WatchFormat, WatchRun } from './reader.js';
 import type { Scope } from './scope.js';
-import { SeenObjects } from './seen-objects.js';
+import { createSeenObjects } from './seen-objects.js';
 import { isCompacted, sourceFailure, UnreadableValue } from './source-failure.js';
 
 /**
@@ -63,7 +63,7 @@ class DirectWatch implements WatchRun {
   readonly #sink: WatchSink;
   readonly #over = new AbortController();
   readonly #timer: Timer;
-  readonly #seen = new SeenObjects(SEEN_BYTES_MAX);
+  readonly #seen = createSeenObjects(SEEN_BYTES_MAX);
   readonly #wire: WireWriter = createWriter();
   #frames: WireWriter = createWriter();
   #first = true;

@@ -161,7 +161,8 @@ function failing(sink: WatchSink, format: WatchFormat): WatchSink {
   return {
     write: (chunk) => sink.write(chunk),
     end: () => sink.end(),
-    fail: (message) => void writeError(format, { kind: 'internal', message }, sink),
+    fail: (message, reason) =>
+      void writeError(format, { kind: reason === 'expired' ? 'expired' : 'internal', message }, sink),
   };
 }
 
