@@ -52,7 +52,7 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     },
     async [Symbol.asyncDispose]() {
       proxy.cut();
-      await new Promise((resolve) => server.close(resolve));
+      if (server.listening) await new Promise((resolve) => server.close(resolve));
     },
   };
   return proxy;
