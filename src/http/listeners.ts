@@ -1,6 +1,7 @@
 import type { Server as PlainServer } from 'node:http';
 import type { Http2SecureServer, ServerHttp2Session } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
+import { type Clock, sleep } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 
 /** Streams that one HTTP/2 client may have open at once. */
@@ -70,13 +71,24 @@ export class Connections {
     session.setTimeout(limits.idleConnectionMs, () => {
       if (idle()) session.close();
     });
-    session.once('close', () => this.#sessions.delete(session));
+    session.once('close', () => void this.#sessions.delete(session));
     session.on('error', () => {}); // 'close' follows
   }
 
   /** Asks clients to leave: what is in flight goes on. */
   goAway(): void {
     for (const session of this.#sessions.keys()) session.close();
+  }
+
+  /** Resolves when no HTTP/2 session is left: what they still had to say is said. */
+  async saidGoodbye(clock: Clock, timeoutMs: number): Promise<void> {
+    const enough = new AbortController();
+    for (const session of this.#sessions.keys()) {
+      session.once('close', () => {
+        if (this.#sessions.size === 0) enough.abort();
+      });
+    }
+    if (this.#sessions.size > 0) await sleep(clock, timeoutMs, enough.signal);
   }
 
   destroyAll(): void {

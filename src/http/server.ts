@@ -74,6 +74,9 @@ export interface HttpServer {
 
 const upgrades = new WeakMap<IncomingMessage, Upgrade>();
 
+/** For the last frames of HTTP/2 connections whose streams have all ended. */
+const GOODBYE_MS = 500;
+
 /** Each request reaches one route: the paths of the API are parsed by paths.ts. */
 const ONE_ROUTE = '/';
 
@@ -263,6 +266,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     await Promise.race([finished, sleep(clock, limits.shutdownMs, enough.signal)]);
     enough.abort();
     for (const exchange of exchanges) exchange.cut();
+    await connections.saidGoodbye(clock, GOODBYE_MS);
     connections.destroyAll();
     await idle;
     metrics.close();
@@ -289,7 +293,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
 
 function exchangeRequest(request: FastifyRequest, reply: FastifyReply): ExchangeRequest {
   const raw = request.raw;
-  const { path, search } = parseTarget(request.originalUrl);
+  const { path, search } = parseTarget(request.originalUrl ?? '');
   const { localAddress, localPort } = raw.socket;
   return {
     method: raw.method ?? '',

@@ -50,15 +50,11 @@ export class Indenter {
 
   push(source: Uint8Array, start: number, end: number, into: Output): void {
     for (let at = start; at < end; at++) {
-      const byte = source[at]!;
       if (this.#inString) {
-        into.reserve(1);
-        into.bytes[into.position++] = byte;
-        if (this.#escaped) this.#escaped = false;
-        else if (byte === BACKSLASH) this.#escaped = true;
-        else if (byte === QUOTE) this.#inString = false;
+        at = this.#copyString(source, at, end, into) - 1;
         continue;
       }
+      const byte = source[at]!;
       if (byte === NEWLINE || byte === SPACE) continue;
       const closes = byte === CLOSE_OBJECT || byte === CLOSE_ARRAY;
       if (this.#opened && !closes) {
@@ -80,6 +76,24 @@ export class Indenter {
       else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) this.#opened = true;
       else if (byte === QUOTE) this.#inString = true;
     }
+  }
+
+  /** Copies to the end of the string, or of what there is of it; returns where it stopped. */
+  #copyString(source: Uint8Array, start: number, end: number, into: Output): number {
+    let at = start;
+    for (; at < end && this.#inString; at++) {
+      const byte = source[at]!;
+      if (this.#escaped) this.#escaped = false;
+      else if (byte === BACKSLASH) this.#escaped = true;
+      else if (byte === QUOTE) this.#inString = false;
+    }
+    into.reserve(at - start);
+    if (at - start < 32) for (let from = start; from < at; from++) into.bytes[into.position++] = source[from]!;
+    else {
+      into.bytes.set(source.subarray(start, at), into.position);
+      into.position += at - start;
+    }
+    return at;
   }
 
   #newline(into: Output): void {
