@@ -1,10 +1,13 @@
 import { type Parsed, parsed, unparsable } from './parsed.js';
 
-/** One ANDed term of a field selector (spec 6.2). */
+/** One ANDed term of a field selector (spec 6.2). kube-apiserver knows the first three operators only. */
 export interface FieldRequirement {
   readonly field: string;
-  readonly operator: '=' | '==' | '!=';
+  readonly operator: '=' | '==' | '!=' | 'in' | 'notin' | 'exists' | '!';
+  /** '' for the other operators. */
   readonly value: string;
+  /** Of `in` and `notin`: sorted, without duplicates. */
+  readonly values?: readonly string[];
 }
 
 /** Parses `a=b,c!=d` with kube-apiserver's grammar and error texts; terms come back in order of their text. */
@@ -26,14 +29,49 @@ export function parseFieldSelector(text: string): Parsed<readonly FieldRequireme
 
 /** Canonical text. */
 export function formatFieldSelector(requirements: readonly FieldRequirement[]): string {
-  return requirements
-    .map(({ field, operator, value }) => `${field}${operator === '!=' ? '!=' : '='}${escapeFieldValue(value)}`)
-    .join(',');
+  return requirements.map(formatRequirement).join(',');
+}
+
+function formatRequirement({ field, operator, value, values = [] }: FieldRequirement): string {
+  switch (operator) {
+    case 'in':
+    case 'notin':
+      return `${field} ${operator} (${values.map(escapeFieldValue).join(',')})`;
+    case 'exists':
+      return field;
+    case '!':
+      return `!${field}`;
+    default:
+      return `${field}${operator === '!=' ? '!=' : '='}${escapeFieldValue(value)}`;
+  }
+}
+
+/** Does an object match whose field has this text? A field that is absent compares as '' (spec 6.2). */
+export function matchesField({ operator, value, values = [] }: FieldRequirement, text: string): boolean {
+  switch (operator) {
+    case '=':
+    case '==':
+      return text === value;
+    case '!=':
+      return text !== value;
+    case 'in':
+      return values.includes(text);
+    case 'notin':
+      return !values.includes(text);
+    case 'exists':
+      return text !== '';
+    case '!':
+      return text === '';
+  }
 }
 
 /** The value that the selector demands of a field, or undefined when it demands none. */
 export function exactFieldValue(requirements: readonly FieldRequirement[], field: string): string | undefined {
-  return requirements.find((requirement) => requirement.field === field && requirement.operator !== '!=')?.value;
+  return requirements.find((requirement) => requirement.field === field && isExact(requirement))?.value;
+}
+
+export function isExact({ operator }: FieldRequirement): boolean {
+  return operator === '=' || operator === '==';
 }
 
 export function escapeFieldValue(value: string): string {

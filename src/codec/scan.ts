@@ -14,10 +14,10 @@ const NAMESPACE = 26;
 const UID = 42;
 const LABELS = 90;
 
-/** Finds a field by its tag; true leaves the value's range in `hit`. */
-const hit = { start: 0, end: 0 };
+/** Finds a field by its tag; true leaves the value's range in `hit`, until the next call. */
+export const hit = { start: 0, end: 0 };
 
-function seek(b: Uint8Array, start: number, end: number, tag: number): boolean {
+export function seek(b: Uint8Array, start: number, end: number, tag: number): boolean {
   for (let at = start; at < end; ) {
     const found = readTag(b, at, end);
     const from = after.at;

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { quoteGo } from '../api/go-text.js';
+import { isExact } from '../api/field-selector.js';
 import { type ListOptions, parseListOptions } from '../api/list-options.js';
 import type { Kind } from '../codec/kind.js';
 import type { Failure } from '../serve/failure.js';
@@ -229,7 +230,7 @@ function watchFormat(context: ResourceContext, { codec }: Reader, view: View): W
 /** The single-object form of the deprecated path is a selector on the name (spec 2.8). */
 function withName(options: ListOptions, name: string | undefined): ListOptions | undefined {
   if (name === undefined) return options;
-  const named = options.fieldSelector.find(({ field, operator }) => field === 'metadata.name' && operator !== '!=');
+  const named = options.fieldSelector.find((term) => term.field === 'metadata.name' && isExact(term));
   if (named !== undefined) return named.value === name ? options : undefined;
   const requirement = { field: 'metadata.name', operator: '=', value: name } as const;
   return { ...options, fieldSelector: [...options.fieldSelector, requirement] };
