@@ -1,6 +1,8 @@
 import type { ModRevision } from '../api/revision.js';
 import type { ByteWriter, KindCodec, WireObject } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
+import type { IndexStats, ListCounts } from '../indexer/index-stats.js';
+import type { Selection, SelectionRequest, Selector } from '../indexer/indexer.js';
 import type { ByteRange } from '../lib/bytes.js';
 import type { VersionId, Versions } from '../versions/versions.js';
 
@@ -50,6 +52,8 @@ export interface Cache {
    * then every LIST fails. The cache has no version under these keys.
    */
   readonly decodeErrors: ReadonlyMap<string, string>;
+  /** Counts LISTs by what found their objects. */
+  readonly lists: ListCounts;
   readonly stats: CacheStats;
   verify(): void;
 }
@@ -64,6 +68,8 @@ export interface CacheSnapshot extends Disposable {
   range(from: ByteRange, to: ByteRange, visit: (id: VersionId) => boolean): void;
   count(from: ByteRange, to: ByteRange): number;
   byteSize(from: ByteRange, to: ByteRange): number;
+  /** What passes a filter, in key order, found by whatever way is cheapest. It is read while the snapshot is held. */
+  select(request: SelectionRequest): Selection;
 }
 
 /** Decides from the wire bytes of an object. Filters with equal ids are interchangeable. */
@@ -71,6 +77,8 @@ export interface ObjectFilter {
   /** Canonical text of the selectors. */
   readonly id: string;
   matches(bytes: Uint8Array, start: number, end: number): boolean;
+  /** The same test, for indexes; absent: only the bytes can tell. */
+  readonly selector?: Selector | undefined;
 }
 
 /** Turns changes into bytes of one output format. Framers with equal ids are interchangeable, so watchers share frames. */
@@ -150,5 +158,6 @@ export interface CacheStats {
   /** Entries that wait in the timing wheel for watchers of this cache, and watchers being caught up. */
   readonly watchTimers: number;
   readonly laggingWatchers: number;
+  readonly index: IndexStats;
   readonly consistencyChecks: { readonly success: number; readonly failure: number; readonly error: number };
 }

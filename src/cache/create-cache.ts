@@ -1,6 +1,7 @@
 import type { ModRevision } from '../api/revision.js';
 import type { KindCodec } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
+import type { ListCounts } from '../indexer/index-stats.js';
 import type { ByteRange } from '../lib/bytes.js';
 import { type Clock, systemClock, type Timer } from '../lib/clock.js';
 import { defaultLimits, type Limits } from '../lib/limits.js';
@@ -147,6 +148,10 @@ export class LiveCache implements Cache {
     return this.#state.decodeErrors.messages;
   }
 
+  get lists(): ListCounts {
+    return this.#state.lists;
+  }
+
   get stats(): CacheStats {
     const { history, storage, decodeErrors, reader, eventsReceived } = this.#state;
     const watchers = this.#watchers;
@@ -166,6 +171,7 @@ export class LiveCache implements Cache {
       ignoredKeys: reader.ignoredKeys,
       watchTimers: watchers.timerCount,
       laggingWatchers: watchers.laggingCount,
+      index: this.#state.indexStats,
       consistencyChecks: { ...this.#consistency.counts },
     };
   }

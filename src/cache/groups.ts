@@ -178,12 +178,10 @@ export class EventFramer {
     return rangeOf(history.unreadableKey(sequence)!);
   }
 
-  /** One object of the initial state; appends to `begin`ned bytes. */
-  initial(group: Group<unknown>, versions: Versions, id: VersionId, first: boolean): boolean {
-    if (!this.#matches(group, versions, id)) return false;
+  /** One object of the initial state, which passes the group's filter; appends to `begin`ned bytes. */
+  initial(group: Group<unknown>, versions: Versions, id: VersionId, first: boolean): void {
     this.#locate(versions, id);
     group.framer.event('ADDED', this.#wire, versions.modRevision(id), first, this.#into);
-    return true;
   }
 
   bookmark(group: Group<unknown>, revision: ModRevision, initialEventsEnd: boolean, first: boolean): void {

@@ -4,6 +4,7 @@ import { createWriter } from '../codec/writer.js';
 import { InvariantError } from '../lib/assert.js';
 import { type ByteRange, prefixEnd, rangeOf } from '../lib/bytes.js';
 import { SourceError } from '../source/source.js';
+import type { KindIndex } from '../indexer/kind-index.js';
 import { NONE, type VersionId } from '../versions/versions.js';
 import { DecodeErrors } from './decode-errors.js';
 import type { KeyLayout } from './layout.js';
@@ -80,16 +81,18 @@ export class ListFill {
   readonly errors = new DecodeErrors();
   readonly #reader: ValueReader;
   readonly #pending = new Pending();
-  readonly #applier = new Applier();
+  readonly #applier: Applier;
   readonly #key: ByteRange = rangeOf(new Uint8Array(0));
   #newest: ModRevision = 0;
   /** By version id, in difference mode: the list has the key. */
   #listed = new Uint8Array(1024);
 
-  constructor(mode: ListMode, storage: Storage, reader: ValueReader) {
+  /** `index`: of a storage that is read meanwhile. */
+  constructor(mode: ListMode, storage: Storage, reader: ValueReader, index?: KindIndex) {
     this.mode = mode;
     this.storage = storage;
     this.#reader = reader;
+    this.#applier = new Applier(index);
   }
 
   entry(

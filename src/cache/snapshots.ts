@@ -1,9 +1,14 @@
 import type { ModRevision } from '../api/revision.js';
 import type { Snapshot } from '../engine/engine.js';
+import type { Ordered, Selection, SelectionRequest } from '../indexer/indexer.js';
+import { planSelection } from '../indexer/planner.js';
+import type { KindIndex } from '../indexer/kind-index.js';
 import { type ByteRange, compareRanges } from '../lib/bytes.js';
 import { NONE, type Pin, type VersionId, type Versions } from '../versions/versions.js';
 import type { CacheSnapshot } from './cache.js';
 import type { History } from './history.js';
+
+const NO_IDS = new Int32Array(0);
 
 /** The state of the engine, pinned, under the revision that the cache had reached. */
 export class LiveSnapshot implements CacheSnapshot {
@@ -11,12 +16,23 @@ export class LiveSnapshot implements CacheSnapshot {
   readonly versions: Versions;
   readonly #snapshot: Snapshot;
   readonly #pin: Pin;
+  readonly #index: KindIndex;
+  readonly #stamp: number;
   #released: (() => void) | undefined;
 
-  constructor(revision: ModRevision, versions: Versions, snapshot: Snapshot, pin: Pin, released: () => void) {
+  constructor(
+    revision: ModRevision,
+    versions: Versions,
+    snapshot: Snapshot,
+    index: KindIndex,
+    pin: Pin,
+    released: () => void,
+  ) {
     this.revision = revision;
     this.versions = versions;
     this.#snapshot = snapshot;
+    this.#index = index;
+    this.#stamp = index.stamp;
     this.#pin = pin;
     this.#released = released;
   }
@@ -31,6 +47,15 @@ export class LiveSnapshot implements CacheSnapshot {
 
   byteSize(from: ByteRange, to: ByteRange): number {
     return this.#snapshot.byteSize(from, to);
+  }
+
+  select(request: SelectionRequest): Selection {
+    return this.selectAs(this, NO_IDS, request);
+  }
+
+  /** For a state that is this one but for what was restored. */
+  selectAs(snapshot: Ordered, restored: Int32Array, request: SelectionRequest): Selection {
+    return planSelection({ snapshot, index: this.#index, stamp: this.#stamp, restored }, request);
   }
 
   [Symbol.dispose](): void {
@@ -111,6 +136,10 @@ export class PastSnapshot implements CacheSnapshot {
 
   byteSize(from: ByteRange, to: ByteRange): number {
     return this.#live.byteSize(from, to) + this.#bytes(this.#restored, from, to) - this.#bytes(this.#hidden, from, to);
+  }
+
+  select(request: SelectionRequest): Selection {
+    return this.#live.selectAs(this, this.#restored, request);
   }
 
   [Symbol.dispose](): void {

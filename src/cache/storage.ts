@@ -1,6 +1,7 @@
 import type { ModRevision } from '../api/revision.js';
 import type { ByteRange } from '../lib/bytes.js';
 import type { ChangeBatch, Engine } from '../engine/engine.js';
+import type { KindIndex } from '../indexer/kind-index.js';
 import { NONE, type VersionId, type Versions } from '../versions/versions.js';
 import type { DecodeErrors } from './decode-errors.js';
 import { CHANGE, type History, UNREADABLE } from './history.js';
@@ -42,9 +43,15 @@ const BATCH_KEPT_MAX = 8192;
  * Without a history nobody is told: a list is not a sequence of events.
  */
 export class Applier {
+  /** Follows the engine; undefined for a storage that nobody reads yet. */
+  index: KindIndex | undefined;
   #batch = new Batch();
   readonly #key: ByteRange = { bytes: new Uint8Array(0), start: 0, end: 0 };
   readonly #wire: ByteRange = { bytes: new Uint8Array(0), start: 0, end: 0 };
+
+  constructor(index?: KindIndex) {
+    this.index = index;
+  }
 
   /** Returns the bytes of what changed, for the watchers' flush. */
   apply(
@@ -80,6 +87,7 @@ export class Applier {
       history.append(revision, row.type === 'unreadable' ? UNREADABLE : CHANGE, next, previous, retained, nowMs);
     }
     engine.apply(batch, revision);
+    this.index?.apply(batch);
     for (let index = 0; index < batch.count; index++) {
       if (batch.previous[index] !== NONE) versions.retire(batch.previous[index]!, revision);
     }

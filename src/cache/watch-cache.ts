@@ -1,9 +1,11 @@
 import type { ModRevision } from '../api/revision.js';
 import type { KindCodec } from '../codec/codec.js';
-import type { ByteRange } from '../lib/bytes.js';
+import { type ByteRange, rangeOf } from '../lib/bytes.js';
 import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import { DELETE, SourceError, type ChangeType } from '../source/source.js';
+import { type IndexStats, ListCounts } from '../indexer/index-stats.js';
+import { KindIndex, newCounts } from '../indexer/kind-index.js';
 import { NONE, type VersionId } from '../versions/versions.js';
 import type { CacheSnapshot } from './cache.js';
 import { DecodeErrors } from './decode-errors.js';
@@ -14,9 +16,13 @@ import { Pending } from './pending.js';
 import type { ListMode } from './reflector.js';
 import { LiveSnapshot, PastSnapshot } from './snapshots.js';
 import { Applier, type CreateStorage, type Storage } from './storage.js';
+import { createTurns, type Turns } from './turns.js';
 
 /** Freed per commit at most, so that one large eviction is spread over several turns. */
 const RECLAIM_COUNT_MAX = 20_000;
+
+/** Rows that an index that comes up looks at before others get their turn. */
+const INDEX_BUILD_COUNT = 256;
 
 /** `late`: the source had promised that nothing up to here would come any more. */
 export type CommitResult = 'applied' | 'refused' | 'late';
@@ -56,7 +62,10 @@ export class WatchCache {
   refused = 0;
   readonly #options: WatchCacheOptions;
   readonly #pending = new Pending();
-  readonly #applier = new Applier();
+  readonly #applier: Applier;
+  readonly #turns: Turns;
+  readonly lists = new ListCounts();
+  #building = false;
   #held: HeldStorage;
   #committed: ModRevision = 0;
   #historyBytesMax = 0;
@@ -64,13 +73,34 @@ export class WatchCache {
   constructor(options: WatchCacheOptions) {
     this.#options = options;
     this.reader = new ValueReader(options.codec, options.layout);
-    this.#held = new HeldStorage(options.createStorage());
+    this.#turns = createTurns(options.clock, options.limits.listSliceMs);
+    this.#held = this.#hold(options.createStorage());
+    this.#applier = new Applier(this.#held.index);
     this.history = new History(0, options.clock.monotonicMs());
     this.#measureHistory();
   }
 
   get storage(): Storage {
     return this.#held.storage;
+  }
+
+  get index(): KindIndex {
+    return this.#held.index;
+  }
+
+  get indexStats(): IndexStats {
+    const { counts, reservedBytes, excludedKeys } = this.index;
+    const { byIndex, returned, hits, misses } = this.lists;
+    return {
+      ...counts,
+      indexes: this.index.list(),
+      bytes: reservedBytes,
+      excludedKeys: excludedKeys.length,
+      lists: byIndex,
+      objectsReturned: returned,
+      hits,
+      misses,
+    };
   }
 
   change(
@@ -128,7 +158,7 @@ export class WatchCache {
 
   startFill(mode: ListMode): ListFill {
     const storage = mode === 'fresh' ? this.#options.createStorage() : this.storage;
-    return new ListFill(mode, storage, this.reader);
+    return new ListFill(mode, storage, this.reader, mode === 'fresh' ? undefined : this.index);
   }
 
   /** Refuses a list that cannot follow what is held; before anything is changed. */
@@ -143,8 +173,11 @@ export class WatchCache {
     const nowMs = this.#options.clock.monotonicMs();
     fill.finish(revision, nowMs);
     if (fill.storage !== this.storage) {
+      const { index } = this.#held;
+      index.dispose();
       this.#held.retire();
-      this.#held = new HeldStorage(fill.storage);
+      this.#held = this.#hold(fill.storage, index);
+      this.#applier.index = this.#held.index;
     }
     this.decodeErrors.replaceBy(fill.errors);
     this.history.clear(revision, nowMs);
@@ -153,6 +186,7 @@ export class WatchCache {
     this.ready = true;
     this.#reclaim();
     this.#measureHistory();
+    if (this.index.pending) this.#buildIndex();
   }
 
   get(key: ByteRange): VersionId {
@@ -169,7 +203,7 @@ export class WatchCache {
     const pin = versions.pin(revision, owner);
     const snapshot = engine.snapshot();
     held.readers++;
-    const live = new LiveSnapshot(revision, versions, snapshot, pin, () => held.released());
+    const live = new LiveSnapshot(revision, versions, snapshot, held.index, pin, () => held.released());
     return this.history.seek(revision) === this.history.end ? live : new PastSnapshot(revision, live, this.history);
   }
 
@@ -179,10 +213,13 @@ export class WatchCache {
     const { clock, limits } = this.#options;
     this.history.evict(clock.monotonicMs(), limits.historyMs, this.#historyBytesMax);
     this.#reclaim();
+    this.index.dropIdle(limits.indexIdleMs);
   }
 
   dispose(): void {
     this.ready = false;
+    this.#turns.stop();
+    this.index.dispose();
     this.#held.retire();
   }
 
@@ -191,6 +228,31 @@ export class WatchCache {
     engine.verify();
     versions.verify();
     this.history.verify((id) => versions.modRevision(id));
+    const ids: VersionId[] = [];
+    using snapshot = engine.snapshot();
+    snapshot.range(rangeOf(new Uint8Array(0)), rangeOf(Uint8Array.of(0)), (id) => ids.push(id) > 0);
+    this.index.verify(ids);
+  }
+
+  /** `previous`: the index of the storage that this one replaces. What was in use there will be again. */
+  #hold(storage: Storage, previous?: KindIndex): HeldStorage {
+    const { codec, clock, limits } = this.#options;
+    const { versions } = storage;
+    const bytesMax = () => Math.max(limits.indexBytesMin, limits.indexBytesFraction * versions.stats.liveBytes);
+    const onWork = () => this.#buildIndex();
+    const options = { kind: codec.kind, versions, clock, bytesMax, onWork };
+    const index = new KindIndex(options, previous?.counts ?? newCounts());
+    if (previous !== undefined) index.want(previous.names);
+    return new HeldStorage(storage, index);
+  }
+
+  #buildIndex(): void {
+    if (this.#building) return;
+    this.#building = true;
+    this.#turns.add(() => {
+      this.#building = this.index.build(() => this.snapshot(undefined, 'index'), INDEX_BUILD_COUNT);
+      return this.#building;
+    });
   }
 
   #reclaim(): void {
@@ -207,11 +269,13 @@ export class WatchCache {
 /** Old storage lives on while a snapshot of it is read. */
 class HeldStorage {
   readonly storage: Storage;
+  readonly index: KindIndex;
   readers = 0;
   #retired = false;
 
-  constructor(storage: Storage) {
+  constructor(storage: Storage, index: KindIndex) {
     this.storage = storage;
+    this.index = index;
   }
 
   released(): void {

@@ -1,3 +1,4 @@
+import type { Selection } from '../indexer/indexer.js';
 import type { CacheSnapshot, CacheWatch, CacheWatchRequest, WatchSink } from './cache.js';
 import type { Group } from './groups.js';
 import type { WheelEntry } from './timing-wheel.js';
@@ -27,7 +28,8 @@ export class Watcher implements CacheWatch {
   first = true;
   queued = false;
   snapshot: CacheSnapshot | undefined;
-  nextKey: Uint8Array;
+  /** What of the snapshot it is to get, and how far that has been sent. */
+  selection: Selection | undefined;
   deadline: WheelEntry | undefined;
   bookmark: WheelEntry | undefined;
   pinLimit: WheelEntry | undefined;
@@ -49,7 +51,6 @@ export class Watcher implements CacheWatch {
     this.sink = sink;
     this.group = group;
     this.deadlineMs = deadlineMs;
-    this.nextKey = request.from;
   }
 
   drained(): void {

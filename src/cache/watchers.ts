@@ -1,13 +1,15 @@
 import type { KindCodec } from '../codec/codec.js';
 import { assert } from '../lib/assert.js';
-import { type ByteRange, rangeOf } from '../lib/bytes.js';
+import { ObjectChange } from '../indexer/interests.js';
+import { rangeOf } from '../lib/bytes.js';
 import type { Clock, Timer } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
+import type { VersionId } from '../versions/versions.js';
 import type { CacheWatch, CacheWatchRequest, WatchFailureReason, WatchSink } from './cache.js';
 import { type Chunk, EventFramer, type Framed, Group, groupId } from './groups.js';
+import { UNREADABLE } from './history.js';
 import { RangeIndex } from './range-index.js';
-import { copyOf } from './storage.js';
 import type { TimingWheel } from './timing-wheel.js';
 import { createTurns, type Turns } from './turns.js';
 import type { WatchCache } from './watch-cache.js';
@@ -63,13 +65,16 @@ export class Watchers implements WatcherHome {
   #unsentBytes = 0;
   #flushedMs = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
-  readonly #key: ByteRange = rangeOf(new Uint8Array(0));
+  /** Objects of initial states, to look at the clock now and then. */
+  #framed = 0;
+  readonly #change: ObjectChange;
 
   constructor(options: WatchersOptions) {
     this.#options = options;
     this.#framer = new EventFramer(options.cache, options.codec);
     this.#turns = createTurns(options.clock, options.limits.listSliceMs);
     this.#index = new RangeIndex(options.prefix);
+    this.#change = new ObjectChange(options.codec);
   }
 
   get count(): number {
@@ -111,7 +116,10 @@ export class Watchers implements WatcherHome {
       this.#fallBehind(watcher);
     } else if (request.initialEvents) {
       watcher.state = 'initial';
-      watcher.snapshot = cache.snapshot(undefined, 'watch: initial events');
+      watcher.snapshot = cache.snapshot(undefined, 'watch: initial events')!;
+      // At once, while the indexes show the state of the snapshot.
+      const [from, to] = [rangeOf(request.from), rangeOf(request.to)];
+      watcher.selection = watcher.snapshot.select({ from, to, filter: request.filter, limit: 0 });
       watcher.position = cache.history.end;
       watcher.pinLimit = wheel.schedule(limits.pinMs, () => {
         watcher.pinLimit = undefined;
@@ -269,19 +277,26 @@ export class Watchers implements WatcherHome {
     }
   }
 
-  /** Sorts the changes of a tick to the groups whose range holds them. */
+  /** Sorts the changes of a tick to the groups whose range holds them, and whose selectors they may concern. */
   #touch(from: number, to: number): Group<Watcher>[] {
     const touched: Group<Watcher>[] = [];
     if (this.#groups.size === 0) return touched;
     for (let sequence = from; sequence < to; sequence++) {
       const key = this.#framer.keyOf(sequence);
-      this.#index.visit(key.bytes, key.start, key.end, (group) => {
+      this.#index.visit(key.bytes, key.start, key.end, this.#changeAt(sequence), (group) => {
         if (group.touched.length === 0) touched.push(group);
         group.touched.push(sequence);
       });
     }
     this.eventsDispatched += to - from;
     return touched;
+  }
+
+  /** undefined: nobody can tell whose object it was, or is. */
+  #changeAt(sequence: number): ObjectChange | undefined {
+    const { history, storage } = this.#options.cache;
+    if (history.type(sequence) === UNREADABLE) return undefined;
+    return this.#change.set(storage.versions, history.previous(sequence), history.next(sequence));
   }
 
   #tick(group: Group<Watcher>, from: number, to: number): void {
@@ -340,21 +355,14 @@ export class Watchers implements WatcherHome {
     const snapshot = watcher.snapshot!;
     const untilMs = clock.monotonicMs() + limits.listSliceMs;
     const framer = this.#framer;
-    let visited = 0;
-    let next: Uint8Array | undefined;
     let first = watcher.first;
     framer.begin();
-    snapshot.range(rangeOf(watcher.nextKey), rangeOf(request.to), (id) => {
-      if (framer.size >= limits.listChunkBytes || (++visited % 128 === 0 && clock.monotonicMs() >= untilMs)) {
-        next = copyOf(snapshot.versions.key(id, this.#key));
-        return false;
-      }
-      if (framer.initial(group, snapshot.versions, id, first)) first = false;
-      return true;
-    });
-    if (next !== undefined) {
-      watcher.nextKey = next;
-    } else {
+    const take = (id: VersionId) => {
+      framer.initial(group, snapshot.versions, id, first);
+      first = false;
+      return framer.size < limits.listChunkBytes && (++this.#framed % 128 !== 0 || clock.monotonicMs() < untilMs);
+    };
+    if (watcher.selection!.advance(take, () => clock.monotonicMs() >= untilMs) === 'end') {
       if (request.initialEventsEnd) framer.bookmark(group, snapshot.revision, true, first);
       this.#leave(watcher);
       this.#fallBehind(watcher);
@@ -493,6 +501,7 @@ export class Watchers implements WatcherHome {
       default:
         watcher.snapshot?.[Symbol.dispose]();
         watcher.snapshot = undefined;
+        watcher.selection = undefined;
         watcher.pinLimit?.cancel();
         watcher.pinLimit = undefined;
     }

@@ -8,7 +8,7 @@ import { FieldIndexer } from './by-field.js';
 import { LabelIndexer } from './by-label.js';
 import { TermBytes } from './dictionary.js';
 import { compileLocator } from './field-bytes.js';
-import type { Indexer, Lookup, Ordered, Row, Selector } from './indexer.js';
+import type { Lookup, Ordered, Row, Selector } from './indexer.js';
 import { Rows } from './rows.js';
 
 export interface KindIndexOptions {
@@ -64,10 +64,12 @@ interface Held {
 export class KindIndex {
   /** Rises with every change: a snapshot of the same count shows the same state. */
   stamp = 0;
+  /** Rises when an indexer goes: lookups made before must not be asked any more. */
+  epoch = 0;
   /** Counters for metrics; sums survive with the kind, so a new index takes over the old one's. */
   readonly counts: IndexCounts;
   readonly #options: KindIndexOptions;
-  readonly #rows = new Rows();
+  #rows = new Rows();
   readonly #bytes = new TermBytes();
   readonly #seed: number;
   readonly #held = new Map<IndexName, Held>();
@@ -99,7 +101,12 @@ export class KindIndex {
   }
 
   /** By name: what it reserves, its distinct terms, and whether it answers. */
-  list(): readonly { readonly name: IndexName; readonly bytes: number; readonly terms: number; readonly ready: boolean }[] {
+  list(): readonly {
+    readonly name: IndexName;
+    readonly bytes: number;
+    readonly terms: number;
+    readonly ready: boolean;
+  }[] {
     return [...this.#held].map(([name, { indexer, ready }]) => ({
       name,
       bytes: indexer.reservedBytes,
@@ -111,6 +118,12 @@ export class KindIndex {
   /** Label keys that are not indexed. */
   get excludedKeys(): readonly string[] {
     return this.#excludedKeys;
+  }
+
+  /** `build` has something to do. */
+  get pending(): boolean {
+    for (const { ready } of this.#held.values()) if (!ready) return true;
+    return false;
   }
 
   /** Indexers that exist, for a successor to want. */
@@ -178,7 +191,7 @@ export class KindIndex {
   build(open: () => (Ordered & Disposable) | undefined, count: number): boolean {
     if (this.#disposed || this.#held.size === 0) return false;
     if (!this.#rowsComplete) return this.#walkRows(open, count);
-    for (const [name, held] of this.#held) {
+    for (const held of this.#held.values()) {
       if (held.ready) continue;
       const end = Math.min(this.#rows.touched, held.filled + count);
       for (; held.filled < end; held.filled++) this.#fill(held, held.filled);
@@ -186,7 +199,7 @@ export class KindIndex {
       held.ready = held.filled >= this.#rows.touched;
       if (held.ready) this.counts.built++;
       this.#keepBudget();
-      return this.#held.has(name) ? !held.ready || this.#pending() : this.#pending();
+      return this.pending;
     }
     return false;
   }
@@ -290,11 +303,6 @@ export class KindIndex {
     return this.#options.versions.object(id, this.#object);
   }
 
-  #pending(): boolean {
-    for (const { ready } of this.#held.values()) if (!ready) return true;
-    return false;
-  }
-
   /** Drops the dearest, until the rest fits: of labels first the key with the most values, then a whole indexer. */
   #keepBudget(): void {
     const bytesMax = this.#options.bytesMax();
@@ -315,15 +323,23 @@ export class KindIndex {
       }
       // Built again without the key.
       this.#excludedKeys = [...this.#excludedKeys, wide];
-      this.#drop(dearest, 0);
-      this.want([LABELS]);
+      const rest = this.#create(LABELS)!;
+      this.epoch++;
+      indexer.clear();
+      this.#held.set(LABELS, { indexer: rest, filled: 0, ready: false, usedMs: this.#held.get(LABELS)!.usedMs });
+      this.#options.onWork();
     }
   }
 
   #drop(name: IndexName, forMs: number): void {
+    this.epoch++;
     this.#held.get(name)?.indexer.clear();
     this.#held.delete(name);
     if (forMs > 0) this.#dropped.set(name, this.#options.clock.monotonicMs() + forMs);
+    if (this.#held.size > 0) return;
+    this.#endWalk();
+    this.#rows = new Rows();
+    this.#rowsComplete = false;
   }
 }
 

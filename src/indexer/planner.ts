@@ -72,10 +72,8 @@ export function planSelection(planned: Planned, request: SelectionRequest): Sele
   const current = planned.stamp === index.stamp && candidates <= POSTINGS_MAX;
   const decided = undecided === 0;
   if (!current || byColumns <= byPostings) {
-    const test = columnTest(snapshot, index.rows, lookups, filter, decided);
-    const refresh = () => {
-      for (const lookup of lookups) lookup.refresh();
-    };
+    const { epoch } = index;
+    const { test, refresh } = columnTest(snapshot, index.rows, lookups, filter, decided, () => index.epoch === epoch);
     const plan = planOf('columns', lead.name, Math.ceil(visited), inRange, considered, undecided);
     return new WalkSelection(plan, snapshot, request, test, refresh);
   }

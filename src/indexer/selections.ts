@@ -102,21 +102,32 @@ export function matches(filter: ByteFilter, { versions }: Ordered, id: VersionId
   return filter.matches(bytes, start, end);
 }
 
-/** Reads an object's terms where its version is the current one, and its bytes where it is not. */
+/**
+ * Reads an object's terms where its version is the current one, and its bytes where it is not, or when an index
+ * was dropped in between. `refresh` is called at the start of every turn.
+ */
 export function columnTest(
   snapshot: Ordered,
   rows: Rows,
   lookups: readonly Lookup[],
   filter: ByteFilter,
   decided: boolean,
-): (id: VersionId) => boolean {
+  isValid: () => boolean,
+): { readonly test: (id: VersionId) => boolean; readonly refresh: () => void } {
   const object = rangeOf(NO_BYTES);
   const [first, ...others] = lookups;
-  return (id) => {
-    const row = rows.rowOf(id);
-    if (row < 0) return matches(filter, snapshot, id, object);
-    if (!first!.test(row)) return false;
-    for (const lookup of others) if (!lookup.test(row)) return false;
-    return decided || matches(filter, snapshot, id, object);
+  let valid = true;
+  return {
+    test(id) {
+      const row = valid ? rows.rowOf(id) : -1;
+      if (row < 0) return matches(filter, snapshot, id, object);
+      if (!first!.test(row)) return false;
+      for (const lookup of others) if (!lookup.test(row)) return false;
+      return decided || matches(filter, snapshot, id, object);
+    },
+    refresh() {
+      valid = isValid();
+      if (valid) for (const lookup of lookups) lookup.refresh();
+    },
   };
 }

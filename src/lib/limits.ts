@@ -33,6 +33,11 @@ export interface Limits {
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
   readonly consistencyCheckEveryMs: number;
+  /** What the label and field indexes of a kind may reserve: the larger of these. */
+  readonly indexBytesMin: number;
+  readonly indexBytesFraction: number;
+  /** An index that nothing was selected by for this long is let go. */
+  readonly indexIdleMs: number;
   readonly requestBodyBytesMax: number;
   readonly headerBytesMax: number;
   readonly continueTokenBytesMax: number;
@@ -68,6 +73,9 @@ export const defaultLimits: Limits = {
   backoffMinMs: 100,
   backoffMaxMs: 10_000,
   consistencyCheckEveryMs: 300_000,
+  indexBytesMin: 64 * 2 ** 20,
+  indexBytesFraction: 0.1,
+  indexIdleMs: 3_600_000,
   requestBodyBytesMax: 3 * 2 ** 20,
   headerBytesMax: 2 ** 20,
   continueTokenBytesMax: 16 * 2 ** 10,

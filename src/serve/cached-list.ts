@@ -27,6 +27,7 @@ export class CachedList implements ListAnswer {
   readonly count: number;
   readonly itemBytes: number;
   readonly staleMs: number;
+  readonly plan: string | undefined;
   readonly #ids: Int32Array;
   readonly #versions: Versions;
   readonly #pinMs: number;
@@ -48,6 +49,7 @@ export class CachedList implements ListAnswer {
     this.count = ids.length;
     this.itemBytes = page.itemBytes;
     this.staleMs = page.staleMs;
+    this.plan = page.plan;
     this.#ids = ids;
     this.#versions = snapshot.versions;
     this.#snapshot = snapshot;

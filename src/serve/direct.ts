@@ -246,11 +246,12 @@ class DirectList implements ListAnswer {
   readonly continue: string | undefined;
   readonly remainingItemCount: number | undefined;
   readonly staleMs: number;
+  readonly plan = undefined;
   readonly count: number;
   readonly itemBytes: number;
   readonly #items: WireList;
 
-  constructor(items: WireList, page: Omit<ListAnswer, 'count' | 'itemBytes' | 'at' | typeof Symbol.dispose>) {
+  constructor(items: WireList, page: Omit<ListAnswer, 'count' | 'itemBytes' | 'plan' | 'at' | typeof Symbol.dispose>) {
     this.#items = items;
     this.count = items.count;
     this.itemBytes = items.itemBytes;

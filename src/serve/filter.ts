@@ -1,6 +1,6 @@
 import { apiVersionOf } from '../api/gvr.js';
 import { quoteGo } from '../api/go-text.js';
-import { type FieldRequirement, formatFieldSelector } from '../api/field-selector.js';
+import { type FieldRequirement, formatFieldSelector, matchesField } from '../api/field-selector.js';
 import { formatLabelSelector, type LabelRequirement, matchesLabel } from '../api/label-selector.js';
 import type { ObjectFilter } from '../cache/cache.js';
 import type { KindCodec } from '../codec/codec.js';
@@ -15,11 +15,11 @@ export function compileFilter(
 ): ObjectFilter | undefined {
   if (labels.length === 0 && fields.length === 0) return undefined;
   return {
+    selector: { labels, fields },
     id: `${formatLabelSelector(labels)}\0${formatFieldSelector(fields)}`,
     matches(bytes, start, end) {
-      for (const { field, operator, value } of fields) {
-        const equal = codec.field(bytes, start, end, field) === value;
-        if (equal === (operator === '!=')) return false;
+      for (const field of fields) {
+        if (!matchesField(field, codec.field(bytes, start, end, field.field))) return false;
       }
       for (const label of labels) {
         if (!matchesLabel(label, codec.label(bytes, start, end, label.key))) return false;

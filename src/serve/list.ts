@@ -1,6 +1,8 @@
 import type { Cache, CacheSnapshot, ObjectFilter } from '../cache/cache.js';
+import { describePlan } from '../indexer/planner.js';
+import type { Selection } from '../indexer/indexer.js';
 import { type ByteRange, rangeOf } from '../lib/bytes.js';
-import { NONE, type VersionId } from '../versions/versions.js';
+import type { VersionId } from '../versions/versions.js';
 import { AnswerRevoked, CachedList } from './cached-list.js';
 import { ABORTED, initializing, nextTurn, type ReadContext, revisionNumber, unlessAborted } from './context.js';
 import { encodeContinueToken } from './continue-token.js';
@@ -87,7 +89,8 @@ async function pageOf(
     const page = await collect(context, snapshot, from, to, filter, plan.limit, signal);
     if (page === undefined) return failed({ kind: 'deadline' });
     const revision = exactRevision ?? snapshot.revision;
-    const more = page.more && page.ids.length > 0;
+    const { more, selection } = page;
+    cache.lists.count(selection.plan, selection.fetched, page.ids.length);
     const answer = new CachedList(context, snapshot, page.ids, {
       resourceVersion: String(revision),
       continue: more
@@ -96,6 +99,7 @@ async function pageOf(
       remainingItemCount: more && filter === undefined ? snapshot.count(from, to) - plan.limit : undefined,
       itemBytes: page.itemBytes,
       staleMs,
+      plan: `${describePlan(selection.plan)}; fetched=${selection.fetched}; returned=${page.ids.length}`,
     });
     kept = true;
     return success(answer);
@@ -112,11 +116,10 @@ interface Page {
   readonly itemBytes: number;
   /** The limit was reached with entries left, whether they would match or not. */
   readonly more: boolean;
+  readonly selection: Selection;
 }
 
-const CLOCK_EVERY = 256; // visits between two looks at the clock
-
-/** Walks the range in slices, so that ingest and watches never wait for a large LIST; undefined: aborted. */
+/** Takes what is selected in slices, so that ingest and watches never wait for a large LIST; undefined: aborted. */
 async function collect(
   context: ReadContext,
   snapshot: CacheSnapshot,
@@ -128,52 +131,46 @@ async function collect(
 ): Promise<Page | undefined> {
   const { clock, limits } = context;
   const { versions } = snapshot;
-  const object: ByteRange = rangeOf(EMPTY);
   const deadlineMs = clock.monotonicMs() + limits.pinMs;
-  let ids = new Int32Array(filter === undefined ? Math.min(snapshot.count(from, to), limit || Infinity) : 64);
+  const selection = snapshot.select({ from, to, filter, limit });
+  const expected = filter === undefined ? selection.plan.estimated : 64;
+  let ids = new Int32Array(expected);
   let count = 0;
   let itemBytes = 0;
-  let more = false;
-  let visits = 0;
-  let paused: VersionId = NONE;
   let sliceEndsMs = 0;
 
-  const visit = (id: VersionId): boolean => {
-    if (limit > 0 && count === limit) {
-      more = true;
-      return false;
-    }
-    if (++visits % CLOCK_EVERY === 0 && clock.monotonicMs() >= sliceEndsMs) {
-      paused = id;
-      return false;
-    }
-    if (filter !== undefined) {
-      versions.object(id, object);
-      if (!filter.matches(object.bytes, object.start, object.end)) return true;
-      if (count === ids.length) ids = grown(ids);
-    }
+  const take = (id: VersionId): boolean => {
+    if (count === ids.length) ids = grown(ids);
     ids[count++] = id;
     itemBytes += versions.wireSize(id);
-    return true;
+    return count !== limit;
   };
+  const isTime = () => clock.monotonicMs() >= sliceEndsMs;
 
-  for (let start = from; ; ) {
+  for (;;) {
     if (signal.aborted) return undefined;
-    paused = NONE;
     sliceEndsMs = clock.monotonicMs() + limits.listSliceMs;
-    snapshot.range(start, to, visit);
-    if (paused === NONE) break;
+    if (selection.advance(take, isTime) !== 'paused') break;
     if (clock.monotonicMs() > deadlineMs) throw new AnswerRevoked(limits.pinMs);
-    start = versions.key(paused, rangeOf(EMPTY)); // pinned by the snapshot
     await nextTurn();
   }
-  return { ids: ids.subarray(0, count), itemBytes, more };
+  const more = limit > 0 && count === limit && isAnythingBehind(snapshot, ids[count - 1]!, to);
+  return { ids: ids.subarray(0, count), itemBytes, more, selection };
+}
+
+function isAnythingBehind(snapshot: CacheSnapshot, last: VersionId, to: ByteRange): boolean {
+  let found = false;
+  snapshot.range(snapshot.versions.key(last, rangeOf(EMPTY)), to, (id) => {
+    found = id !== last;
+    return !found;
+  });
+  return found;
 }
 
 const EMPTY = new Uint8Array(0);
 
 function grown(ids: Int32Array): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(ids.length * 2);
+  const larger = new Int32Array(Math.max(64, ids.length * 2));
   larger.set(ids);
   return larger;
 }

@@ -64,6 +64,8 @@ export interface ListAnswer extends Disposable {
   readonly itemBytes: number;
   /** Age of the data when the source is out of reach; 0 when current. */
   readonly staleMs: number;
+  /** How its objects were found, in one line; undefined: the source found them. */
+  readonly plan: string | undefined;
   /** Points `into` at item `index`. */
   at(index: number, into: WireObject): WireObject;
 }

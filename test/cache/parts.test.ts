@@ -163,7 +163,7 @@ test('range index: finds exactly the ranges that hold a key', () => {
   const found = (key: string) => {
     const names: string[] = [];
     const bytes = utf8(`//${key}/`);
-    index.visit(bytes, 2, bytes.length - 1, ({ name }) => names.push(name));
+    index.visit(bytes, 2, bytes.length - 1, undefined, ({ name }) => names.push(name));
     return names.sort();
   };
   assert.deepEqual(found('/r/pods/a/x'), ['a/x', 'all', 'ns a', 'odd']);
