@@ -21,6 +21,8 @@ export interface ListOptions {
   readonly allowWatchBookmarks: boolean;
   /** undefined: absent. */
   readonly sendInitialEvents: boolean | undefined;
+  /** As written, since it means nothing while its feature gate is off (spec 6.3); '' when absent. */
+  readonly shardSelector: string;
 }
 
 /**
@@ -51,6 +53,7 @@ export function parseListOptions(query: string | ReadonlyMap<string, string>): P
     timeoutSeconds: timeoutSeconds?.value,
     allowWatchBookmarks: parseBool(parameters.get('allowWatchBookmarks')) ?? false,
     sendInitialEvents: parseBool(parameters.get('sendInitialEvents')),
+    shardSelector: text('shardSelector'),
   });
 }
 

@@ -42,6 +42,18 @@ function metadataText(b: Uint8Array, start: number, end: number, tag: number): s
   return textOf(b, hit.start, hit.end);
 }
 
+/** Where the text of the uid or the namespace lies; start === end when absent. Overwritten by the next read of this module. */
+export function metadataTextRange(
+  b: Uint8Array,
+  start: number,
+  end: number,
+  field: 'uid' | 'namespace',
+): { readonly start: number; readonly end: number } {
+  const found = seek(b, start, end, 10) && seek(b, hit.start, hit.end, field === 'uid' ? UID : NAMESPACE);
+  if (!found) hit.start = hit.end = start;
+  return hit;
+}
+
 export function objectName(b: Uint8Array, start: number, end: number): string {
   return metadataText(b, start, end, NAME);
 }

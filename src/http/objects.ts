@@ -137,7 +137,11 @@ function listDocument(context: WriteContext, codec: KindCodec, answer: ListAnswe
       const { group, version, listKind } = codec.kind;
       const wire = emptyWire();
       return {
-        members: { kind: listKind, apiVersion: apiVersionOf(group, version), metadata: listMetaJson(answer) },
+        members: {
+          kind: listKind,
+          apiVersion: apiVersionOf(group, version),
+          metadata: listMetaJson(answer, answer.shard),
+        },
         itemsKey: 'items',
         count: answer.count,
         item(index, into) {

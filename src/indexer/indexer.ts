@@ -38,6 +38,8 @@ export type Row = number;
 export interface Selector {
   readonly labels: readonly LabelRequirement[];
   readonly fields: readonly FieldRequirement[];
+  /** More is asked for than these say (a shard), so that indexes alone never decide. */
+  readonly partial?: boolean;
 }
 
 /** A selector, as one indexer sees it. Where it speaks at all, it is exact. */

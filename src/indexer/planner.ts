@@ -46,7 +46,8 @@ export function planSelection(planned: Planned, request: SelectionRequest): Sele
   const { selector } = filter;
   const lookups = index === undefined || selector === undefined ? [] : index.lookups(selector);
   lookups.sort((a, b) => a.estimate - b.estimate);
-  const requirements = selector === undefined ? 1 : selector.labels.length + selector.fields.length;
+  const requirements =
+    selector === undefined ? 1 : selector.labels.length + selector.fields.length + (selector.partial === true ? 1 : 0);
   const undecided = requirements - lookups.reduce((sum, { decided }) => sum + decided, 0);
   const [lead] = lookups;
   if (index === undefined || lead === undefined) {

@@ -24,6 +24,7 @@ export class CachedList implements ListAnswer {
   readonly resourceVersion: string;
   readonly continue: string | undefined;
   readonly remainingItemCount: number | undefined;
+  readonly shard: string | undefined;
   readonly count: number;
   readonly itemBytes: number;
   readonly staleMs: number;
@@ -46,6 +47,7 @@ export class CachedList implements ListAnswer {
     this.resourceVersion = page.resourceVersion;
     this.continue = page.continue;
     this.remainingItemCount = page.remainingItemCount;
+    this.shard = page.shard;
     this.count = ids.length;
     this.itemBytes = page.itemBytes;
     this.staleMs = page.staleMs;

@@ -23,6 +23,8 @@ export interface ReadContext {
   readonly probe: RevisionProbe;
   /** Likewise. */
   readonly progress: ProgressTrust;
+  /** Feature gate ShardedListAndWatch. */
+  readonly shardedListAndWatch: boolean;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly random: Random;

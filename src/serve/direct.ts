@@ -21,7 +21,7 @@ import { SourceError } from '../source/source.js';
 const PAGE_COUNT_MAX = 10_000;
 
 export async function listDirectly(context: ReadContext, work: ListWork): Promise<Result<ListAnswer>> {
-  const { plan, scope, filter, signal } = work;
+  const { plan, scope, selected, shard, signal } = work;
   try {
     // Without a limit the pages are only ours. When the state they are of is compacted midway, read all at once.
     const page =
@@ -35,7 +35,8 @@ export async function listDirectly(context: ReadContext, work: ListWork): Promis
       new DirectList(page.items, {
         resourceVersion: String(page.revision),
         continue: page.more ? encodeContinueToken(page.lastKey, scope.tokenPrefix, page.revision, false) : undefined,
-        remainingItemCount: page.more && filter === undefined ? page.count - plan.limit : undefined,
+        remainingItemCount: page.more && !selected ? page.count - plan.limit : undefined,
+        shard,
         staleMs: 0,
       }),
     );
@@ -245,6 +246,7 @@ class DirectList implements ListAnswer {
   readonly resourceVersion: string;
   readonly continue: string | undefined;
   readonly remainingItemCount: number | undefined;
+  readonly shard: string | undefined;
   readonly staleMs: number;
   readonly plan = undefined;
   readonly count: number;
@@ -258,6 +260,7 @@ class DirectList implements ListAnswer {
     this.resourceVersion = page.resourceVersion;
     this.continue = page.continue;
     this.remainingItemCount = page.remainingItemCount;
+    this.shard = page.shard;
     this.staleMs = page.staleMs;
   }
 

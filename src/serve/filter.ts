@@ -2,9 +2,11 @@ import { apiVersionOf } from '../api/gvr.js';
 import { quoteGo } from '../api/go-text.js';
 import { type FieldRequirement, formatFieldSelector, matchesField } from '../api/field-selector.js';
 import { formatLabelSelector, type LabelRequirement, matchesLabel } from '../api/label-selector.js';
+import { compileShard, formatShardSelector, parseShardSelector, type ShardSelector } from '../api/shard-selector.js';
 import type { ObjectFilter } from '../cache/cache.js';
 import type { KindCodec } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
+import { metadataTextRange } from '../codec/scan.js';
 import { type Failure, failed, type Result, success } from './failure.js';
 
 /** Selectors as one test over wire bytes; undefined when they select everything. */
@@ -12,7 +14,9 @@ export function compileFilter(
   codec: KindCodec,
   labels: readonly LabelRequirement[],
   fields: readonly FieldRequirement[],
+  shard?: ShardSelector,
 ): ObjectFilter | undefined {
+  if (shard !== undefined) return andShard(compileFilter(codec, labels, fields), shard);
   if (labels.length === 0 && fields.length === 0) return undefined;
   return {
     selector: { labels, fields },
@@ -27,6 +31,29 @@ export function compileFilter(
       return true;
     },
   };
+}
+
+/** The value that is hashed lies in the object's metadata: it is neither decoded nor copied. */
+function andShard(selectors: ObjectFilter | undefined, shard: ShardSelector): ObjectFilter {
+  const isInShard = compileShard(shard);
+  const field = shard.field === 'object.metadata.uid' ? 'uid' : 'namespace';
+  return {
+    selector: selectors?.selector === undefined ? undefined : { ...selectors.selector, partial: true },
+    id: `${selectors?.id ?? ''}\0${formatShardSelector(shard)}`,
+    matches(bytes, start, end) {
+      if (selectors !== undefined && !selectors.matches(bytes, start, end)) return false;
+      const value = metadataTextRange(bytes, start, end, field);
+      return isInShard(bytes, value.start, value.end);
+    },
+  };
+}
+
+/** The `shardSelector` parameter; undefined: all objects. Upstream does not classify its errors: they are 500s. */
+export function shardOf(enabled: boolean, text: string): Result<ShardSelector | undefined> {
+  if (!enabled || text === '') return success(undefined);
+  const shard = parseShardSelector(text);
+  if (shard.ok) return success(shard.value);
+  return failed({ kind: 'unclassified', message: `invalid shard selector: ${shard.message}` });
 }
 
 /** Refuses field labels that the kind does not have, with the message its own conversion gives (spec 6.2). */

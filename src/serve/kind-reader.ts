@@ -1,7 +1,8 @@
+import { formatShardSelector } from '../api/shard-selector.js';
 import { becomesReady, conditionOf, initializing, type ReadContext } from './context.js';
 import { listDirectly } from './direct.js';
 import { failed, type Result } from './failure.js';
-import { checkFieldSelector, compileFilter } from './filter.js';
+import { checkFieldSelector, compileFilter, shardOf } from './filter.js';
 import { getObject } from './get.js';
 import { listFromCache } from './list.js';
 import { planRead } from './read-plan.js';
@@ -23,14 +24,17 @@ export function createReader(context: ReadContext): Reader {
 async function list(context: ReadContext, { namespace, options, signal }: ListRequest): Promise<Result<ListAnswer>> {
   const { kind, codec, cache } = context;
   const fields = checkFieldSelector(kind, options.fieldSelector);
+  const shard = shardOf(context.shardedListAndWatch, options.shardSelector);
+  const refused = !fields.ok ? fields.failure : shard.ok ? undefined : shard.failure;
+  const selected = options.labelSelector.length + options.fieldSelector.length > 0;
   const scope = scopeOf(kind, context.directory, namespace, options.fieldSelector, options.continue !== '');
   const toPlan = {
     verb: 'list',
     options,
     tokenPrefix: scope.tokenPrefix,
     singleKey: scope.key !== undefined,
-    filtered: options.labelSelector.length + options.fieldSelector.length > 0,
-    ...(fields.ok ? {} : { unsupportedField: fields.failure }),
+    filtered: selected,
+    ...(refused === undefined ? {} : { unsupportedField: refused }),
   } as const;
   // Whether the source's progress can be trusted matters to reads of the most recent state alone.
   const progressMatters = options.resourceVersion === '' || options.continue !== '';
@@ -44,8 +48,15 @@ async function list(context: ReadContext, { namespace, options, signal }: ListRe
   if (plan.read === 'refusedUntilReady') return failed(initializing(cache!));
   if (plan.read === 'watch') throw new Error('a LIST has no such plan');
 
-  const filter = fields.ok ? compileFilter(codec, options.labelSelector, options.fieldSelector) : undefined;
-  const work = { plan, scope, filter, signal };
+  const part = shard.ok ? shard.value : undefined;
+  const work = {
+    plan,
+    scope,
+    filter: compileFilter(codec, options.labelSelector, options.fieldSelector, part),
+    selected,
+    shard: part === undefined ? undefined : formatShardSelector(part),
+    signal,
+  };
   if (plan.from === 'source' || cache === undefined) return listDirectly(context, work);
   return listFromCache(context, cache, work);
 }

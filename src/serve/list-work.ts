@@ -8,6 +8,10 @@ export interface ListWork {
   readonly plan: StatePlan;
   readonly scope: Scope;
   readonly filter: ObjectFilter | undefined;
+  /** A label or field selector is given: what remains is then not counted. A shard does not change that (spec 6.3). */
+  readonly selected: boolean;
+  /** Canonical text of the shard selector. */
+  readonly shard: string | undefined;
   readonly signal: AbortSignal;
 }
 

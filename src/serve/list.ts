@@ -76,7 +76,7 @@ async function pageOf(
   cache: Cache,
   snapshot: CacheSnapshot | undefined,
   exactRevision: number | undefined,
-  { plan, scope, filter, signal }: ListWork,
+  { plan, scope, filter, selected, shard, signal }: ListWork,
 ): Promise<Result<ListAnswer>> {
   if (snapshot === undefined) return failed(initializing(cache));
   let kept = false;
@@ -96,7 +96,8 @@ async function pageOf(
       continue: more
         ? encodeContinueToken(keyText(snapshot, page.ids.at(-1)!), scope.tokenPrefix, revision, true)
         : undefined,
-      remainingItemCount: more && filter === undefined ? snapshot.count(from, to) - plan.limit : undefined,
+      remainingItemCount: more && !selected ? snapshot.count(from, to) - plan.limit : undefined,
+      shard,
       itemBytes: page.itemBytes,
       staleMs,
       plan: `${describePlan(selection.plan)}; fetched=${selection.fetched}; returned=${page.ids.length}`,

@@ -59,6 +59,8 @@ export interface ListAnswer extends Disposable {
   readonly resourceVersion: string;
   readonly continue: string | undefined;
   readonly remainingItemCount: number | undefined;
+  /** Canonical text of the shard selector, when the answer is a shard of the collection. */
+  readonly shard: string | undefined;
   readonly count: number;
   /** Sum of (end - headerStart) over all items. */
   readonly itemBytes: number;

@@ -41,6 +41,8 @@ export interface ServiceOptions {
   readonly watchCache: boolean;
   /** `--watch-cache-sizes`: resource (`events`, `deployments.apps`) to size; 0 turns its cache off. */
   readonly watchCacheSizes: ReadonlyMap<string, number>;
+  /** Feature gate ShardedListAndWatch: without it `shardSelector` is ignored. Off when absent, as upstream. */
+  readonly shardedListAndWatch?: boolean;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly random: Random;
@@ -84,6 +86,7 @@ export function createService(options: ServiceOptions): Service {
       source,
       cache,
       ...sharedBy(source),
+      shardedListAndWatch: options.shardedListAndWatch === true,
       limits,
       clock,
       random,

@@ -11,7 +11,7 @@ import {
 } from './context.js';
 import { startDirectWatch, type WatchWork } from './direct-watch.js';
 import { type Failure, failed, type Result, success } from './failure.js';
-import { checkFieldSelector, compileFilter } from './filter.js';
+import { checkFieldSelector, compileFilter, shardOf } from './filter.js';
 import { waitUntil } from './list.js';
 import { planRead, type WatchPlan } from './read-plan.js';
 import type { WatchFormat, WatchRequest, WatchRun, WatchSession } from './reader.js';
@@ -30,11 +30,13 @@ export async function openWatch(context: ReadContext, request: WatchRequest): Pr
   const { options, legacyPath, signal, format } = request;
   const { kind, codec, cache } = context;
   const fields = checkFieldSelector(kind, options.fieldSelector);
+  const shard = shardOf(context.shardedListAndWatch, options.shardSelector);
+  const refused = !fields.ok ? fields.failure : shard.ok ? undefined : shard.failure;
   const toPlan = {
     verb: 'watch',
     options,
     legacyPath,
-    ...(fields.ok ? {} : { unsupportedField: fields.failure }),
+    ...(refused === undefined ? {} : { unsupportedField: refused }),
   } as const;
   // Only a stream that must say when its state is complete depends on the source's progress.
   const fromBeginning = options.resourceVersion === '' || options.resourceVersion === '0';
@@ -53,10 +55,13 @@ export async function openWatch(context: ReadContext, request: WatchRequest): Pr
     return success(errorSession(format, { kind: 'internal', message: plan.start.message }));
   const timeoutMs = timeoutOf(context, options.timeoutSeconds);
   if (timeoutMs < 0) return success(errorSession(format, { kind: 'internal', message: 'context deadline exceeded' }));
+  const selected = options.labelSelector.length + options.fieldSelector.length > 0;
+  // Upstream's watch of etcd looks at the other selectors first, and delivers everything when there are none (spec 6.3).
+  const part = shard.ok && (plan.from === 'cache' || selected) ? shard.value : undefined;
   const work: WatchWork = {
     plan,
     scope: scopeOf(kind, context.directory, request.namespace, options.fieldSelector, false),
-    filter: compileFilter(codec, options.labelSelector, options.fieldSelector),
+    filter: compileFilter(codec, options.labelSelector, options.fieldSelector, part),
     format,
     bookmarks: options.allowWatchBookmarks,
     timeoutMs,

@@ -35,11 +35,14 @@ const defaults: ListOptions = {
   timeoutSeconds: undefined,
   allowWatchBookmarks: false,
   sendInitialEvents: undefined,
+  shardSelector: '',
 };
 
 const decoded: [query: string, want: Partial<ListOptions>][] = [
   ['', {}],
   ['unknown=1&Watch=1', {}],
+  ['shardSelector=', {}],
+  ['shardSelector=+not+looked+at', { shardSelector: ' not looked at' }],
   ['watch', { watch: true }],
   ['watch=', { watch: true }],
   ['watch=1', { watch: true }],

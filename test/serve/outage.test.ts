@@ -127,6 +127,7 @@ const optionsAny = {
   timeoutSeconds: undefined,
   allowWatchBookmarks: false,
   sendInitialEvents: undefined,
+  shardSelector: '',
 } as const;
 
 test('cache not ready: pages and GETs come from the store, other lists and watches are told to wait', async () => {

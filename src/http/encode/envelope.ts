@@ -11,6 +11,7 @@ const FIELD_1 = 0x0a;
 const FIELD_2 = 0x12;
 const FIELD_3 = 0x1a;
 const FIELD_4_VARINT = 0x20;
+const FIELD_5 = 0x2a;
 
 /** `k8s\0`, the type, and the header of the raw field that `rawLength` bytes and ENVELOPE_TAIL follow. */
 export function envelopeHead(apiVersion: string, kind: string, rawLength: number): Uint8Array {
@@ -33,8 +34,11 @@ export interface ListMeta {
   readonly remainingItemCount: number | undefined;
 }
 
-/** Field 1 of every list message: plain strings are always written, the pointer only when set. */
-export function listMetaField(meta: ListMeta): Uint8Array {
+/**
+ * Field 1 of every list message: plain strings are always written, pointers only when set. Only lists
+ * of the objects themselves say what shard they are, no converted ones (spec 6.3).
+ */
+export function listMetaField(meta: ListMeta, shard?: string): Uint8Array {
   const parts = [
     textField(FIELD_1, ''),
     textField(FIELD_2, meta.resourceVersion),
@@ -46,15 +50,17 @@ export function listMetaField(meta: ListMeta): Uint8Array {
     writeVarint(count, 1, meta.remainingItemCount);
     parts.push(count);
   }
+  if (shard !== undefined) parts.push(messageField(FIELD_5, textField(FIELD_1, shard)));
   return messageField(FIELD_1, Buffer.concat(parts));
 }
 
 /** ListMeta as JSON: what is unset is left out. */
-export function listMetaJson(meta: ListMeta): Record<string, unknown> {
+export function listMetaJson(meta: ListMeta, shard?: string): Record<string, unknown> {
   return {
     resourceVersion: meta.resourceVersion,
     ...(meta.continue === undefined ? {} : { continue: meta.continue }),
     ...(meta.remainingItemCount === undefined ? {} : { remainingItemCount: meta.remainingItemCount }),
+    ...(shard === undefined ? {} : { shardInfo: { selector: shard } }),
   };
 }
 

@@ -22,7 +22,7 @@ export function writeProtobufObject(codec: KindCodec, answer: ObjectAnswer, into
  * and the envelope's tail, so that its length is known before the first byte.
  */
 export function protobufList(codec: KindCodec, answer: ListAnswer) {
-  const meta = listMetaField(answer satisfies ListMeta);
+  const meta = listMetaField(answer satisfies ListMeta, answer.shard);
   const head = Buffer.concat([codec.envelopeHead(true, meta.length + answer.itemBytes), meta]);
   return {
     contentLength: head.length + answer.itemBytes + ENVELOPE_TAIL.length,
