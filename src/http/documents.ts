@@ -24,9 +24,8 @@ export async function answerDocument(exchange: Exchange, context: DocumentContex
     case '/index.html':
       return json(goJsonIndented({ paths: indexOf(context) }));
     case '/version':
-      return getOnly(exchange, () => json(goJsonIndented(versionDocument(context.build))));
     case '/version/':
-      return problemAnswer(exchange.request, { kind: 'noRoute' });
+      return getOnly(exchange, () => json(goJsonIndented(versionDocument(context.build))));
     case '/metrics':
       return {
         code: 200,
@@ -46,20 +45,22 @@ export async function answerDocument(exchange: Exchange, context: DocumentContex
   }
 }
 
-/** `/apis/<g>`, `/api/v1`, `/apis/<g>/<v>`. */
+/** `/apis/<g>`, `/api/v1`, `/apis/<g>/<v>`. What is missing below a group that is served is said by a Status. */
 function groupOrVersion(exchange: Exchange, { discovery }: DocumentContext, path: string): Answer {
-  const [first, ...rest] = path.slice(1).split('/');
+  const [first, ...rest] = path.slice(1).replace(/\/+$/, '').split('/');
   if (first !== 'api' && first !== 'apis') return NOT_FOUND;
   const [group, version, ...more] = first === 'api' ? ['', ...rest] : rest;
-  if (group === undefined || more.length > 1 || (more.length === 1 && more[0] !== '')) return NOT_FOUND;
-  const document =
-    version === undefined || (version === '' && more.length === 0)
-      ? discovery.group(group)
-      : discovery.resources(group, version);
-  if (document === undefined) return NOT_FOUND;
-  // Built-in versions do not tolerate a trailing slash; groups do.
-  if (more.length === 1) return problemAnswer(exchange.request, { kind: 'noRoute' });
+  if (group === undefined || (group === '' && first === 'apis')) return NOT_FOUND;
+  const known = group === '' ? discovery.apiVersions('') : discovery.group(group);
+  if (known === undefined) return NOT_FOUND;
+  const document = version === undefined ? discovery.group(group) : discovery.resources(group, version);
+  if (document === undefined || more.length > 0) return unrouted(exchange);
   return getOnly(exchange, () => plain(exchange, document));
+}
+
+/** The router looks at Accept only once it has found a path. */
+function unrouted({ request }: Exchange): Answer {
+  return problemAnswer(request, { kind: 'noRoute' });
 }
 
 /** `/api` and `/apis`: the classic document, or everything at once for clients that ask for it (spec 7.2). */

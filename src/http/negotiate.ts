@@ -41,17 +41,24 @@ export interface Clause {
 }
 
 /** Endpoints differ in the transforms they allow; see `resourceTransforms` and `noTransforms`. */
-export type TransformRule = (encoding: Encoding, as: Transform) => boolean;
+export interface TransformRule {
+  (encoding: Encoding, as: Transform): boolean;
+  /** Whether clients may name the version of the server's own groups, `sv=v1`. */
+  readonly serverVersion?: true;
+}
 
 /** Errors, discovery and other documents: never converted. */
 export const noTransforms: TransformRule = () => false;
 
 /** GET, LIST and WATCH of objects: Tables (not as protobuf) and metadata only, in both versions of meta.k8s.io. */
-export const resourceTransforms: TransformRule = (encoding, as) => {
-  if (as.group !== 'meta.k8s.io' || (as.version !== 'v1' && as.version !== 'v1beta1')) return false;
-  if (as.kind === 'Table') return encoding !== 'protobuf';
-  return as.kind === 'PartialObjectMetadata' || as.kind === 'PartialObjectMetadataList';
-};
+export const resourceTransforms: TransformRule = Object.assign(
+  (encoding: Encoding, as: Transform) => {
+    if (as.group !== 'meta.k8s.io' || (as.version !== 'v1' && as.version !== 'v1beta1')) return false;
+    if (as.kind === 'Table') return encoding !== 'protobuf';
+    return as.kind === 'PartialObjectMetadata' || as.kind === 'PartialObjectMetadataList';
+  },
+  { serverVersion: true as const },
+);
 
 /** `/api` and `/apis`: aggregated discovery in its current version, for any profile. */
 export const discoveryTransforms: TransformRule = (encoding, as) =>
@@ -94,10 +101,11 @@ export function parseAccept(header: string): Clause[] {
     const parameters = new Map<string, string>();
     let q = 1;
     for (const parameter of rest) {
-      const equals = parameter.indexOf('=');
-      if (equals < 0) continue;
-      const name = parameter.slice(0, equals).trim();
-      const value = parameter.slice(equals + 1).trim();
+      // As goautoneg: a parameter without a value, or with a second equals sign, is none.
+      const [nameText = '', valueText = '', ...rest] = parameter.split('=');
+      if (valueText === '' || (rest.length > 0 && rest.join('') !== '')) continue;
+      const name = nameText.trim();
+      const value = valueText.trim();
       if (name === 'q') q = Number.isFinite(Number(value)) ? Number(value) : 0;
       else parameters.set(name, value);
     }
@@ -119,7 +127,13 @@ function meet(clause: Clause, encoding: Encoding, allows: TransformRule): MediaT
   const stream = parameters.get('stream');
   if (stream !== undefined && stream !== '' && (stream !== 'watch' || encoding === 'yaml')) return undefined;
   const serverVersion = parameters.get('sv');
-  if (serverVersion !== undefined && serverVersion !== '' && serverVersion !== 'v1') return undefined;
+  if (
+    serverVersion !== undefined &&
+    serverVersion !== '' &&
+    (serverVersion !== 'v1' || allows.serverVersion !== true)
+  ) {
+    return undefined;
+  }
   const converted = parameters.has('as') || parameters.has('g') || parameters.has('v');
   const as = converted
     ? { kind: parameters.get('as') ?? '', group: parameters.get('g') ?? '', version: parameters.get('v') ?? '' }

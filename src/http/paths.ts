@@ -1,13 +1,13 @@
 /**
  * The path parser of the API (spec 2.9). Not the router's: names may be long, percent escapes are
- * decoded once over the whole path, nothing is cleaned or redirected, and a trailing slash is an
- * empty last segment.
+ * decoded once over the whole path, and nothing is cleaned or redirected. Slashes at the end do not
+ * count, as in upstream's router.
  *
  *     /api/v1/namespaces/ns/pods/p/status
  *          │       └ namespace     │    └ subresource
  *          └ version, core group   └ name
  */
-export type ParsedPath = ResourcePath | OtherPath | BadPath;
+export type ParsedPath = ResourcePath | OtherPath | IncompletePath | BadPath;
 
 export interface ResourcePath {
   readonly type: 'resource';
@@ -15,9 +15,10 @@ export interface ResourcePath {
   readonly version: string;
   /** The deprecated `/watch/` right after the version. */
   readonly watch: boolean;
+  /** '': `/namespaces//pods`, which is all namespaces. */
   readonly namespace: string | undefined;
   readonly resource: string;
-  /** undefined: the collection. '': a collection with a trailing slash. */
+  /** undefined: the collection. */
   readonly name: string | undefined;
   readonly subresource: string | undefined;
   /** More segments than a request has, or an empty one in the middle: nothing is registered there. */
@@ -28,6 +29,13 @@ export interface ResourcePath {
 export interface OtherPath {
   readonly type: 'other';
   readonly path: string;
+}
+
+/** A verb in front of nothing, `/api/v1/watch`: upstream fails to say what is meant. */
+export interface IncompletePath {
+  readonly type: 'incomplete';
+  /** As the client wrote it. */
+  readonly target: string;
 }
 
 export interface BadPath {
@@ -48,11 +56,11 @@ export function parseTarget(target: string): Target {
   const raw = question < 0 ? origin : origin.slice(0, question);
   const path = unescapePath(raw === '' ? '/' : raw);
   if (path === undefined) return { path: { type: 'bad' }, search };
-  return { path: parsePath(path), search };
+  return { path: parsePath(path, origin), search };
 }
 
-/** Takes an already decoded path. */
-export function parsePath(path: string): ParsedPath {
+/** Takes an already decoded path. `target`: what the client wrote. */
+export function parsePath(path: string, target = path): ParsedPath {
   const other: OtherPath = { type: 'other', path };
   if (!path.startsWith('/')) return other;
   const segments = path.slice(1).split('/');
@@ -61,8 +69,11 @@ export function parsePath(path: string): ParsedPath {
   const group = core ? '' : segments[1];
   const version = core ? segments[1] : segments[2];
   let rest = segments.slice(core ? 2 : 3);
+  const trailing = rest.length - (rest.findLastIndex((segment) => segment !== '') + 1);
   if (group === undefined || version === undefined || version === '' || (!core && group === '')) return other;
-  if (rest.length === 0 || (rest.length === 1 && rest[0] === '')) return other;
+  if (trailing === rest.length) return { type: 'other', path: trailing === 0 ? path : path.slice(0, -trailing) };
+  rest = rest.slice(0, rest.length - trailing);
+  if (rest.length === 1 && (rest[0] === 'watch' || rest[0] === 'proxy')) return { type: 'incomplete', target };
 
   const watch = rest[0] === 'watch';
   if (watch) rest = rest.slice(1);
@@ -71,7 +82,7 @@ export function parsePath(path: string): ParsedPath {
     rest[0] === 'namespaces' && rest.length > 2 && !(rest.length === 3 && isNamespaceSubresource(rest[2]!));
   const namespace = inNamespace ? rest[1] : undefined;
   const [resource = '', name, subresource, ...extra] = inNamespace ? rest.slice(2) : rest;
-  const emptyMiddle = resource === '' || namespace === '' || (name === '' && subresource !== undefined);
+  const emptyMiddle = resource === '' || name === '' || subresource === '';
   return {
     type: 'resource',
     group,
@@ -86,7 +97,7 @@ export function parsePath(path: string): ParsedPath {
 }
 
 function isNamespaceSubresource(segment: string): boolean {
-  return segment === 'status' || segment === 'finalize' || segment === '';
+  return segment === 'status' || segment === 'finalize';
 }
 
 /** Decodes percent escapes once; undefined when one is malformed. Bytes that are not UTF-8 become U+FFFD. */

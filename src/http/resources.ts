@@ -35,12 +35,11 @@ export interface ResourceContext extends WriteContext {
   readonly metrics: Metrics;
   /** The kind behind a served URL. */
   readonly findKind: (group: string, version: string, resource: string) => Kind | undefined;
-  readonly servesVersion: (group: string, version: string) => boolean;
+  /** Below a group that is served, everything is routed: what is missing there is said by a Status. */
+  readonly servesGroup: (group: string) => boolean;
   readonly readerFor: (kind: Kind) => Reader;
   readonly shuttingDown: () => boolean;
 }
-
-const WRITES = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 
 /** Whether the request is a WATCH: these have no deadline, and are counted apart. */
 export function isWatch(method: string, path: ResourcePath, query: ReadonlyMap<string, string>): boolean {
@@ -59,19 +58,20 @@ export async function answerResource(
 ): Promise<Outcome> {
   const { request } = exchange;
   const refuse = (problem: Problem) => problemAnswer(request, problem);
-  if (!context.servesVersion(path.group, path.version)) return NOT_FOUND;
+  if (!context.servesGroup(path.group)) return NOT_FOUND;
   const kind = context.findKind(path.group, path.version, path.resource);
   if (kind === undefined || !isRoute(kind, path)) return refuse({ kind: 'noRoute' });
   label(exchange, kind, path);
   if (kind.deprecation !== undefined) warn(exchange, context, kind.deprecation);
   if (request.method !== 'GET') {
-    if (WRITES.has(request.method)) return refuse({ kind: 'readOnly', method: request.method });
+    if (isWrite(request.method, kind, path)) return refuse({ kind: 'readOnly', method: request.method });
     return refuse({ kind: 'methodNotAllowed' });
   }
   const { accept } = request.headers;
   const streams = path.name === undefined || path.watch;
   if (!routerAccepts(accept)) return refuse({ kind: 'notAcceptableRoute', streams });
-  if (path.name === '') return refuse({ kind: 'nameRequired' });
+  if (path.namespace === '' && path.name !== undefined && !path.watch)
+    return refuse(badRequest('Namespace parameter required.'));
 
   const media = negotiate(accept, path.subresource === 'scale' ? noTransforms : resourceTransforms);
   if (media === undefined) return refuse({ kind: 'notAcceptable' });
@@ -81,6 +81,15 @@ export async function answerResource(
   return path.name === undefined
     ? list(exchange, context, kind, path, view, media)
     : get(exchange, context, kind, path, path.name, view, media);
+}
+
+/** What kube-apiserver would do here: everything else is not allowed there either. */
+function isWrite(method: string, kind: Kind, path: ResourcePath): boolean {
+  if (path.watch) return false;
+  if (path.name !== undefined) {
+    return method === 'PUT' || method === 'PATCH' || (method === 'DELETE' && path.subresource === undefined);
+  }
+  return (method === 'POST' || method === 'DELETE') && (!kind.namespaced || path.namespace !== undefined);
 }
 
 /** Which of the forms of spec 2.9 exist for a kind. */
@@ -111,7 +120,7 @@ async function get(
   if (invalid.length > 0) return refuse(badRequest(`Name parameter invalid: ${quoteGo(name)}: ${invalid.join(';')}`));
   const reader = context.readerFor(kind);
   const result = await reader.get({
-    namespace: path.namespace,
+    namespace: path.namespace || undefined,
     name,
     resourceVersion: request.query.get('resourceVersion') ?? '',
     signal: exchange.signal,
@@ -139,7 +148,11 @@ async function list(
   const options = parseListOptions(request.query);
   if (!options.ok) return refuse(badRequest(options.message));
   const reader = context.readerFor(kind);
-  const result = await reader.list({ namespace: path.namespace, options: options.value, signal: exchange.signal });
+  const result = await reader.list({
+    namespace: path.namespace || undefined,
+    options: options.value,
+    signal: exchange.signal,
+  });
   if (!result.ok) return refuse(result.failure);
   using answer = result.value;
   if (media.as?.kind === 'PartialObjectMetadata') {
@@ -158,7 +171,6 @@ async function watch(
 ): Promise<Outcome> {
   const { request } = exchange;
   const refuse = (problem: Problem) => problemAnswer(request, problem);
-  if (view.encoding === 'yaml') return refuse({ kind: 'notAcceptableStream' });
   if (context.shuttingDown()) return refuse({ kind: 'shuttingDown' });
   const parsed = parseListOptions(request.query);
   if (!parsed.ok) return refuse(badRequest(parsed.message));
@@ -166,7 +178,7 @@ async function watch(
   if (options === undefined) return refuse(badRequest("fieldSelector metadata.name doesn't match requested name"));
   const reader = context.readerFor(kind);
   const result = await reader.watch({
-    namespace: path.namespace,
+    namespace: path.namespace || undefined,
     options,
     signal: exchange.signal,
     legacyPath: path.watch,
@@ -174,6 +186,11 @@ async function watch(
   });
   if (!result.ok) return refuse(result.failure);
   const session = result.value;
+  // Whether the form can be streamed is upstream's last question: what is wrong with the request comes first.
+  if (view.encoding === 'yaml') {
+    session.cancel();
+    return refuse({ kind: 'notAcceptableStream' });
+  }
   if (!exchange.claim()) {
     session.cancel();
     return STREAMED;

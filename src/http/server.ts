@@ -2,6 +2,7 @@ import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2SecureServer } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify';
+import { quoteGo } from '../api/go-text.js';
 import { decodeQuery } from '../api/query.js';
 import type { Kind } from '../codec/kind.js';
 import { type Clock, sleep } from '../lib/clock.js';
@@ -86,7 +87,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   const metrics = new Metrics(deps.caches, deps.build);
   const discovery = createDiscovery(deps.kinds);
   const kinds = new Map(deps.kinds.map((kind) => [`${kind.group}/${kind.version}/${kind.resource}`, kind]));
-  const versions = new Set(deps.kinds.map((kind) => `${kind.group}/${kind.version}`));
+  const groups = new Set(['', ...deps.kinds.map((kind) => kind.group)]);
   let closing: Promise<void> | undefined;
   const shuttingDown = () => closing !== undefined;
   const resources: ResourceContext = {
@@ -94,7 +95,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     limits,
     metrics,
     findKind: (group, version, resource) => kinds.get(`${group}/${version}/${resource}`),
-    servesVersion: (group, version) => versions.has(`${group}/${version}`),
+    servesGroup: (group) => groups.has(group),
     readerFor: deps.readerFor,
     shuttingDown,
   };
@@ -110,7 +111,18 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       if (!isLoopbackHost(host)) return plainText(403, hostRefusal(host));
     }
     const { path } = request;
-    if (path.type === 'bad') return plainText(400, '400 Bad Request', { connection: 'close' });
+    if (path.type === 'bad') {
+      delete exchange.headers['cache-control']; // Go's server refuses it before any handler sees it
+      return plainText(400, '400 Bad Request', { connection: 'close' });
+    }
+    if (path.type === 'incomplete') {
+      const problem = `failed to create RequestInfo: unable to determine kind and namespace from url, ${path.target}`;
+      const text = `Internal Server Error: ${quoteGo(path.target)}: ${problem}\n`;
+      return plainText(
+        500,
+        text.replace(/[&<>]/g, (character) => HTML[character]!),
+      );
+    }
     const longRunning = path.type === 'resource' && isWatch(request.method, path, request.query);
     if (shuttingDown()) return problemAnswer(request, { kind: 'shuttingDown' });
     const handled = () =>
@@ -313,6 +325,8 @@ function answerUnparsed(error: NodeJS.ErrnoException, socket: Socket): void {
   const line = CLIENT_ERRORS[error.code ?? ''] ?? '400 Bad Request';
   socket.end(`HTTP/1.1 ${line}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${line}`);
 }
+
+const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
 
 const CLIENT_ERRORS: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',

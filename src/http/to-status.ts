@@ -11,7 +11,6 @@ export type Refusal =
   | { readonly kind: 'noRoute' }
   | { readonly kind: 'methodNotAllowed' }
   | { readonly kind: 'readOnly'; readonly method: string }
-  | { readonly kind: 'nameRequired' }
   | { readonly kind: 'notAcceptable' }
   | { readonly kind: 'notAcceptableStream' }
   | { readonly kind: 'notAcceptableRoute'; readonly streams: boolean }
@@ -96,8 +95,6 @@ export function toStatus(problem: Problem): Status {
           'the server does not allow this method on the requested resource',
         {},
       );
-    case 'nameRequired':
-      return failure(400, 'BadRequest', 'name must be provided');
     case 'notAcceptable':
       return failure(406, 'NotAcceptable', `only the following media types are accepted: ${ACCEPTED_TYPES}`);
     case 'notAcceptableStream':

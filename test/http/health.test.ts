@@ -22,9 +22,10 @@ function serve(failing: () => boolean) {
   });
 }
 
-test('health endpoints, as in spec 7.5', async () => {
+test('health endpoints, as in spec 7.5', async (t) => {
   let failing = false;
   const serving = serve(() => failing);
+  t.after(serving.close);
   const get = async (url: string, method: 'GET' | 'HEAD' | 'POST' = 'GET') => {
     const { statusCode, body, headers } = await serving.server.inject({ method, url, headers: { host: 'localhost' } });
     return {
@@ -68,8 +69,9 @@ test('health endpoints, as in spec 7.5', async () => {
   await serving.close();
 });
 
-test('closing ends watches cleanly, lets answers finish, and releases the port', async () => {
+test('closing ends watches cleanly, lets answers finish, and releases the port', async (t) => {
   const serving = serve(() => false);
+  t.after(serving.close);
   await serving.put('pods', pod('p0'));
   const { port } = await serving.server.listenInsecure('127.0.0.1', 0);
   const secure = await serving.server.listenSecure('127.0.0.1', 0, await certificate());
@@ -93,8 +95,9 @@ test('closing ends watches cleanly, lets answers finish, and releases the port',
   await serving.close();
 });
 
-test('a response that does not end is cut when its time is up', async () => {
+test('a response that does not end is cut when its time is up', async (t) => {
   const serving = startServing({ limits: { shutdownMs: 200 } });
+  t.after(serving.close);
   const { port } = await serving.server.listenInsecure('127.0.0.1', 0);
   // Waits for a revision that does not come.
   const waiting = await openRaw(port, 'GET /api/v1/pods?resourceVersion=9999999 HTTP/1.1\r\nHost: localhost\r\n\r\n');
@@ -106,8 +109,9 @@ test('a response that does not end is cut when its time is up', async () => {
   await serving.close();
 });
 
-test('requests that arrive while the server closes are refused with 503', async () => {
+test('requests that arrive while the server closes are refused with 503', async (t) => {
   const serving = startServing({ limits: { shutdownMs: 1_000 } });
+  t.after(serving.close);
   const { port } = await serving.server.listenInsecure('127.0.0.1', 0);
   const open = await openRaw(port, 'GET /api/v1/pods?resourceVersion=9999999 HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await eventually('the request is open', () => serving.server.open === 1);
@@ -125,8 +129,9 @@ test('requests that arrive while the server closes are refused with 503', async 
   await serving.close();
 });
 
-test('a port in use is the system’s error', async () => {
+test('a port in use is the system’s error', async (t) => {
   const serving = serve(() => false);
+  t.after(serving.close);
   const { port } = await serving.server.listenInsecure('127.0.0.1', 0);
   await assert.rejects(serving.server.listenInsecure('127.0.0.1', port), { code: 'EADDRINUSE' });
   await serving.close();

@@ -10,13 +10,14 @@ function sample(text: string, name: string, labels: Record<string, string> = {})
     .find(
       (candidate) =>
         (candidate.startsWith(`${name}{`) || candidate.startsWith(`${name} `)) &&
-        Object.entries(labels).every(([label, value]) => candidate.includes(`${label}="${value}"`)),
+        Object.entries(labels).every(([label, value]) => new RegExp(`[{,]${label}="${value}"`).test(candidate)),
     );
   return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(' ') + 1));
 }
 
-test('requests are counted by verb and resource, complete ones not as aborted', async () => {
+test('requests are counted by verb and resource, complete ones not as aborted', async (t) => {
   const serving = startServing();
+  t.after(serving.close);
   await serving.put('pods', pod('p0'));
   const { port } = await serving.server.listenInsecure('127.0.0.1', 0);
   const secure = await serving.server.listenSecure('127.0.0.1', 0, await certificate());
@@ -58,8 +59,10 @@ test('requests are counted by verb and resource, complete ones not as aborted', 
   await serving.close();
 });
 
-test('two servers in one process do not share their metrics', async () => {
+test('two servers in one process do not share their metrics', async (t) => {
   const [left, right] = [startServing(), startServing()];
+  t.after(left.close);
+  t.after(right.close);
   await left.server.inject({ url: '/version', headers: { host: 'localhost' } });
   const count = async (serving: typeof left) =>
     sample(await serving.server.metrics.text(), 'apiserver_request_total', { verb: 'GET' });
@@ -68,25 +71,24 @@ test('two servers in one process do not share their metrics', async () => {
   await right.close();
 });
 
-test('a cut LIST is counted as aborted, a passed deadline as terminated', async () => {
+test('a cut LIST is counted as aborted, a passed deadline as terminated', async (t) => {
   const serving = startServing();
+  t.after(serving.close);
   const { port } = await serving.server.listenInsecure('127.0.0.1', 0);
   const waiting = await openRaw(port, 'GET /api/v1/pods?resourceVersion=999999 HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await eventually('the request is open', () => serving.server.open === 1);
   waiting.socket.destroy();
   await eventually('it is closed', () => serving.server.open === 0);
-  await serving.server.inject({
-    url: '/api/v1/pods?resourceVersion=999999&timeout=10ms',
-    headers: { host: 'localhost' },
-  });
+  await (await fetch(`http://127.0.0.1:${port}/api/v1/pods?resourceVersion=999999&timeout=10ms`)).text();
   const text = await serving.server.metrics.text();
   assert.equal(sample(text, 'apiserver_request_aborts_total', { verb: 'LIST', resource: 'pods' }), 1);
   assert.equal(sample(text, 'apiserver_request_terminations_total', { verb: 'LIST', code: '504' }), 1);
   await serving.close();
 });
 
-test('etcd requests are observed by whoever makes them', async () => {
+test('etcd requests are observed by whoever makes them', async (t) => {
   const serving = startServing();
+  t.after(serving.close);
   serving.server.metrics.etcdRequest('list', '', 'pods', 0.01, false);
   serving.server.metrics.etcdRequest('list', '', 'pods', 0.02, true);
   const text = await serving.server.metrics.text();
@@ -97,8 +99,9 @@ test('etcd requests are observed by whoever makes them', async () => {
   await serving.close();
 });
 
-test('with the store out of reach, stale answers say how old they are', async () => {
+test('with the store out of reach, stale answers say how old they are', async (t) => {
   const serving = startServing();
+  t.after(serving.close);
   await serving.put('pods', pod('p0'));
   const get = (url: string) => serving.server.inject({ url, headers: { host: 'localhost' } });
   const fresh = await get('/api/v1/pods');
@@ -117,5 +120,4 @@ test('with the store out of reach, stale answers say how old they are', async ()
   assert.equal(consistent.headers['retry-after'], '2');
   const metrics = await serving.server.metrics.text();
   assert.ok(sample(metrics, 'listwatch_watch_cache_stale_seconds', { resource: 'pods' })! > 0);
-  await serving.server.close();
 });

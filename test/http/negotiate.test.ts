@@ -62,6 +62,9 @@ const rows: readonly [accept: string | undefined, want: string | undefined][] = 
   ['application/json;sv=v1', 'json'],
   ['application/json;sv=v2', undefined],
   ['application/json;export=1', 'json'],
+  // Parameters that say nothing are none.
+  ['application/json;as=;v=;g=', 'json'],
+  ['application/json;as=Table=x', 'json'],
 ];
 for (const [accept, want] of rows) {
   test(`Accept: ${accept}`, () => {
@@ -74,6 +77,7 @@ for (const [accept, want] of rows) {
 test('errors are never converted', () => {
   assert.equal(negotiate(table('v1'), noTransforms), undefined);
   assert.equal(negotiate(KUBECTL, noTransforms)?.as, undefined);
+  assert.equal(negotiate('application/json;sv=v1', noTransforms), undefined);
 });
 
 test('aggregated discovery in its current version only', () => {

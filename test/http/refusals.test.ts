@@ -32,13 +32,19 @@ const readOnly = (method: string) =>
   );
 const PLAIN = '404 page not found\n';
 const BAD = '400 Bad Request';
-const NAME = status('name must be provided', 'BadRequest', 400);
 
 // The table of spec 2.9, and what is malformed.
 const rows: readonly [request: string, code: number, body: string][] = [
   ['GET /apis/none.io/v1/foos', 404, PLAIN],
-  ['GET /apis/apps/v2/deployments', 404, PLAIN],
-  ['GET /apis/scheduling.k8s.io/v1alpha2/workloads', 404, PLAIN],
+  ['GET /apis/none.io/v1', 404, PLAIN],
+  ['GET /apis//v1/pods', 404, PLAIN],
+  ['GET /apis/apps/v2/deployments', 404, NO_ROUTE],
+  ['GET /apis/apps/v2', 404, NO_ROUTE],
+  ['GET /apis/apps//deployments', 404, NO_ROUTE],
+  ['GET /apis/scheduling.k8s.io/v1alpha2/workloads', 404, NO_ROUTE],
+  ['GET /api/v2', 404, NO_ROUTE],
+  ['GET /api/v2/pods', 404, NO_ROUTE],
+  ['GET /api/v1//pods', 404, NO_ROUTE],
   ['GET /foo', 404, PLAIN],
   ['GET //apis/apps/v1/deployments', 404, PLAIN],
   ['GET /API/v1/pods', 404, PLAIN],
@@ -50,19 +56,34 @@ const rows: readonly [request: string, code: number, body: string][] = [
   ['GET /api/v1/namespaces/a/pods/p0/log', 404, NO_ROUTE],
   ['GET /api/v1/namespaces/a/nodes', 404, NO_ROUTE],
   ['GET /api/v1/pods/p0', 404, NO_ROUTE],
-  ['GET /api/v1/namespaces//pods', 404, NO_ROUTE],
+  ['GET /api/v1/namespaces//nodes', 404, NO_ROUTE],
+  ['GET /api/v1/namespaces//pods/p0', 400, status('Namespace parameter required.', 'BadRequest', 400)],
+  ['GET /api/v1/nodes//x', 404, NO_ROUTE],
   ['GET /apis/apps/v1/../v1/deployments', 404, NO_ROUTE],
   ['GET /api/v1/proxy/namespaces/a/pods/p0', 404, NO_ROUTE],
-  ['GET /api/v1/', 404, NO_ROUTE],
-  ['GET /version/', 404, NO_ROUTE],
-  ['GET /api/v1/namespaces/a/pods/', 400, NAME],
-  ['GET /api/v1/nodes/', 400, NAME],
+  // Slashes at the end do not count, and an empty namespace is every namespace.
+  ['GET /api/v1/', 200, ''],
+  ['GET /apis/apps/v1/', 200, ''],
+  ['GET /version/', 200, ''],
+  ['GET /api/v1/namespaces//pods', 200, ''],
+  ['GET /api/v1/namespaces/a/pods/', 200, ''],
+  ['GET /api/v1/namespaces/a/pods/p0//', 200, ''],
+  ['GET /api/v1/nodes/', 200, ''],
+  [
+    'GET /api/v1/watch?a=1&b',
+    500,
+    'Internal Server Error: "/api/v1/watch?a=1&amp;b": failed to create RequestInfo: ' +
+      'unable to determine kind and namespace from url, /api/v1/watch?a=1&amp;b\n',
+  ],
   ['GET /api/v1/%zz', 400, BAD],
   ['GET /api/v1/pods%', 400, BAD],
   ['POST /api/v1/namespaces/a/pods', 405, readOnly('POST')],
   ['PUT /api/v1/namespaces/a/pods/p0', 405, readOnly('PUT')],
   ['PATCH /api/v1/namespaces/a/pods/p0', 405, readOnly('PATCH')],
   ['DELETE /api/v1/namespaces/a/pods', 405, readOnly('DELETE')],
+  ['POST /api/v1/pods', 405, NOT_ALLOWED],
+  ['POST /api/v1/namespaces/a/pods/p0', 405, NOT_ALLOWED],
+  ['PATCH /api/v1/namespaces/a/pods', 405, NOT_ALLOWED],
   ['OPTIONS /api/v1/pods', 405, NOT_ALLOWED],
   ['PROPFIND /api/v1/pods', 405, NOT_ALLOWED],
   ['POST /apis', 405, NOT_ALLOWED],

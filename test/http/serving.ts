@@ -22,7 +22,8 @@ export interface Serving {
   readonly server: HttpServer;
   put(resource: string, object: Record<string, unknown>): Promise<number>;
   remove(resource: string, namespace: string | undefined, name: string): Promise<number>;
-  close(): Promise<void>;
+  /** Idempotent; to be passed on. */
+  readonly close: () => Promise<void>;
 }
 
 export interface ServingOptions {
@@ -85,6 +86,12 @@ export function startServing(options: ServingOptions = {}): Serving {
   });
   const keyOf = (kind: Kind, namespace: string | undefined, name: string) =>
     utf8(`/registry/${kind.directory}/${kind.namespaced ? `${namespace}/` : ''}${name}`);
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    await server.close();
+    await caches.stopAll();
+    await store.close();
+  };
   return {
     store,
     service,
@@ -102,11 +109,7 @@ export function startServing(options: ServingOptions = {}): Serving {
     },
     remove: (resource, namespace, name) =>
       store.write([{ type: 'delete', key: keyOf(kindOf(resource), namespace, name) }]),
-    async close() {
-      await server.close();
-      await caches.stopAll();
-      await store.close();
-    },
+    close: () => (closing ??= close()),
   };
 }
 

@@ -29,8 +29,9 @@ async function nothingIsLeft(serving: Serving, pinsBefore: number): Promise<void
   await eventually('no watcher', () => serving.caches.get(kindOf('pods')).stats.watchers === 0);
 }
 
-test('clients that vanish in the middle of a LIST', async () => {
+test('clients that vanish in the middle of a LIST', async (t) => {
   const serving = await startLarge();
+  t.after(serving.close);
   const { port } = await serving.server.listenInsecure('127.0.0.1', 0);
   await fetch(`http://127.0.0.1:${port}/api/v1/pods?limit=1`);
   const before = pins(serving);
@@ -51,8 +52,9 @@ test('clients that vanish in the middle of a LIST', async () => {
   await serving.close();
 });
 
-test('a client that stops reading a LIST holds little, and is cut off at the deadline', async () => {
+test('a client that stops reading a LIST holds little, and is cut off at the deadline', async (t) => {
   const serving = await startLarge({ limits: { requestTimeoutMs: 700 } });
+  t.after(serving.close);
   const { port } = await serving.server.listenInsecure('127.0.0.1', 0);
   await fetch(`http://127.0.0.1:${port}/api/v1/pods?limit=1`);
   const before = pins(serving);
@@ -67,8 +69,9 @@ test('a client that stops reading a LIST holds little, and is cut off at the dea
   await serving.close();
 });
 
-test('a client that stops reading a WATCH: others go on, and it is released when it leaves', async () => {
+test('a client that stops reading a WATCH: others go on, and it is released when it leaves', async (t) => {
   const serving = await startLarge();
+  t.after(serving.close);
   const { port } = await serving.server.listenInsecure('127.0.0.1', 0);
   await fetch(`http://127.0.0.1:${port}/api/v1/pods?limit=1`);
   const before = pins(serving);
@@ -86,8 +89,9 @@ test('a client that stops reading a WATCH: others go on, and it is released when
   await serving.close();
 });
 
-test('HTTP/2: streams that stop reading do not stop the others of their connection', async () => {
+test('HTTP/2: streams that stop reading do not stop the others of their connection', async (t) => {
   const serving = await startLarge({ limits: { requestTimeoutMs: 20_000 } });
+  t.after(serving.close);
   const { port } = await serving.server.listenSecure('127.0.0.1', 0, await certificate());
   const session = await openHttp2(port);
   const first = request(session, '/api/v1/pods?limit=1');
@@ -105,4 +109,41 @@ test('HTTP/2: streams that stop reading do not stop the others of their connecti
   await nothingIsLeft(serving, before);
   session.destroy();
   await serving.close();
+});
+
+test('a client that does not take the end of its watch is cut off', async (t) => {
+  const serving = await startLarge({ limits: { lingerMs: 200 } });
+  t.after(serving.close);
+  const { port } = await serving.server.listenInsecure('127.0.0.1', 0);
+  await fetch(`http://127.0.0.1:${port}/api/v1/pods?limit=1`);
+  const before = pins(serving);
+  const stalled = await openRaw(port, GET('/api/v1/pods?watch=1&resourceVersion=0&timeoutSeconds=1'));
+  stalled.socket.pause();
+  await eventually('the watch is open', () => serving.caches.get(kindOf('pods')).stats.watchers === 1);
+  await nothingIsLeft(serving, before);
+  stalled.socket.destroy();
+});
+
+test('a WebSocket that stops reading holds little, and is released when it leaves', async (t) => {
+  const serving = await startLarge();
+  t.after(serving.close);
+  const { port } = await serving.server.listenInsecure('127.0.0.1', 0);
+  await fetch(`http://127.0.0.1:${port}/api/v1/pods?limit=1`);
+  const before = pins(serving);
+  const stalled = await openRaw(
+    port,
+    GET(
+      '/api/v1/pods?watch=1&resourceVersion=0',
+      'Connection: Upgrade\r\nUpgrade: websocket\r\nOrigin: http://localhost\r\n' +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n',
+    ),
+  );
+  await stalled.until(/^HTTP\/1\.1 101 /);
+  stalled.socket.pause();
+  await eventually('the watch is open', () => serving.caches.get(kindOf('pods')).stats.watchers === 1);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const sent = Number(/^apiserver_watch_events_total\{.*\} (\d+)$/m.exec(await serving.server.metrics.text())![1]);
+  assert.ok(sent < COUNT, `${sent} of ${COUNT} events were written to a client that does not read`);
+  stalled.socket.destroy();
+  await nothingIsLeft(serving, before);
 });

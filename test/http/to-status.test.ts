@@ -40,7 +40,6 @@ const samples: { readonly [K in Problem['kind']]: readonly Extract<Problem, { ki
   noRoute: [{ kind: 'noRoute' }],
   methodNotAllowed: [{ kind: 'methodNotAllowed' }],
   readOnly: [{ kind: 'readOnly', method: 'POST' }],
-  nameRequired: [{ kind: 'nameRequired' }],
   notAcceptable: [{ kind: 'notAcceptable' }],
   notAcceptableStream: [{ kind: 'notAcceptableStream' }],
   notAcceptableRoute: [

@@ -10,6 +10,8 @@ export interface ListDocument {
   /** `items`, or `rows` of a Table. */
   readonly itemsKey: string;
   readonly count: number;
+  /** Go's encoder writes a slice that nothing was ever appended to as null: where upstream makes the list so. */
+  readonly nullWhenEmpty?: true;
   /** Appends item `index` as compact JSON. */
   item(index: number, into: ByteWriter): void;
 }

@@ -4,6 +4,10 @@ import { BufferWriter, writeText } from './writer.js';
 
 /** `{"kind":...,"items":[...]}` and a newline. Resolves to false when the client is gone. */
 export async function writeJsonList(list: ListDocument, body: ListBody): Promise<boolean> {
+  if (isNull(list)) {
+    writeText(body, `${listHead(list).slice(0, -1)}null}\n`);
+    return true;
+  }
   writeText(body, listHead(list));
   for (let index = 0; index < list.count; index++) {
     if (index > 0) writeText(body, ',');
@@ -22,6 +26,11 @@ export async function writePrettyJsonList(list: ListDocument, body: ListBody): P
     indenter.push(piece.bytes, 0, piece.position, body);
     piece.position = 0;
   };
+  if (isNull(list)) {
+    writeText(piece, `${listHead(list).slice(0, -1)}null}`);
+    indent();
+    return true;
+  }
   writeText(piece, listHead(list));
   indent();
   for (let index = 0; index < list.count; index++) {
@@ -33,6 +42,10 @@ export async function writePrettyJsonList(list: ListDocument, body: ListBody): P
   writeText(piece, ']}');
   indent();
   return true;
+}
+
+export function isNull({ count, nullWhenEmpty }: ListDocument): boolean {
+  return count === 0 && nullWhenEmpty === true;
 }
 
 function listHead(list: ListDocument): string {

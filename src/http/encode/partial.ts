@@ -28,6 +28,7 @@ export function partialListDocument(codec: KindCodec, version: MetaVersion, answ
     members: { kind: LIST, apiVersion: `meta.k8s.io/${version}`, metadata: listMetaJson(answer) },
     itemsKey: 'items',
     count: answer.count,
+    nullWhenEmpty: true,
     item: (index, into) => writePartialJson(codec, version, answer.at(index, wire), into),
   };
 }

@@ -1,5 +1,6 @@
-import { stringify } from 'yaml';
+import { Document, Scalar, stringify, visit } from 'yaml';
 import type { ListBody, ListDocument } from './document.js';
+import { isNull } from './json.js';
 import { BufferWriter, writeText } from './writer.js';
 
 /** As sigs.k8s.io/yaml: keys sorted, sequences not indented, nothing folded. */
@@ -17,8 +18,26 @@ const stringOrNumber = /"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]
 const longInteger = /^-?[0-9]{16,}$/;
 const INTEGER_MARK = '\u0000integer:';
 
+/** Line breaks to a reader of YAML 1.1, such as kubectl; and the byte order mark, which it drops. */
+const breaksForOthers = /[\u0085\u2028\u2029\ufeff]/;
+const everyBreakForOthers = new RegExp(breaksForOthers, 'g');
+
 export function yamlOf(value: unknown): string {
-  return stringify(value, style);
+  const text = stringify(value, style);
+  return breaksForOthers.test(text) ? escaped(value) : text;
+}
+
+/** The library knows the line breaks of YAML 1.2 only: text with others is quoted, and they are escaped. */
+function escaped(value: unknown): string {
+  const document = new Document(value, style);
+  visit(document, {
+    Scalar(_key, node) {
+      if (typeof node.value === 'string' && breaksForOthers.test(node.value)) node.type = Scalar.QUOTE_DOUBLE;
+    },
+  });
+  return document
+    .toString(style)
+    .replace(everyBreakForOthers, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** JSON text as YAML; 64-bit integers stay exact. */
@@ -50,7 +69,7 @@ export async function writeYamlList(list: ListDocument, body: ListBody): Promise
     body,
     part((key) => key < list.itemsKey),
   );
-  writeText(body, `${list.itemsKey}:${list.count === 0 ? ' []' : ''}\n`);
+  writeText(body, `${list.itemsKey}:${isNull(list) ? ' null' : list.count === 0 ? ' []' : ''}\n`);
   const piece = new BufferWriter(16 * 2 ** 10);
   for (let index = 0; index < list.count; index++) {
     piece.position = 0;
