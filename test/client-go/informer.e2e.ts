@@ -37,7 +37,7 @@ interface Line {
   readonly resourceVersion: string;
   readonly initial?: boolean;
   readonly stale?: boolean;
-  readonly sha256?: string;
+  readonly digest?: string;
   readonly proto?: string;
   readonly contentType?: string;
   readonly watch?: boolean;
@@ -167,7 +167,7 @@ test(`${OPERATIONS} random changes, with etcd restarted and compacted midway, ar
   const dump = (informer: RunningCommand) =>
     parseLines<Line>(informer.stdout())
       .filter((line) => line.type === 'object')
-      .map(({ key, resourceVersion, sha256 }) => `${key}@${resourceVersion} ${sha256}`);
+      .map(({ key, resourceVersion, digest }) => `${key}@${resourceVersion} ${digest}`);
   assert.deepEqual(dump(streaming), dump(classic), 'protobuf and JSON carry the same objects');
   assert.ok(
     parseLines<Line>(streaming.stdout()).some((line) => line.proto === 'HTTP/2.0'),

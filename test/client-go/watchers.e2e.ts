@@ -110,7 +110,14 @@ test(`20 watchers see etcd's own history through ${OPERATIONS} changes, restarts
     judgedTo = to;
   };
   const sizes = (dir: string) =>
-    Promise.all(watchers.map(({ name }) => stat(join(dir, name)).then(({ size }) => size, () => 0)));
+    Promise.all(
+      watchers.map(({ name }) =>
+        stat(join(dir, name)).then(
+          ({ size }) => size,
+          () => 0,
+        ),
+      ),
+    );
   try {
     await eventually('all watches run', () => running.stdout().includes('ready'));
     for (let round = 0; round < ROUNDS; round++) {

@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net/http"
 	"os"
 	"time"
 
@@ -80,6 +81,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return once{next} })
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		log.Fatal(err)
@@ -177,6 +179,18 @@ func main() {
 		SendInitialEvents: ptr(true), AllowWatchBookmarks: true})
 	stream("initial events without a match", metav1.ListOptions{SendInitialEvents: ptr(true)})
 	stream("watch at a word", metav1.ListOptions{ResourceVersion: "word"})
+}
+
+// once hides the Retry-After header, by which client-go would repeat a request ten times before it shows the
+// failure. The Status says the same in its details.
+type once struct{ next http.RoundTripper }
+
+func (o once) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := o.next.RoundTrip(request)
+	if err == nil {
+		response.Header.Del("Retry-After")
+	}
+	return response, err
 }
 
 func ptr[T any](value T) *T { return &value }

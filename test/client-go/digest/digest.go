@@ -16,13 +16,9 @@ import (
 // Whole is that of the object's JSON without kind and apiVersion, which objects in a store may or may not have.
 // An unstructured object of a built-in kind has the digest of its typed form.
 func Whole(object runtime.Object) string {
-	if u, ok := object.(*unstructured.Unstructured); ok {
-		if typed, err := scheme.Scheme.New(u.GroupVersionKind()); err == nil {
-			if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(u.Object, typed, true); err != nil {
-				return "unreadable: " + err.Error()
-			}
-			object = typed
-		}
+	object, err := typed(object)
+	if err != nil {
+		return "unreadable: " + err.Error()
 	}
 	kind := object.GetObjectKind().GroupVersionKind()
 	if !kind.Empty() {
@@ -37,8 +33,24 @@ func Metadata(object runtime.Object) string {
 	if partial, ok := object.(*metav1.PartialObjectMetadata); ok {
 		return of(partial.ObjectMeta)
 	}
-	accessor := object.(metav1.ObjectMetaAccessor).GetObjectMeta()
-	return of(accessor)
+	object, err := typed(object)
+	if err != nil {
+		return "unreadable: " + err.Error()
+	}
+	return of(object.(metav1.ObjectMetaAccessor).GetObjectMeta())
+}
+
+// typed is the object itself, or of an unstructured one the built-in kind; a member that the kind lacks is an error.
+func typed(object runtime.Object) (runtime.Object, error) {
+	u, ok := object.(*unstructured.Unstructured)
+	if !ok {
+		return object, nil
+	}
+	into, err := scheme.Scheme.New(u.GroupVersionKind())
+	if err != nil {
+		return nil, err
+	}
+	return into, runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(u.Object, into, true)
 }
 
 func of(value any) string {

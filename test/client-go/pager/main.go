@@ -72,9 +72,15 @@ func main() {
 			return list, nil
 		})
 		pages.PageSize, pages.FullListIfExpired = *pageSize, false
-		pages.PageBufferSize = 0
 		options := metav1.ListOptions{ResourceVersion: *resourceVersion, ResourceVersionMatch: metav1.ResourceVersionMatch(*match)}
-		if err := pages.EachListItem(ctx, options, func(object runtime.Object) error {
+		list, paginated, err := pages.List(ctx, options)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if !paginated {
+			log.Fatal("all objects came at once")
+		}
+		if err := meta.EachListItem(list, func(object runtime.Object) error {
 			m, err := meta.Accessor(object)
 			if err != nil {
 				return err
