@@ -55,6 +55,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     cache: (kind) => caches.get(kind),
     watchCache: config.watchCache,
     watchCacheSizes: config.watchCacheSizes,
+    shardedListAndWatch: config.featureGates.shardedListAndWatch,
     limits,
     clock,
     random,

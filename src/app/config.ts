@@ -1,6 +1,7 @@
 import { groupResourceOf } from '../api/gvr.js';
 import { engines as engineFactories, type EngineName } from '../engine/engines.js';
 import { defaultLimits, type Limits } from '../lib/limits.js';
+import { defaultFeatureGates, type FeatureGates, readFeatureGates } from './feature-gates.js';
 import { type SampleOptions, readSample } from './sample/options.js';
 import { UsageError } from './usage-error.js';
 import {
@@ -34,6 +35,7 @@ export interface Config {
   readonly eager: 'all' | ReadonlySet<string>;
   /** Resource -> name of its engine (engine/engines.ts). */
   readonly engines: ReadonlyMap<string, EngineName>;
+  readonly featureGates: FeatureGates;
   readonly limits: Limits;
   readonly shutdownDelayMs: number;
   readonly verbosity: number;
@@ -93,6 +95,7 @@ export const serveFlags = [
     'lazy: at first read; eager: all at start; or a list of resources to start (default lazy)',
   ],
   ['storage-engine', '<list>', 'resource[.group]=engine,...: the engine that orders a resource (default cow-btree)'],
+  ['feature-gates', '<list>', 'gate=bool,...: ShardedListAndWatch switches shardSelector on (default false)'],
   ['history-bytes', '<size>', 'events kept per resource for watches to resume from, in bytes or Ki, Mi, Gi'],
   ['min-request-timeout', '<seconds>', 'a WATCH without a timeout lasts this long up to twice as long (default 1800)'],
   ['request-timeout', '<duration>', 'deadline of GET and LIST (default 1m0s)'],
@@ -176,6 +179,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
     watchCacheSizes: value('watch-cache-sizes', readCacheSizes) ?? new Map(),
     eager: value('watch-cache-initialization', readInitialization) ?? new Set(),
     engines: value('storage-engine', readEngines) ?? new Map(),
+    featureGates: value('feature-gates', readFeatureGates) ?? defaultFeatureGates,
     limits,
     shutdownDelayMs: value('shutdown-delay-duration', readDurationMs) ?? 0,
     verbosity: value('v', readInteger(0, 10)) ?? 1,

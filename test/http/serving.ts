@@ -31,6 +31,7 @@ export interface ServingOptions {
   readonly clock?: Clock;
   /** False: every read goes to the store. */
   readonly watchCache?: boolean;
+  readonly shardedListAndWatch?: boolean;
   readonly healthChecks?: HttpServerDeps['healthChecks'];
 }
 
@@ -70,6 +71,7 @@ export function startServing(options: ServingOptions = {}): Serving {
     cache: caches.get,
     watchCache: options.watchCache ?? true,
     watchCacheSizes: new Map(),
+    shardedListAndWatch: options.shardedListAndWatch ?? false,
     limits,
     clock,
     random,

@@ -35,6 +35,7 @@ export interface TestObject {
   readonly metadata: {
     readonly name: string;
     readonly namespace?: string;
+    readonly uid?: string;
     readonly labels?: Readonly<Record<string, string>>;
   };
   readonly [field: string]: unknown;
@@ -59,6 +60,7 @@ export interface WorldOptions {
   readonly store?: Source & WritableStore;
   /** What the readers see of the store: a source that fails, for example. */
   readonly source?: (store: Source) => Source;
+  readonly shardedListAndWatch?: boolean;
 }
 
 export function createWorld(options: WorldOptions = {}): World {
@@ -91,6 +93,7 @@ export function createWorld(options: WorldOptions = {}): World {
     source: () => source,
     codec: codecOf,
     cache: caches.get,
+    shardedListAndWatch: options.shardedListAndWatch === true,
     limits,
     clock,
     random,
@@ -137,6 +140,7 @@ export interface Listed {
   readonly names: readonly string[];
   readonly continue: string | undefined;
   readonly remainingItemCount: number | undefined;
+  readonly shard: string | undefined;
   readonly bytes: string;
 }
 
@@ -168,6 +172,7 @@ export function listed(reader: Reader, answer: ListAnswer): Listed {
     names,
     continue: answer.continue,
     remainingItemCount: answer.remainingItemCount,
+    shard: answer.shard,
     bytes: all.toString('base64'),
   };
 }
