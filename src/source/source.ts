@@ -23,7 +23,10 @@ export interface Source {
   currentRevision(signal?: AbortSignal): Promise<ModRevision>;
   /** Starts a watch. Never throws: every failure arrives as `handler.ended`. */
   watch(request: WatchRequest, handler: WatchHandler): WatchHandle;
-  /** False when the store may report progress too early (etcd < 3.4.31, < 3.5.13) or the version is unknown. */
+  /**
+   * False when the store may report progress before the events that precede it (etcd < 3.4.31, < 3.5.13), or when its
+   * version is unknown. Events are as reliable as ever; a progress report then only tells that the store is alive.
+   */
   progressTrusted(signal?: AbortSignal): Promise<boolean>;
   /** Cheap health probe for /readyz; rejects with SourceError. */
   probe(signal?: AbortSignal): Promise<void>;
@@ -98,7 +101,7 @@ export interface WatchHandler {
     modRevision: ModRevision,
   ): void;
   commit(modRevision: ModRevision): void;
-  /** Nothing with a revision <= this will come any more. */
+  /** The store has reached this revision. Where progress is trusted, nothing with a revision <= this will come any more. */
   progress(revision: ModRevision): void;
   ended(end: WatchEnd): void;
 }

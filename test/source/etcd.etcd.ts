@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { ChannelCredentials, Client, Metadata } from '@grpc/grpc-js';
 import type { ModRevision } from '../../src/api/revision.js';
+import { isProgressTrusted } from '../../src/source/etcd/progress-trusted.js';
 import { encode, METHODS } from '../../src/source/etcd/rpc.js';
 import { skimWatchResponse, WatchSkim } from '../../src/source/etcd/skim.js';
 import { type Etcd, startEtcd } from '../support/etcd.js';
@@ -17,9 +18,16 @@ after(async () => (await shared)?.stop());
 
 sourceSuite('etcd', async () => {
   shared ??= startEtcd();
-  const store = source([(await shared).endpoint]);
-  return { store, dispose: () => store.close() };
+  const { endpoint, version } = await shared;
+  const store = source([endpoint]);
+  return { store, dispose: () => store.close(), progressMayOvertake: whyProgressMayOvertake(version) };
 });
+
+/** etcd issue 15220, fixed in 3.4.31 and 3.5.13. */
+function whyProgressMayOvertake(version: string): string | undefined {
+  if (isProgressTrusted(version)) return undefined;
+  return `etcd ${version} answers a progress request at once with the store's revision, past the queue of events`;
+}
 
 faultTest('a revision larger than a response arrives in fragments and is delivered whole', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'listwatch-fragments-'));
@@ -27,9 +35,11 @@ faultTest('a revision larger than a response arrives in fragments and is deliver
     const big = await server({ dataDir, extraArgs: ['--max-request-bytes', String(32 * 2 ** 20)] });
     const writer = source([big.endpoint]);
     const value = Buffer.alloc(400_000, 'x');
+    // etcd 3.4 takes a write of any size that its flags allow, but does not start again over one of 10 MiB or more.
+    const keyCount = 22;
     const write = (prefix: string) =>
       writer.write(
-        Array.from({ length: 40 }, (_, index) => ({ type: 'put', key: Buffer.from(`${prefix}${index}`), value })),
+        Array.from({ length: keyCount }, (_, index) => ({ type: 'put', key: Buffer.from(`${prefix}${index}`), value })),
       );
     const before = await put(writer, '/big/before');
     const large = await write('/big/');
@@ -38,16 +48,16 @@ faultTest('a revision larger than a response arrives in fragments and is deliver
     const last = await put(writer, '/big/after');
     await writer.close();
     await big.stop();
-    // With the default bound on requests, responses of more than about 2 MB are cut into fragments.
-    const etcd = await server({ dataDir });
+    // Responses are cut into fragments of the bound on requests and half a MiB: a key or two each.
+    const etcd = await server({ dataDir, extraArgs: ['--max-request-bytes', '100000'] });
     assert.ok((await countFragments(etcd.endpoint, before, last)) > 10);
     const store = source([etcd.endpoint]);
     for (const start of [before, large, second]) {
       const recorder = recordWatch(store, '/big/', start, { keepsValues: false });
       await recorder.untilRevision(last);
       const counts = new Map(recorder.revisions.map(({ revision, changes }) => [revision, changes.length]));
-      assert.equal(counts.get(second), 40);
-      if (start <= large) assert.equal(counts.get(large), 40);
+      assert.equal(counts.get(second), keyCount);
+      if (start <= large) assert.equal(counts.get(large), keyCount);
       assert.equal(counts.size, last - start + 1);
       recorder.handle!.close();
     }

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemRandom } from '../../src/lib/random.js';
 import { recordWatch } from '../support/watch-recorder.js';
-import { type PromiseTest, put, rejects, type SuiteStore } from './source/context.js';
+import { type Context, type PromiseTest, put, rejects, type SuiteStore } from './source/context.js';
 import { readTests } from './source/reads.js';
 import { watchTests } from './source/watches.js';
 import { writeTests } from './source/writes.js';
@@ -14,10 +14,16 @@ export type { SuiteStore, TestStore } from './source/context.js';
 export function sourceSuite(name: string, create: () => Promise<SuiteStore>): void {
   const promise: PromiseTest = (what, run) =>
     void test(what, { timeout: 120_000 }, async () => {
-      const { store, dispose, elapse, leaseSeconds } = await create();
-      const root = `/test-${systemRandom.hex(8)}`;
+      const { store, dispose, elapse, leaseSeconds, progressMayOvertake } = await create();
+      const context: Context = {
+        store,
+        elapse: elapse ?? ((ms) => delay(ms)),
+        leaseSeconds: leaseSeconds ?? 2,
+        progressMayOvertake,
+        root: `/test-${systemRandom.hex(8)}`,
+      };
       try {
-        await run({ store, elapse: elapse ?? ((ms) => delay(ms)), leaseSeconds: leaseSeconds ?? 2, root });
+        await run(context);
       } finally {
         await dispose();
       }

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -24,6 +24,8 @@ export interface Etcd extends AsyncDisposable {
   /** Of the running process; another one after `restart`. */
   readonly pid: number;
   readonly dataDir: string;
+  /** As the binary gives it: `3.5.16`. */
+  readonly version: string;
   /** Ends the process gracefully and deletes the data dir if it was ours. Idempotent. */
   stop(): Promise<void>;
   /** kill -9, and waits until the process is gone. The data dir stays. */
@@ -124,6 +126,10 @@ class Member implements Etcd {
     ];
   }
 
+  get version(): string {
+    return etcdVersion(this.#binary);
+  }
+
   get pid(): number {
     const pid = this.#process?.pid;
     if (pid === undefined) throw new Error('etcd does not run');
@@ -218,6 +224,13 @@ async function isHealthy(metricsEndpoint: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+function etcdVersion(binary: string): string {
+  const text = execFileSync(binary, ['--version'], { encoding: 'utf8', env: withoutEtcdVariables() });
+  const version = /^etcd Version: (\S+)$/m.exec(text)?.[1];
+  if (version === undefined) throw new Error(`${binary} does not say its version: ${text}`);
+  return version;
 }
 
 /** ETCD_* variables would override our flags' defaults, and ETCDCTL_* are not for the server. */

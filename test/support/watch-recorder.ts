@@ -17,8 +17,8 @@ export interface RecordedRevision {
 
 /**
  * Follows a watch, checks WatchHandler's promises at every call, and keeps what it saw:
- *   every change lies between commits of its own revision; revisions grow strictly; progress never goes back and
- *   never precedes a revision that comes later; nothing comes after `ended`.
+ *   every change lies between commits of its own revision; revisions grow strictly; progress never goes back and,
+ *   unless `progressMayOvertake`, never precedes a revision that comes later; nothing comes after `ended`.
  */
 export class WatchRecorder {
   readonly revisions: RecordedRevision[] = [];
@@ -32,9 +32,11 @@ export class WatchRecorder {
   #committed = 0;
   #wake: (() => void)[] = [];
   readonly #keepsValues: boolean;
+  readonly #progressMayOvertake: boolean;
 
-  constructor(keepsValues = true) {
+  constructor(keepsValues = true, progressMayOvertake = false) {
     this.#keepsValues = keepsValues;
+    this.#progressMayOvertake = progressMayOvertake;
   }
 
   change(
@@ -51,7 +53,7 @@ export class WatchRecorder {
     if (this.#open === undefined) {
       this.#check(modRevision > this.#committed, `revision ${modRevision} after ${this.#committed}`);
       this.#check(
-        modRevision > (this.progress.at(-1) ?? 0),
+        this.#progressMayOvertake || modRevision > (this.progress.at(-1) ?? 0),
         `revision ${modRevision} after progress ${this.progress.at(-1)}`,
       );
       this.#open = { revision: modRevision, changes: [] };
@@ -154,9 +156,9 @@ export function recordWatch(
   source: Source,
   prefix: string,
   startRevision: ModRevision,
-  options: { keepsValues?: boolean; generation?: number | undefined } = {},
+  options: { keepsValues?: boolean; generation?: number | undefined; progressMayOvertake?: boolean } = {},
 ): WatchRecorder {
-  const recorder = new WatchRecorder(options.keepsValues);
+  const recorder = new WatchRecorder(options.keepsValues, options.progressMayOvertake);
   const request = {
     prefix: Buffer.from(prefix, 'latin1'),
     startRevision,

@@ -12,12 +12,15 @@ export interface SuiteStore {
   readonly elapse?: (ms: number) => Promise<void>;
   /** The shortest lease that the store keeps to. */
   readonly leaseSeconds?: number;
+  /** Why this store's progress may come before events that precede it; absent: it never does, and is trusted. */
+  readonly progressMayOvertake?: string | undefined;
 }
 
 export interface Context {
   readonly store: TestStore;
   readonly elapse: (ms: number) => Promise<void>;
   readonly leaseSeconds: number;
+  readonly progressMayOvertake: string | undefined;
   /** Unlike that of every other test, so that stores may be shared. */
   readonly root: string;
 }

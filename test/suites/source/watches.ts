@@ -84,11 +84,20 @@ export function watchTests(promise: PromiseTest): void {
     recorder.handle!.close();
   });
 
-  promise('progress is answered when asked for, and never overtakes events', async ({ store, root }) => {
+  promise('progress is trusted exactly where it cannot overtake', async ({ store, progressMayOvertake }) => {
+    assert.equal(await store.progressTrusted(), progressMayOvertake === undefined, progressMayOvertake);
+  });
+
+  promise('progress is answered when asked for; events that it overtakes come all the same', async (context) => {
+    const { store, root } = context;
+    const progressMayOvertake = context.progressMayOvertake !== undefined;
     const start = await store.currentRevision();
-    const recorder = recordWatch(store, `${root}/seen/`, start + 1);
-    for (let round = 0; round < 5; round++) {
-      await put(store, `${root}/seen/a`, String(round));
+    const recorder = recordWatch(store, `${root}/seen/`, start + 1, { progressMayOvertake });
+    const perRound = 20;
+    for (let round = 1; round <= 5; round++) {
+      const writing = Array.from({ length: perRound }, (_, index) => put(store, `${root}/seen/a`, String(index)));
+      recorder.handle!.requestProgress();
+      const seen = Math.max(...(await Promise.all(writing)));
       const revision = await put(store, `${root}/elsewhere`, String(round));
       const asking = setInterval(() => recorder.handle!.requestProgress(), 20);
       recorder.handle!.requestProgress();
@@ -98,8 +107,31 @@ export function watchTests(promise: PromiseTest): void {
       } finally {
         clearInterval(asking);
       }
-      assert.equal(recorder.revisions.length, round + 1);
+      if (progressMayOvertake) await recorder.untilRevision(seen);
+      assert.equal(recorder.revisions.length, round * perRound);
     }
+    recorder.handle!.close();
+  });
+
+  promise('progress asked for while a watch catches up loses nothing of the backlog', async (context) => {
+    const { store, root } = context;
+    const progressMayOvertake = context.progressMayOvertake !== undefined;
+    const start = await store.currentRevision();
+    const writeCount = 300;
+    for (let index = 0; index < writeCount; index += 50) {
+      await Promise.all(Array.from({ length: 50 }, () => put(store, `${root}/a`, '.'.repeat(10_000))));
+    }
+    const last = start + writeCount;
+    const recorder = recordWatch(store, `${root}/`, start + 1, { keepsValues: false, progressMayOvertake });
+    const asking = setInterval(() => recorder.handle!.requestProgress(), 5);
+    try {
+      recorder.handle!.requestProgress();
+      await recorder.until('progress', () => (recorder.progress.at(-1) ?? 0) >= last);
+      if (progressMayOvertake) await recorder.untilRevision(last);
+    } finally {
+      clearInterval(asking);
+    }
+    assert.equal(recorder.revisions.length, writeCount);
     recorder.handle!.close();
   });
 
