@@ -25,7 +25,7 @@ export async function answerDocument(exchange: Exchange, context: DocumentContex
       return json(goJsonIndented({ paths: indexOf(context) }));
     case '/version':
     case '/version/':
-      return getOnly(exchange, () => json(goJsonIndented(versionDocument(context.build))));
+      return getOnly(exchange, () => version(exchange, context));
     case '/metrics':
       return {
         code: 200,
@@ -86,11 +86,18 @@ function root(
 
 function plain({ request }: Exchange, document: PlainDocument): Answer {
   if (!routerAccepts(request.headers.accept)) {
-    return problemAnswer(request, { kind: 'notAcceptableRoute', streams: false });
+    return problemAnswer(request, { kind: 'notAcceptableRoute', offered: 'documents' });
   }
   const media = negotiate(request.headers.accept, noTransforms);
   if (media === undefined) return problemAnswer(request, { kind: 'notAcceptable' });
   return documentAnswer(request, media, document);
+}
+
+function version({ request }: Exchange, { build }: DocumentContext): Answer {
+  if (!routerAccepts(request.headers.accept, 'json')) {
+    return problemAnswer(request, { kind: 'notAcceptableRoute', offered: 'json' });
+  }
+  return json(goJsonIndented(versionDocument(build)));
 }
 
 function getOnly({ request }: Exchange, answer: () => Answer): Answer {

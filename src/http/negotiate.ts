@@ -80,12 +80,22 @@ export function negotiate(accept: string | undefined, allows: TransformRule): Me
   return undefined;
 }
 
+/** What an endpoint is registered with: JSON alone, every encoding, or those and their streams. */
+export type Representations = 'json' | 'documents' | 'streams';
+
+export const representations: Readonly<Record<Representations, string>> = {
+  json: mediaTypes.json,
+  documents: ACCEPTED_TYPES,
+  streams: `${ACCEPTED_TYPES}, ${STREAM_TYPES}`,
+};
+
 /** The check that the router makes before any handler: type and subtype only, and no `type/*`. */
-export function routerAccepts(accept: string | undefined): boolean {
+export function routerAccepts(accept: string | undefined, offered: Representations = 'documents'): boolean {
   if (accept === undefined || accept === '') return true;
   return accept.split(',').some((clause) => {
     const type = clause.split(';', 1)[0]!.trim();
-    return type === '*/*' || serializers.some((encoding) => mediaTypes[encoding] === type);
+    if (type === '*/*' || type === mediaTypes.json) return true;
+    return offered !== 'json' && serializers.some((encoding) => mediaTypes[encoding] === type);
   });
 }
 

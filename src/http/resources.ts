@@ -68,8 +68,8 @@ export async function answerResource(
     return refuse({ kind: 'methodNotAllowed' });
   }
   const { accept } = request.headers;
-  const streams = path.name === undefined || path.watch;
-  if (!routerAccepts(accept)) return refuse({ kind: 'notAcceptableRoute', streams });
+  const offered = path.name === undefined || path.watch ? 'streams' : 'documents';
+  if (!routerAccepts(accept, offered)) return refuse({ kind: 'notAcceptableRoute', offered });
   if (path.namespace === '' && path.name !== undefined && !path.watch)
     return refuse(badRequest('Namespace parameter required.'));
 

@@ -3,7 +3,7 @@ import { groupResourceOf } from '../api/gvr.js';
 import type { Status, StatusDetails } from '../api/status.js';
 import { unreachable } from '../lib/assert.js';
 import type { Failure } from '../serve/failure.js';
-import { ACCEPTED_TYPES, STREAM_TYPES } from './negotiate.js';
+import { ACCEPTED_TYPES, type Representations, representations, STREAM_TYPES } from './negotiate.js';
 
 /** What HTTP itself refuses, before or beside serve's failures. */
 export type Refusal =
@@ -13,7 +13,7 @@ export type Refusal =
   | { readonly kind: 'readOnly'; readonly method: string }
   | { readonly kind: 'notAcceptable' }
   | { readonly kind: 'notAcceptableStream' }
-  | { readonly kind: 'notAcceptableRoute'; readonly streams: boolean }
+  | { readonly kind: 'notAcceptableRoute'; readonly offered: Representations }
   | { readonly kind: 'notConvertible'; readonly message: string }
   | { readonly kind: 'shuttingDown' };
 
@@ -100,8 +100,7 @@ export function toStatus(problem: Problem): Status {
     case 'notAcceptableStream':
       return failure(406, 'NotAcceptable', `only the following media types are accepted: ${STREAM_TYPES}`);
     case 'notAcceptableRoute': {
-      const types = problem.streams ? `${ACCEPTED_TYPES}, ${STREAM_TYPES}` : ACCEPTED_TYPES;
-      const message = `406: Not Acceptable\n\nAvailable representations: ${types}`;
+      const message = `406: Not Acceptable\n\nAvailable representations: ${representations[problem.offered]}`;
       return failure(406, 'NotAcceptable', message, {});
     }
     case 'notConvertible':

@@ -100,6 +100,12 @@ for (const [accept, want] of routed) {
   test(`the router and Accept: ${accept}`, () => assert.equal(routerAccepts(accept), want));
 }
 
+test('some endpoints are JSON only', () => {
+  assert.equal(routerAccepts('application/yaml', 'json'), false);
+  assert.equal(routerAccepts('application/yaml, */*', 'json'), true);
+  assert.equal(routerAccepts('application/json;q=0.1', 'json'), true);
+});
+
 const pretty: readonly [accept: string, query: string, agent: string | undefined, want: boolean][] = [
   ['application/json', '', undefined, false],
   ['application/json;pretty=1', '', undefined, true],

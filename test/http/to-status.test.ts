@@ -43,8 +43,8 @@ const samples: { readonly [K in Problem['kind']]: readonly Extract<Problem, { ki
   notAcceptable: [{ kind: 'notAcceptable' }],
   notAcceptableStream: [{ kind: 'notAcceptableStream' }],
   notAcceptableRoute: [
-    { kind: 'notAcceptableRoute', streams: true },
-    { kind: 'notAcceptableRoute', streams: false },
+    { kind: 'notAcceptableRoute', offered: 'streams' },
+    { kind: 'notAcceptableRoute', offered: 'json' },
   ],
   notConvertible: [{ kind: 'notConvertible', message: 'you requested PartialObjectMetadata, but ...' }],
   shuttingDown: [{ kind: 'shuttingDown' }],
