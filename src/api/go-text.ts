@@ -15,6 +15,14 @@ export function quoteGo(text: string): string {
   return `${quoted}"`;
 }
 
+/** json.Marshal of a string, for messages that show a value of a named string type: `<`, `>` and `&` are escaped too. */
+export function marshalGo(text: string): string {
+  return JSON.stringify(text).replace(
+    /[<>&\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /** strconv.ParseInt(text, 10, 64). */
 export function parseInt64(text: string): Parsed<bigint> {
   if (!/^[+-]?[0-9]+$/.test(text)) return unparsable(parseIntError(text, 'invalid syntax'));

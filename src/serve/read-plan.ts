@@ -1,4 +1,4 @@
-import { quoteGo } from '../api/go-text.js';
+import { marshalGo, quoteGo } from '../api/go-text.js';
 import type { ListOptions } from '../api/list-options.js';
 import { parseResourceVersion } from '../api/resource-version.js';
 import type { StatusCause } from '../api/status.js';
@@ -264,7 +264,7 @@ function forbidden(message: string, field = 'resourceVersionMatch'): StatusCause
 }
 
 function notSupported(match: string, supported: string): StatusCause {
-  const message = `Unsupported value: ${quoteGo(match)}: supported values: ${supported}`;
+  const message = `Unsupported value: ${marshalGo(match)}: supported values: ${supported}`;
   return { reason: 'FieldValueNotSupported', message, field: 'resourceVersionMatch' };
 }
 

@@ -54,7 +54,13 @@ export async function openWatch(context: ReadContext, request: WatchRequest): Pr
   if (plan.start.at === 'error')
     return success(errorSession(format, { kind: 'internal', message: plan.start.message }));
   const timeoutMs = timeoutOf(context, options.timeoutSeconds);
-  if (timeoutMs < 0) return success(errorSession(format, { kind: 'internal', message: 'context deadline exceeded' }));
+  if (timeoutMs < 0) {
+    const failure = { kind: 'internal', message: 'context deadline exceeded' } as const;
+    // A watch of etcd itself just ends when its time is over.
+    return success(
+      plan.from === 'cache' ? errorSession(format, failure) : { start: endAtOnce, cancel: () => undefined },
+    );
+  }
   const selected = options.labelSelector.length + options.fieldSelector.length > 0;
   // Upstream's watch of etcd looks at the other selectors first, and delivers everything when there are none (spec 6.3).
   const part = shard.ok && (plan.from === 'cache' || selected) ? shard.value : undefined;

@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import { parse as parseYaml } from 'yaml';
 import { goJson, goJsonIndented, Indenter } from '../../src/http/encode/go-json.js';
 import { BufferWriter } from '../../src/http/encode/writer.js';
+import type { ListBody } from '../../src/http/encode/document.js';
+import { writeJsonList, writePrettyJsonList } from '../../src/http/encode/json.js';
 import { jsonToYaml, writeYamlList } from '../../src/http/encode/yaml.js';
 import { writeText } from '../../src/http/encode/writer.js';
 import { lengthScanner, lineScanner } from '../../src/http/watch/frames.js';
@@ -104,4 +106,24 @@ test('frames are found in chunks that are cut anywhere', () => {
       assert.equal(count, payloads.length, `${name} by ${step}`);
     }
   }
+});
+
+test('YAML escapes what other readers take for line breaks, and drops nothing', () => {
+  for (const text of ['\u2028 a', 'a\u2029', 'a\u0085b', '\ufeffa', 'a\nb\u2028c']) {
+    const yaml = jsonToYaml(JSON.stringify({ [text]: text }));
+    assert.doesNotMatch(yaml, /[\u0085\u2028\u2029\ufeff]/);
+    assert.deepEqual(parseYaml(yaml, { version: '1.1' }), { [text]: text });
+  }
+});
+
+test('an empty list that upstream never appended to is null', async () => {
+  const list = { members: { kind: 'List' }, itemsKey: 'items', count: 0, nullWhenEmpty: true, item: () => {} } as const;
+  const written = async (write: (document: typeof list, body: ListBody) => Promise<boolean>) => {
+    const into = new BufferWriter(16);
+    await write(list, Object.assign(into, { due: () => false, flush: () => Promise.resolve(true) }));
+    return into.written().toString();
+  };
+  assert.equal(await written(writeJsonList), '{"kind":"List","items":null}\n');
+  assert.equal(await written(writePrettyJsonList), '{\n  "kind": "List",\n  "items": null\n}');
+  assert.equal(await written(writeYamlList), 'items: null\nkind: List\n');
 });

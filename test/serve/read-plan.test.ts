@@ -77,6 +77,10 @@ table('LIST validation', (query) => list(query, ready), [
     '422 resourceVersionMatch: Unsupported value: "Bogus": supported values: "Exact", "NotOlderThan", ""',
   ],
   [
+    'resourceVersionMatch=a%22<b>&resourceVersion=5',
+    '422 resourceVersionMatch: Unsupported value: "a\\"\\u003cb\\u003e": supported values: "Exact", "NotOlderThan", ""',
+  ],
+  [
     'resourceVersionMatch=Exact&resourceVersion=0',
     '422 resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
   ],
