@@ -24,7 +24,9 @@ const META = 'v=v1;g=meta.k8s.io';
  * The next request of a run: valid, odd or malformed, decided by `random` alone (and by which tokens
  * were harvested so far). Left out, because the peer is not kube-apiserver there: Tables that would be
  * answered (its columns are the default ones), subresources, discovery, selectors by fields that it
- * does not know, and every method that would write.
+ * does not know, metadata of a list asked for as an object or the reverse (the message names a Go type
+ * that the peer does not have), and every method that would write. And what Node cannot carry: bytes
+ * beyond ASCII in a request line, values that are not UTF-8.
  */
 export function nextRequest(random: Random, world: World): ReadRequest {
   const choice = random.float();
@@ -111,7 +113,7 @@ function watch(random: Random, world: World): ReadRequest {
   query.add('watch', random.pick(['1', 'true', 'true', '', 'yes', 'TRUE']));
   // Synthetic events and their closing bookmark may come with the next tick of a scheduler: give those streams time.
   const initial = random.chance(0.4);
-  query.add('timeoutSeconds', random.chance(0.97) ? (initial ? '3' : '1') : random.pick(['-1', 'abc', '1.5']));
+  query.add('timeoutSeconds', random.chance(0.97) ? (initial ? '2' : '1') : random.pick(['-1', 'abc', '1.5']));
   if (initial) {
     query.maybe(0.6, 'resourceVersion', () => random.pick(['0', '', String(world.revisions.now)]));
     if (random.chance(0.6)) {
@@ -149,7 +151,6 @@ function otherMethod(random: Random, world: World): ReadRequest {
     ['HEAD', item],
     ['HEAD', collection],
     ['HEAD', `${kind.root}/doesnotexist`],
-    ['HEAD', '/doesnotexist'],
     ['OPTIONS', item],
     ['OPTIONS', collection],
     ['OPTIONS', `${kind.root}/doesnotexist`],
@@ -242,7 +243,6 @@ function oddPath(random: Random, world: World): ReadRequest {
     () => '/favicon.ico',
     () => '/..',
     () => '//',
-    () => `/${String.fromCharCode(0xe9)}`,
     () => '/%C3%A9',
     () => '/%ff',
   ])();
@@ -365,10 +365,6 @@ function acceptHeader(random: Random, isList: boolean): string | undefined {
     `${JSON_TYPE};v=v1`,
     `${JSON_TYPE};g=`,
     `${JSON_TYPE};as=`,
-    `${JSON_TYPE};as=PartialObjectMetadata;${META}`,
-    `${JSON_TYPE};as=PartialObjectMetadataList;${META}`,
-    `${PROTOBUF_TYPE};as=PartialObjectMetadata;${META}`,
-    `${PROTOBUF_TYPE};as=PartialObjectMetadataList;${META}`,
     `${PROTOBUF_TYPE};as=Table;${META}`,
     `${PROTOBUF_TYPE};as=Table;${META},${JSON_TYPE}`,
     `${JSON_TYPE} ; as = ${partial} ; v = v1 ; g = meta.k8s.io`,
@@ -405,7 +401,6 @@ function watchHeaders(random: Random): Record<string, string> {
     `${PROTOBUF_TYPE};stream=watch`,
     `${JSON_TYPE};as=PartialObjectMetadata;${META}`,
     `${PROTOBUF_TYPE};as=PartialObjectMetadata;${META}`,
-    `${JSON_TYPE};as=PartialObjectMetadataList;${META}`,
     'application/yaml',
     'application/yaml,application/json',
     '*/*',
@@ -446,7 +441,7 @@ class QueryBuilder {
     this.maybe(0.03, 'includeObject', () => random.pick(['Metadata', 'None', 'Foo']));
     if (random.chance(0.06)) {
       this.#pairs.push(
-        random.pick(['a=b', 'limit', '=x', '', '%zz=1', 'x=%zz', 'limit=1;x=2', 'resourceVersion', 'a[]=1', 'LIMIT=1', '&&', 'x=%ff', 'labelSelector=%ff']),
+        random.pick(['a=b', 'limit', '=x', '', '%zz=1', 'x=%zz', 'limit=1;x=2', 'resourceVersion', 'a[]=1', 'LIMIT=1', '&&', 'x=%ff']),
       );
     }
     if (random.chance(0.03) && this.#pairs.length > 0) {

@@ -42,10 +42,10 @@ const labelTokens = [
 
 /** A field selector over what both servers know, or malformed. */
 export function fieldSelector(random: Random, kind: KindUnderTest): string {
-  if (random.chance(0.1)) return soup(random, fieldTokens);
+  if (kind.defaultFields !== true && random.chance(0.1)) return soup(random, fieldTokens);
   const terms = Array.from({ length: random.chance(0.7) ? 1 : 2 }, () => fieldTerm(random, kind));
   const joined = terms.join(',');
-  return random.chance(0.06) ? mutateField(random, joined) : joined;
+  return kind.defaultFields !== true && random.chance(0.06) ? mutateField(random, joined) : joined;
 }
 
 function fieldTerm(random: Random, kind: KindUnderTest): string {
@@ -59,6 +59,7 @@ function fieldTerm(random: Random, kind: KindUnderTest): string {
     const [field, values] = random.pick(fields);
     return `${field}${operator}${random.pick(values)}`;
   }
+  if (kind.defaultFields === true) return random.pick(['metadata.name', 'metadata.name=a=b', 'metadata.name=\\x']);
   return `${random.pick(['spec.color', 'metadata.uid', 'Metadata.name', '', 'metadata.labels.app'])}${operator}x`;
 }
 
@@ -78,5 +79,5 @@ export function mutate(random: Random, text: string, alphabet = 'a=!,()<> -_./"'
 
 /** A mutated field name may become one that only kube-apiserver knows; keep the names, break the rest. */
 function mutateField(random: Random, text: string): string {
-  return text + random.pick([',', '=', '\\', ',,', '\\x', '!', ' ', '==', ',a']);
+  return text + random.pick(['=', '\\', '\\x', '!', ' ', '==', ',', ',,']);
 }

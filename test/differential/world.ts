@@ -17,6 +17,8 @@ export interface KindUnderTest {
   readonly fields: Readonly<Record<string, readonly string[]>>;
   /** Fields that kube-apiserver selects by and the peer does not know: never asked for. */
   readonly fieldsOnlyOurs: readonly string[];
+  /** kube-apiserver has the default error for unknown fields here, the peer one of its own: none is asked for. */
+  readonly defaultFields?: true;
 }
 
 export interface Revisions {
@@ -68,7 +70,7 @@ export const peerKinds: readonly Omit<KindUnderTest, 'objects'>[] = [
     fields: { 'spec.unschedulable': ['true', 'false', ''] },
     fieldsOnlyOurs: [],
   },
-  { root: '/api/v1', resource: 'configmaps', namespaced: true, fields: {}, fieldsOnlyOurs: [] },
+  { root: '/api/v1', resource: 'configmaps', namespaced: true, fields: {}, fieldsOnlyOurs: [], defaultFields: true },
   {
     root: '/api/v1',
     resource: 'secrets',
@@ -91,6 +93,6 @@ export const peerKinds: readonly Omit<KindUnderTest, 'objects'>[] = [
     fieldsOnlyOurs: [],
   },
   { root: '/api/v1', resource: 'events', namespaced: true, fields: {}, fieldsOnlyOurs: ['type', 'reason', 'source'] },
-  { root: '/apis/coordination.k8s.io/v1', resource: 'leases', namespaced: true, fields: {}, fieldsOnlyOurs: [] },
-  { root: '/apis/apps/v1', resource: 'deployments', namespaced: true, fields: {}, fieldsOnlyOurs: [] },
+  { root: '/apis/coordination.k8s.io/v1', resource: 'leases', namespaced: true, fields: {}, fieldsOnlyOurs: [], defaultFields: true },
+  { root: '/apis/apps/v1', resource: 'deployments', namespaced: true, fields: {}, fieldsOnlyOurs: [], defaultFields: true },
 ];

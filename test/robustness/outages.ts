@@ -26,8 +26,9 @@ describe('outages of etcd', () => {
     await kv.putAll(Array.from({ length: 20 }, () => nextEntry()));
   });
   after(async () => {
-    assert.equal(await server?.stop(), 0, 'one process lived through it all and ends cleanly');
+    const code = await server?.stop();
     await etcd?.stop();
+    assert.equal(code, 0, 'one process lived through it all and ends cleanly');
   });
 
   function nextEntry(): readonly [key: string, value: string] {
