@@ -110,7 +110,10 @@ const EXACT_VALUES_MAX = 512;
 const YES = 1;
 const NO = 2;
 
-/** Asks each value once and remembers. */
+/**
+ * Asks each value once and remembers. A number that is released and given to another text meanwhile does no harm:
+ * the value of a row that has not changed has been live, and the same, all the time.
+ */
 export class ColumnLookup implements Lookup {
   readonly name: string;
   readonly decided: number;
@@ -118,14 +121,12 @@ export class ColumnLookup implements Lookup {
   readonly #column: Column;
   readonly #question: ColumnQuestion;
   #answers = new Uint8Array(0);
-  #releases: number;
 
   constructor(column: Column, question: ColumnQuestion) {
     this.name = question.name;
     this.decided = question.decided;
     this.#column = column;
     this.#question = question;
-    this.#releases = column.dictionary.releases;
     this.estimate = this.#estimate();
   }
 
@@ -138,14 +139,6 @@ export class ColumnLookup implements Lookup {
       if (this.#matches(value)) this.#column.visit(value, visit);
       return true;
     });
-  }
-
-  refresh(): void {
-    const { dictionary } = this.#column;
-    if (this.#releases !== dictionary.releases) {
-      this.#answers = new Uint8Array(0);
-      this.#releases = dictionary.releases;
-    }
   }
 
   #matches(value: number): boolean {

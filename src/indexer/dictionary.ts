@@ -7,6 +7,12 @@ import { grown } from './chains.js';
 
 export const NO_VALUE = -1;
 const SLOTS_MIN = 64;
+/** Below this, calling out of JavaScript takes longer than comparing: 83 ns, or 2 ns a byte. */
+const NATIVE_COMPARE_MIN = 48;
+const ADDRESS = 1;
+const LENGTH = 2;
+/** In the place of a length. */
+const FREE = -1;
 const SLAB_BYTES = 2 ** 20;
 
 /** Where the texts of a kind's terms lie: outside the JavaScript heap, shared by all its dictionaries. */
@@ -28,16 +34,12 @@ export class Dictionary {
   size = 0;
   /** Values below this have been live at least once. */
   touched = 0;
-  /** Rises with every release: whoever remembers numbers must look again. */
-  releases = 0;
   readonly #bytes: TermBytes;
   readonly #seed: number;
   /** Value + 1, or 0; a power of two long. */
   #slots = new Int32Array(SLOTS_MIN);
-  #hashes = new Int32Array(0);
-  #addresses = new Int32Array(0);
-  /** -1: free. */
-  #lengths = new Int32Array(0);
+  /** By value, side by side because they are read together: hash, address (of a free value: the next free one), length. */
+  #values = new Int32Array(0);
   #textBytes = 0;
   #freeHead = NO_VALUE;
 
@@ -47,11 +49,11 @@ export class Dictionary {
   }
 
   get reservedBytes(): number {
-    return this.#slots.byteLength + this.#hashes.byteLength * 3 + this.#textBytes;
+    return this.#slots.byteLength + this.#values.byteLength + this.#textBytes;
   }
 
   isLive(value: number): boolean {
-    return value < this.touched && this.#lengths[value]! >= 0;
+    return value < this.touched && this.#values[(value << 2) + LENGTH]! !== FREE;
   }
 
   find(bytes: Uint8Array, start: number, end: number): number {
@@ -60,7 +62,7 @@ export class Dictionary {
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const value = this.#slots[slot]! - 1;
       if (value === NO_VALUE) return NO_VALUE;
-      if (this.#hashes[value] === hash && this.equals(value, bytes, start, end)) return value;
+      if (this.#values[value << 2] === hash && this.equals(value, bytes, start, end)) return value;
     }
   }
 
@@ -71,19 +73,20 @@ export class Dictionary {
     let slot = hash & mask;
     for (; this.#slots[slot] !== 0; slot = (slot + 1) & mask) {
       const value = this.#slots[slot]! - 1;
-      if (this.#hashes[value] === hash && this.equals(value, bytes, start, end)) return value;
+      if (this.#values[value << 2] === hash && this.equals(value, bytes, start, end)) return value;
     }
     const value = this.#take();
     const length = end - start;
     const { slabs, allocator } = this.#bytes;
     const address = length === 0 ? 0 : allocator.allocate(length);
-    this.#hashes[value] = hash;
-    this.#addresses[value] = address | 0;
-    this.#lengths[value] = length;
+    const at = value << 2;
+    this.#values[at] = hash;
+    this.#values[at + ADDRESS] = address | 0;
+    this.#values[at + LENGTH] = length;
     if (length > 0) {
       const slab = slabs.bytes[address >>> slabs.unitShift]!;
-      const at = slabs.offsetOf(address);
-      for (let offset = 0; offset < length; offset++) slab[at + offset] = bytes[start + offset]!;
+      const to = slabs.offsetOf(address);
+      for (let offset = 0; offset < length; offset++) slab[to + offset] = bytes[start + offset]!;
     }
     this.#slots[slot] = value + 1;
     this.#textBytes += (length + 15) & ~15;
@@ -94,28 +97,28 @@ export class Dictionary {
 
   release(value: number): void {
     const mask = this.#slots.length - 1;
-    let slot = this.#hashes[value]! & mask;
+    let slot = this.#values[value << 2]! & mask;
     while (this.#slots[slot] !== value + 1) slot = (slot + 1) & mask;
     // Whoever comes after the gap and does not need it to be found moves up (D2).
     for (let from = (slot + 1) & mask; this.#slots[from] !== 0; from = (from + 1) & mask) {
-      const home = this.#hashes[this.#slots[from]! - 1]! & mask;
+      const home = this.#values[(this.#slots[from]! - 1) << 2]! & mask;
       if (((from - home) & mask) < ((from - slot) & mask)) continue;
       this.#slots[slot] = this.#slots[from]!;
       slot = from;
     }
     this.#slots[slot] = 0;
-    const length = this.#lengths[value]!;
+    const at = value << 2;
+    const length = this.#values[at + LENGTH]!;
     if (length > 0) this.#bytes.allocator.free(this.#addressOf(value), length);
     this.#textBytes -= (length + 15) & ~15;
-    this.#lengths[value] = -1;
-    this.#addresses[value] = this.#freeHead;
+    this.#values[at + LENGTH] = FREE;
+    this.#values[at + ADDRESS] = this.#freeHead;
     this.#freeHead = value;
     this.size--;
-    this.releases++;
   }
 
   bytesOf(value: number, into: ByteRange): ByteRange {
-    const length = this.#lengths[value]!;
+    const length = this.#values[(value << 2) + LENGTH]!;
     if (length === 0) {
       into.start = into.end = 0;
       return into;
@@ -129,13 +132,14 @@ export class Dictionary {
   }
 
   equals(value: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const length = this.#lengths[value]!;
+    const length = this.#values[(value << 2) + LENGTH]!;
     if (length !== end - start) return false;
     if (length === 0) return true;
     const { slabs } = this.#bytes;
     const address = this.#addressOf(value);
     const slab = slabs.bytes[address >>> slabs.unitShift]!;
     const at = slabs.offsetOf(address);
+    if (length >= NATIVE_COMPARE_MIN) return slab.compare(bytes, start, end, at, at + length) === 0;
     for (let offset = 0; offset < length; offset++) if (slab[at + offset] !== bytes[start + offset]) return false;
     return true;
   }
@@ -146,7 +150,7 @@ export class Dictionary {
   }
 
   verify(): void {
-    const range: ByteRange = { bytes: this.#slots as unknown as Uint8Array, start: 0, end: 0 };
+    const range: ByteRange = { bytes: new Uint8Array(0), start: 0, end: 0 };
     let live = 0;
     for (let value = 0; value < this.touched; value++) {
       if (!this.isLive(value)) continue;
@@ -158,27 +162,25 @@ export class Dictionary {
   }
 
   #addressOf(value: number): Address {
-    return this.#addresses[value]! >>> 0;
+    return this.#values[(value << 2) + ADDRESS]! >>> 0;
   }
 
   #take(): number {
     if (this.#freeHead !== NO_VALUE) {
       const value = this.#freeHead;
-      this.#freeHead = this.#addresses[value]!;
+      this.#freeHead = this.#values[(value << 2) + ADDRESS]!;
       return value;
     }
     const value = this.touched++;
-    this.#hashes = grown(this.#hashes, this.touched, 0);
-    this.#addresses = grown(this.#addresses, this.touched, 0);
-    this.#lengths = grown(this.#lengths, this.touched, -1);
+    this.#values = grown(this.#values, this.touched << 2, FREE);
     return value;
   }
 
   #rehash(length: number): void {
     const slots = new Int32Array(length);
     for (let value = 0; value < this.touched; value++) {
-      if (this.#lengths[value]! < 0) continue;
-      let slot = this.#hashes[value]! & (length - 1);
+      if (!this.isLive(value)) continue;
+      let slot = this.#values[value << 2]! & (length - 1);
       while (slots[slot] !== 0) slot = (slot + 1) & (length - 1);
       slots[slot] = value + 1;
     }

@@ -50,11 +50,10 @@ export interface Lookup {
   readonly estimate: number;
   /** How many of the selector's requirements it decides. */
   readonly decided: number;
+  /** Holds for rows that have not changed since the lookup was made; of others nothing is said. */
   test(row: Row): boolean;
-  /** Every row that passes `test`, once, in no order. */
+  /** Every row that passes `test` now, once, in no order. */
   visit(visit: (row: Row) => void): void;
-  /** Between two turns terms may have come and gone: call this before `test` is used again. */
-  refresh(): void;
 }
 
 /** What can be walked in key order: snapshots. */

@@ -1,40 +1,57 @@
 import { hit, seek } from '../codec/scan.js';
-import { after, readEnd, readTag, skipField, textOf } from '../codec/wire.js';
+import { after, readEnd, readTag, textOf } from '../codec/wire.js';
 import type { ByteRange } from '../lib/bytes.js';
 
 /** Fields of objects, of ObjectMeta and of map entries, as `number << 3 | wire type`. */
 const METADATA = 10;
 const LABELS = 90;
-const LABELS_NUMBER = 11;
 const ENTRY_KEY = 10;
 const ENTRY_VALUE = 18;
 
 /**
  * Points `into` at the label entries of an object, tags and lengths included. Wire bytes are canonical
  * (labels lie side by side, sorted by key), so objects have the same labels exactly when these bytes are equal.
+ *
+ * Every change of an indexed object comes through here. Canonical bytes were checked when they were stored, so
+ * tags below 128 are single bytes, and what is skipped is a varint or has a length.
  */
-export function labelsRange(object: ByteRange, into: ByteRange): ByteRange {
-  const { bytes } = object;
+export function labelsRange({ bytes, start, end }: ByteRange, into: ByteRange): ByteRange {
   into.bytes = bytes;
-  into.start = into.end = object.start;
-  if (!seek(bytes, object.start, object.end, METADATA)) return into;
-  const { end } = hit;
+  into.start = into.end = start;
+  if (start === end || bytes[start] !== METADATA) return into;
+  let at = start + 1;
+  const metadataEnd = lengthAt(bytes, at) + valueStart;
   let found = false;
-  for (let at = hit.start; at < end; ) {
+  for (at = valueStart; at < metadataEnd; ) {
     const entry = at;
-    const tag = readTag(bytes, at, end);
-    if (tag === LABELS) {
-      at = readEnd(bytes, after.at, end);
-      if (!found) into.start = entry;
-      into.end = at;
-      found = true;
-    } else if (tag >> 3 > LABELS_NUMBER) {
-      break;
-    } else {
-      at = skipField(bytes, after.at, end, tag);
+    const tag = bytes[at++]!;
+    if (tag >> 3 > LABELS >> 3) break;
+    if ((tag & 7) === 0) {
+      while (bytes[at++]! >= 128);
+      continue;
     }
+    at = lengthAt(bytes, at) + valueStart;
+    if (tag !== LABELS) continue;
+    if (!found) into.start = entry;
+    into.end = at;
+    found = true;
   }
   return into;
+}
+
+/** Set by `lengthAt`: where the value begins. */
+let valueStart = 0;
+
+function lengthAt(bytes: Uint8Array, start: number): number {
+  let at = start;
+  let byte = bytes[at++]!;
+  let length = byte & 127;
+  for (let shift = 7; byte >= 128; shift += 7) {
+    byte = bytes[at++]!;
+    length |= (byte & 127) << shift;
+  }
+  valueStart = at;
+  return length;
 }
 
 /** Calls `visit` with where each label's key and value lie, until it returns false. */

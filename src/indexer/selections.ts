@@ -127,7 +127,6 @@ export function columnTest(
     },
     refresh() {
       valid = isValid();
-      if (valid) for (const lookup of lookups) lookup.refresh();
     },
   };
 }
