@@ -22,6 +22,8 @@ export interface Surroundings {
   readonly over: boolean;
   sleep(ms: number): Promise<void>;
   complain(problem: string): void;
+  /** Counts a fault that the client is. */
+  note(fault: 'stall' | 'vanish'): void;
 }
 
 /** JSON lines, without any of the real formats' weight. */
@@ -197,6 +199,7 @@ export class Client {
     for (let waited = 0; record.ended === 'open'; waited += 25) {
       if (waited >= vanishes || this.#world.over) {
         record.ended = 'abandoned';
+        if (!this.#world.over) this.#world.note('vanish');
         this.#run.close();
         break;
       }
@@ -238,6 +241,7 @@ class SlowSink implements WatchSink {
     assert.ok(text.endsWith('\n'), 'a chunk ends with an event');
     for (const line of text.slice(0, -1).split('\n')) this.#record.lines.push(this.#parse(line));
     this.full = this.#slow && this.#world.random.chance(0.4);
+    if (this.full) this.#world.note('stall');
     return !this.full;
   }
 

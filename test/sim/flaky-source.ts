@@ -37,6 +37,8 @@ export class FlakySource implements Source {
   weather: Weather = { delayMaxMs: 0, lossChance: 0 };
   up = true;
   trusted = true;
+  /** Requests that failed on their way while the store was up. */
+  lost = 0;
   #store: Source;
   #generation = 0;
   readonly #clock: Clock;
@@ -124,6 +126,7 @@ export class FlakySource implements Source {
     const delayMs = this.#delay();
     if (delayMs > 0) await new Promise<void>((resolve) => this.#clock.setTimer(delayMs, resolve));
     if (!this.up || this.#random.chance(this.weather.lossChance)) {
+      if (this.up) this.lost++;
       throw new SourceError('unavailable', this.up ? 'request lost' : 'store is down');
     }
   }

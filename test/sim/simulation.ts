@@ -40,8 +40,12 @@ export interface Outcome {
   readonly records: ClientRecord[];
   /** What the end of the run found, beyond the clients' histories. */
   readonly problems: string[];
-  readonly happened: Readonly<Record<string, number>>;
+  readonly happened: Readonly<Record<Fault, number>>;
 }
+
+/** What goes wrong in a run, on purpose. */
+export const faults = ['cut', 'outage', 'lose', 'compact', 'replace', 'restart', 'stall', 'vanish'] as const;
+export type Fault = (typeof faults)[number];
 
 /**
  * One run: the real cache and the real serve code, between an embedded store behind a flaky network
@@ -63,7 +67,7 @@ class Simulation implements Surroundings {
   firstEpoch = 0;
   readonly #clock: FakeClock = createFakeClock();
   readonly #network: FlakySource;
-  readonly #happened: Record<string, number> = {};
+  readonly #happened: Record<Fault, number> = Object.fromEntries(faults.map((fault) => [fault, 0])) as never;
   readonly #stores: EmbeddedStore[] = [];
   /** While a cache is being replaced by a new one, as a restarted server. */
   #cache: LiveCache;
@@ -115,7 +119,7 @@ class Simulation implements Surroundings {
     for (let waited = 0; left > 0 && waited < 60; waited++) await this.#pass(500);
     if (left > 0) problems.push(`${left} clients hang`);
     await this.#end(problems);
-    return { records: clients.flatMap(({ records }) => records), problems, happened: this.#happened };
+    return { records: clients.flatMap(({ records }) => records), problems, happened: this.#faults() };
   }
 
   async dispose(): Promise<void> {
@@ -126,11 +130,14 @@ class Simulation implements Surroundings {
   async #act(): Promise<void> {
     const dice = this.random.float();
     if (dice < 0.55) return this.#writeSomething();
-    if (dice < 0.62) return this.#note('cut', () => this.#network.cut());
+    if (dice < 0.62) {
+      this.note('cut');
+      return this.#network.cut();
+    }
     if (dice < 0.66) return this.#outage();
     if (dice < 0.72) return this.#compact();
-    if (dice < 0.73) return this.#replace();
-    if (dice < 0.75) return this.#restart();
+    if (dice < 0.74) return this.#replace();
+    if (dice < 0.76) return this.#restart();
     if (dice < 0.85) return this.#changeWeather();
   }
 
@@ -174,7 +181,8 @@ class Simulation implements Surroundings {
   }
 
   async #outage(): Promise<void> {
-    this.#note('outage', () => this.#network.down());
+    this.note('outage');
+    this.#network.down();
     const downMs = this.random.int(3_000);
     for (let left = downMs; left > 0; left -= 200) {
       if (this.random.chance(0.3)) await this.#writeSomething();
@@ -188,7 +196,7 @@ class Simulation implements Surroundings {
     const oldest = this.#store.compactRevision;
     const revision = this.random.chance(0.5) ? this.model.revision : this.model.revision - this.random.int(15);
     if (revision <= oldest + 1) return;
-    this.#note('compact', () => {});
+    this.note('compact');
     await this.#store.compact(revision);
   }
 
@@ -196,7 +204,7 @@ class Simulation implements Surroundings {
   async #replace(): Promise<void> {
     const { state, staleMs } = this.#cache;
     if (!this.#network.up || this.#network.openWatches === 0 || state !== 'ready' || staleMs > 0) return;
-    this.#note('replace', () => {});
+    this.note('replace');
     const store = this.#newStore();
     this.model = new Model(this.model.epoch + 1);
     this.#network.replace(store);
@@ -204,7 +212,7 @@ class Simulation implements Surroundings {
   }
 
   async #restart(): Promise<void> {
-    this.#note('restart', () => {});
+    this.note('restart');
     const old = this.#cache;
     this.#cache = this.#newCache();
     this.#service = this.#newService();
@@ -298,8 +306,11 @@ class Simulation implements Surroundings {
     }
   }
 
-  #note(what: string, act: () => void): void {
-    this.#happened[what] = (this.#happened[what] ?? 0) + 1;
-    act();
+  note(fault: Fault): void {
+    this.#happened[fault]++;
+  }
+
+  #faults(): Record<Fault, number> {
+    return { ...this.#happened, lose: this.#network.lost };
   }
 }
