@@ -17,6 +17,7 @@ import { checkPorts, type Listening, openListeners } from './listen.js';
 import { type LoadProgress, type LoadSummary, loadManifests } from './load/load.js';
 import type { Log } from './log.js';
 import { createObjectStore, type ObjectStore } from './object-store.js';
+import { meteredSource, type ReportRequest } from './metered-source.js';
 import { openSource } from './open-source.js';
 import { type RunningSample, runSample } from './sample/run-sample.js';
 import type { Stoppable } from './shutdown.js';
@@ -45,7 +46,14 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   await checkPorts(config);
   const { secure } = config;
   const pair = secure === undefined ? undefined : await provideCertificate(secure.tls, secure.address, clock.nowMs());
-  const { source, embedded } = openSource(config.store, limits, parts);
+  const opened = openSource(config.store, limits, parts);
+  const { embedded } = opened;
+  // The server, which has the metrics, is made from readers that read the source: so it is named later.
+  let report: ReportRequest = () => undefined;
+  const source =
+    config.store.kind === 'embedded'
+      ? opened.source
+      : meteredSource(opened.source, config.store.prefix, clock, (...request) => report(...request));
   const codec = codecs();
   const caches = openCaches(config, codec, source, parts);
   const service = createService({
@@ -74,6 +82,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     // What fastify says about itself is for those who look closer.
     log: log.child({}, { level: config.verbosity > 3 ? log.level : 'warn' }),
   });
+  report = (...request) => http.metrics.etcdRequest(...request);
   let sample: RunningSample | undefined;
   const release = async () => {
     await sample?.stop();
