@@ -113,6 +113,11 @@ export function json(body: string, code = 200): Answer {
   return { code, headers: { 'content-type': 'application/json' }, body };
 }
 
+/** Text whose type Go's server guessed. */
+export function bareText(code: number, body: string, headers: Readonly<Record<string, string>> = {}): Answer {
+  return { code, headers: { 'content-type': 'text/plain; charset=utf-8', ...headers }, body };
+}
+
 /** Plain text, as Go's http.Error writes it. */
 export function plainText(code: number, body: string, headers: Readonly<Record<string, string>> = {}): Answer {
   return {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { quoteGo } from '../api/go-text.js';
 import { isExact } from '../api/field-selector.js';
-import { type ListOptions, parseListOptions } from '../api/list-options.js';
+import { type ListOptions, type ListSyntax, parseListOptions } from '../api/list-options.js';
 import type { Kind } from '../codec/kind.js';
 import type { Failure } from '../serve/failure.js';
 import type { Reader, WatchFormat } from '../serve/reader.js';
@@ -39,7 +39,14 @@ export interface ResourceContext extends WriteContext {
   readonly servesGroup: (group: string) => boolean;
   readonly readerFor: (kind: Kind) => Reader;
   readonly shuttingDown: () => boolean;
+  readonly listSyntax: ListSyntax;
 }
+
+/** Subresources that kube-apiserver acts upon, or forwards to a kubelet: what `kubectl logs` and `exec` ask for. */
+const DEEDS: ReadonlySet<string> = new Set([
+  ...['attach', 'binding', 'eviction', 'exec', 'log', 'portforward', 'proxy'].map((deed) => `pods/${deed}`),
+  ...['nodes/proxy', 'services/proxy', 'serviceaccounts/token'],
+]);
 
 /** Whether the request is a WATCH: these have no deadline, and are counted apart. */
 export function isWatch(method: string, path: ResourcePath, query: ReadonlyMap<string, string>): boolean {
@@ -60,7 +67,10 @@ export async function answerResource(
   const refuse = (problem: Problem) => problemAnswer(request, problem);
   if (!context.servesGroup(path.group)) return NOT_FOUND;
   const kind = context.findKind(path.group, path.version, path.resource);
-  if (kind === undefined || !isRoute(kind, path)) return refuse({ kind: 'noRoute' });
+  if (kind === undefined || !isRoute(kind, path)) {
+    const what = `${path.resource}/${path.subresource ?? ''}`;
+    return refuse(DEEDS.has(what) ? { kind: 'notServed', what } : { kind: 'noRoute' });
+  }
   label(exchange, kind, path);
   if (kind.deprecation !== undefined) warn(exchange, context, kind.deprecation);
   if (request.method !== 'GET') {
@@ -70,11 +80,11 @@ export async function answerResource(
   const { accept } = request.headers;
   const offered = path.name === undefined || path.watch ? 'streams' : 'documents';
   if (!routerAccepts(accept, offered)) return refuse({ kind: 'notAcceptableRoute', offered });
-  if (path.namespace === '' && path.name !== undefined && !path.watch)
-    return refuse(badRequest('Namespace parameter required.'));
-
   const media = negotiate(accept, path.subresource === 'scale' ? noTransforms : resourceTransforms);
   if (media === undefined) return refuse({ kind: 'notAcceptable' });
+  if (path.namespace === '' && path.name !== undefined && !path.watch) {
+    return refuse(badRequest('Namespace parameter required.'));
+  }
   const view = viewOf(exchange, media);
   if ('kind' in view) return refuse(view);
   if (isWatch(request.method, path, request.query)) return watch(exchange, context, kind, path, view);
@@ -145,7 +155,7 @@ async function list(
 ): Promise<Outcome> {
   const { request } = exchange;
   const refuse = (problem: Problem) => problemAnswer(request, problem);
-  const options = parseListOptions(request.query);
+  const options = parseListOptions(request.query, context.listSyntax);
   if (!options.ok) return refuse(badRequest(options.message));
   const reader = context.readerFor(kind);
   const result = await reader.list({
@@ -155,11 +165,17 @@ async function list(
   });
   if (!result.ok) return refuse(result.failure);
   using answer = result.value;
+  if (isExplained(exchange)) exchange.headers['x-listwatch-plan'] = answer.plan ?? 'source';
   if (media.as?.kind === 'PartialObjectMetadata') {
     const message = `you requested PartialObjectMetadata, but the requested object is a list (${goType(kind, true)})`;
     return refuse({ kind: 'notConvertible', message });
   }
   return await streamList(exchange, context, reader.codec, answer, view);
+}
+
+/** Neither the header nor the parameter means anything to kube-apiserver: it answers the same without the plan. */
+function isExplained({ request }: Exchange): boolean {
+  return request.headers['x-listwatch-explain'] === '1' || request.query.get('explain') === 'listwatch';
 }
 
 async function watch(
@@ -172,7 +188,7 @@ async function watch(
   const { request } = exchange;
   const refuse = (problem: Problem) => problemAnswer(request, problem);
   if (context.shuttingDown()) return refuse({ kind: 'shuttingDown' });
-  const parsed = parseListOptions(request.query);
+  const parsed = parseListOptions(request.query, context.listSyntax);
   if (!parsed.ok) return refuse(badRequest(parsed.message));
   const options = withName(parsed.value, path.name);
   if (options === undefined) return refuse(badRequest("fieldSelector metadata.name doesn't match requested name"));

@@ -5,7 +5,7 @@ import { indentJson } from './encode/json.js';
 import { encodeMessage, statusMessage } from './encode/messages.js';
 import { BufferWriter } from './encode/writer.js';
 import { yamlOf } from './encode/yaml.js';
-import { type Answer, type ExchangeRequest, plainText } from './exchange.js';
+import { type Answer, bareText, type ExchangeRequest } from './exchange.js';
 import { isPretty, type MediaType, mediaTypes, negotiate, noTransforms } from './negotiate.js';
 import { isBare, type Problem, toStatus } from './to-status.js';
 
@@ -26,7 +26,7 @@ export function problemAnswer(request: ExchangeRequest, problem: Problem): Answe
   if (status.code === 405) headers['allow'] = 'GET';
   if (isBare(problem)) {
     const { kind: _kind, apiVersion: _apiVersion, ...bare } = status;
-    return plainText(status.code, `${goJson(bare)}\n`, headers);
+    return bareText(status.code, `${goJson(bare)}\n`, headers);
   }
   return statusAnswer(request, status, headers);
 }

@@ -3,6 +3,7 @@ import type { Http2SecureServer } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify';
 import { quoteGo } from '../api/go-text.js';
+import type { ListSyntax } from '../api/list-options.js';
 import { decodeQuery } from '../api/query.js';
 import type { Kind } from '../codec/kind.js';
 import { type Clock, sleep } from '../lib/clock.js';
@@ -14,6 +15,7 @@ import { createDiscovery } from './discovery.js';
 import { answerDocument, type DocumentContext } from './documents.js';
 import {
   type Answer,
+  bareText,
   Exchange,
   type ExchangeRequest,
   type Outcome,
@@ -45,6 +47,8 @@ export interface HttpServerDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log?: FastifyBaseLogger;
+  /** Extensions of the query; none by default. */
+  readonly listSyntax?: ListSyntax;
   /** Set once requests are authenticated; until then only loopback hosts and origins are answered. */
   readonly anyHost?: boolean;
 }
@@ -98,6 +102,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     servesGroup: (group) => groups.has(group),
     readerFor: deps.readerFor,
     shuttingDown,
+    listSyntax: deps.listSyntax ?? {},
   };
   const documents: DocumentContext = { discovery, health, metrics, build: deps.build };
   const exchanges = new Set<Exchange>();
@@ -113,9 +118,10 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     const { path } = request;
     if (path.type === 'bad') {
       delete exchange.headers['cache-control']; // Go's server refuses it before any handler sees it
-      return plainText(400, '400 Bad Request', { connection: 'close' });
+      return bareText(400, '400 Bad Request', { connection: 'close' });
     }
     if (path.type === 'incomplete') {
+      delete exchange.headers['cache-control'];
       const problem = `failed to create RequestInfo: unable to determine kind and namespace from url, ${path.target}`;
       const text = `Internal Server Error: ${quoteGo(path.target)}: ${problem}\n`;
       return plainText(
