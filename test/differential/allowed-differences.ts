@@ -37,6 +37,8 @@ export const allowedDifferences: readonly AllowedDifference[] = [
   { endpoint: 'LIST leases', field: '.items[].apiVersion', reason: UNCACHED },
   { endpoint: 'LIST deployments', field: '.items[].kind', reason: UNCACHED },
   { endpoint: 'LIST deployments', field: '.items[].apiVersion', reason: UNCACHED },
+  { endpoint: 'PATH events', field: '.items[].kind', reason: UNCACHED },
+  { endpoint: 'PATH events', field: '.items[].apiVersion', reason: UNCACHED },
   { endpoint: 'METHOD pods', field: 'allow', reason: RFC_9110 },
   { endpoint: 'METHOD nodes', field: 'allow', reason: RFC_9110 },
   { endpoint: 'METHOD configmaps', field: 'allow', reason: RFC_9110 },

@@ -57,7 +57,7 @@ function getOne(random: Random, world: World): ReadRequest {
   return {
     method: 'GET',
     path: `${pathOf(kind, namespace, name)}${query.text()}`,
-    headers: headers(random, false),
+    headers: headers(random, 'object'),
     slow,
     shape: 'GET',
     resource: kind.resource,
@@ -76,7 +76,7 @@ function list(random: Random, world: World): ReadRequest {
   return {
     method: 'GET',
     path: `${pathOf(kind, namespace)}${query.text()}`,
-    headers: headers(random, true),
+    headers: headers(random, 'list'),
     slow,
     shape: 'LIST',
     resource: kind.resource,
@@ -113,7 +113,7 @@ function watch(random: Random, world: World): ReadRequest {
   query.add('watch', random.pick(['1', 'true', 'true', '', 'yes', 'TRUE']));
   // Synthetic events and their closing bookmark may come with the next tick of a scheduler: give those streams time.
   const initial = random.chance(0.4);
-  query.add('timeoutSeconds', random.chance(0.97) ? (initial ? '2' : '1') : random.pick(['-1', 'abc', '1.5']));
+  query.add('timeoutSeconds', random.chance(0.97) ? (initial ? '2' : '1') : random.pick(['abc', '1.5']));
   if (initial) {
     query.maybe(0.6, 'resourceVersion', () => random.pick(['0', '', String(world.revisions.now)]));
     if (random.chance(0.6)) {
@@ -172,7 +172,7 @@ function otherMethod(random: Random, world: World): ReadRequest {
   return {
     method,
     path: `${path}${query.text()}`,
-    headers: headers(random, false),
+    headers: headers(random, 'any'),
     slow: false,
     shape: 'METHOD',
     resource: kind.resource,
@@ -252,7 +252,7 @@ function oddPath(random: Random, world: World): ReadRequest {
   return {
     method: 'GET',
     path: `${path}${query.text()}`,
-    headers: headers(random, false),
+    headers: headers(random, 'any'),
     slow: path.includes('/watch'),
     shape: 'PATH',
     resource,
@@ -312,9 +312,9 @@ function watchVersion(random: Random, world: World): string {
   return random.pick(['abc', '-1', '00', '18446744073709551616', '9223372036854775807', '007', '1.5']);
 }
 
-function headers(random: Random, isList: boolean): Record<string, string> {
+function headers(random: Random, answers: 'object' | 'list' | 'any'): Record<string, string> {
   const all: Record<string, string> = {};
-  const accept = acceptHeader(random, isList);
+  const accept = acceptHeader(random, answers);
   if (accept !== undefined) all['accept'] = accept;
   if (random.chance(0.15)) {
     all['accept-encoding'] = random.pick(['gzip', 'gzip, deflate', 'deflate,gzip', 'gzip;q=1', 'identity', '*', 'br', 'GZIP', '']);
@@ -324,8 +324,8 @@ function headers(random: Random, isList: boolean): Record<string, string> {
   return all;
 }
 
-function acceptHeader(random: Random, isList: boolean): string | undefined {
-  const partial = isList ? 'PartialObjectMetadataList' : 'PartialObjectMetadata';
+function acceptHeader(random: Random, answers: 'object' | 'list' | 'any'): string | undefined {
+  const partial = { object: 'PartialObjectMetadata', list: 'PartialObjectMetadataList', any: 'Bogus' }[answers];
   const choice = random.float();
   if (choice < 0.3) return JSON_TYPE;
   if (choice < 0.5) return PROTOBUF_TYPE;
