@@ -9,6 +9,8 @@ import { ACCEPTED_TYPES, type Representations, representations, STREAM_TYPES } f
 export type Refusal =
   /** Nothing is registered there, inside a group version that is. */
   | { readonly kind: 'noRoute' }
+  /** Something that kube-apiserver has, and that people will look for: they are told what they talk to. */
+  | { readonly kind: 'notServed'; readonly what: string }
   | { readonly kind: 'methodNotAllowed' }
   | { readonly kind: 'readOnly'; readonly method: string }
   | { readonly kind: 'notAcceptable' }
@@ -85,6 +87,13 @@ export function toStatus(problem: Problem): Status {
       return failure(500, undefined, problem.message);
     case 'noRoute':
       return failure(404, 'NotFound', 'the server could not find the requested resource', {});
+    case 'notServed':
+      return failure(
+        404,
+        'NotFound',
+        `listwatch is read-only and does not serve ${problem.what}: the server could not find the requested resource`,
+        {},
+      );
     case 'methodNotAllowed':
       return failure(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
     case 'readOnly':

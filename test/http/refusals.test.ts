@@ -30,6 +30,13 @@ const readOnly = (method: string) =>
     405,
     '{}',
   );
+const notServed = (what: string) =>
+  status(
+    `listwatch is read-only and does not serve ${what}: the server could not find the requested resource`,
+    'NotFound',
+    404,
+    '{}',
+  );
 const PLAIN = '404 page not found\n';
 const BAD = '400 Bad Request';
 
@@ -48,12 +55,15 @@ const rows: readonly [request: string, code: number, body: string][] = [
   ['GET /foo', 404, PLAIN],
   ['GET //apis/apps/v1/deployments', 404, PLAIN],
   ['GET /API/v1/pods', 404, PLAIN],
-  ['GET /openapi/v2', 404, PLAIN],
-  ['GET /openapi/v3', 404, PLAIN],
+  ['GET /openapi/v2', 404, notServed('OpenAPI')],
+  ['GET /openapi/v3', 404, notServed('OpenAPI')],
   ['GET /healthz/none', 404, PLAIN],
   ['GET /api/v1/none', 404, NO_ROUTE],
   ['GET /api/v1/namespaces/a/pods/p0/none', 404, NO_ROUTE],
-  ['GET /api/v1/namespaces/a/pods/p0/log', 404, NO_ROUTE],
+  ['GET /api/v1/namespaces/a/pods/p0/log', 404, notServed('pods/log')],
+  ['POST /api/v1/namespaces/a/pods/p0/exec?command=ls', 404, notServed('pods/exec')],
+  ['POST /api/v1/namespaces/a/serviceaccounts/s/token', 404, notServed('serviceaccounts/token')],
+  ['GET /api/v1/namespaces/a/services/s/log', 404, NO_ROUTE],
   ['GET /api/v1/namespaces/a/nodes', 404, NO_ROUTE],
   ['GET /api/v1/pods/p0', 404, NO_ROUTE],
   ['GET /api/v1/namespaces//nodes', 404, NO_ROUTE],

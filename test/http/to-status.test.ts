@@ -38,6 +38,7 @@ const samples: { readonly [K in Problem['kind']]: readonly Extract<Problem, { ki
   internal: [{ kind: 'internal', message: 'unreadable' }],
   unclassified: [{ kind: 'unclassified', message: 'resourceVersion: Invalid value: "abc"' }],
   noRoute: [{ kind: 'noRoute' }],
+  notServed: [{ kind: 'notServed', what: 'pods/log' }],
   methodNotAllowed: [{ kind: 'methodNotAllowed' }],
   readOnly: [{ kind: 'readOnly', method: 'POST' }],
   notAcceptable: [{ kind: 'notAcceptable' }],
