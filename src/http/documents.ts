@@ -40,9 +40,6 @@ export async function answerDocument(exchange: Exchange, context: DocumentContex
     case '/apis':
     case '/apis/':
       return getOnly(exchange, () => root(exchange, context, path === '/apis', false, () => discovery.groupList));
-    case '/openapi/v2':
-    case '/openapi/v3':
-      return problemAnswer(exchange.request, { kind: 'notServed', what: 'OpenAPI' });
     default:
       return (await health(exchange, context, path)) ?? groupOrVersion(exchange, context, path);
   }
