@@ -94,12 +94,15 @@ for (const way of ways) {
       await withPods(world);
       const slash = way === 'cached' ? '/' : '';
       const inNamespace = await list(world[way].reader(pods), 'limit=1', 'a');
-      // A selector that names the namespace narrows what is read, and what the token is relative to.
+      // A selector that names the namespace narrows what is read, but not what the token is relative to.
       const selected = await list(world[way].reader(pods), 'limit=1&fieldSelector=metadata.namespace%3Da');
-      for (const page of [okOf(inNamespace), okOf(selected)]) {
+      for (const [page, start] of [
+        [okOf(inNamespace), 'x'],
+        [okOf(selected), 'a/x'],
+      ] as const) {
         assert.equal(
           Buffer.from(page.continue!, 'base64url').toString(),
-          String.raw`{"v":"meta.k8s.io/v1","rv":10,"start":"${slash}x\u0000"}`,
+          String.raw`{"v":"meta.k8s.io/v1","rv":10,"start":"${slash}${start}\u0000"}`,
         );
       }
     });
