@@ -117,7 +117,9 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     }
     const { path } = request;
     if (path.type === 'bad') {
-      delete exchange.headers['cache-control']; // Go's server refuses it before any handler sees it
+      // Go's server refuses it before any handler sees it.
+      delete exchange.headers['cache-control'];
+      delete exchange.headers['audit-id'];
       return bareText(400, '400 Bad Request', { connection: 'close' });
     }
     if (path.type === 'incomplete') {
