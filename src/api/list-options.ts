@@ -1,3 +1,4 @@
+import { parseExtendedFieldSelector } from './extended-field-selector.js';
 import { type FieldRequirement, parseFieldSelector } from './field-selector.js';
 import { parseInt64 } from './go-text.js';
 import { type LabelRequirement, parseLabelSelector } from './label-selector.js';
@@ -25,12 +26,21 @@ export interface ListOptions {
   readonly shardSelector: string;
 }
 
+/** Extensions of the query, which kube-apiserver refuses. */
+export interface ListSyntax {
+  /** `in`, `notin`, presence on field selectors (extended-field-selector.ts). */
+  readonly extendedFieldSelectors?: boolean;
+}
+
 /**
  * Decodes the raw query string of a LIST or WATCH (without the question mark), or the parameters
  * that `decodeQuery` made of it. The message of the first malformed parameter is kube-apiserver's
  * own and answers 400; numbers are looked at before selectors, as there.
  */
-export function parseListOptions(query: string | ReadonlyMap<string, string>): Parsed<ListOptions> {
+export function parseListOptions(
+  query: string | ReadonlyMap<string, string>,
+  syntax: ListSyntax = {},
+): Parsed<ListOptions> {
   const parameters = typeof query === 'string' ? decodeQuery(query) : query;
   const text = (name: string) => parameters.get(name) ?? '';
   const timeout = parameters.get('timeoutSeconds');
@@ -40,7 +50,8 @@ export function parseListOptions(query: string | ReadonlyMap<string, string>): P
   if (!limit.ok) return limit;
   const labelSelector = parseLabelSelector(text('labelSelector'));
   if (!labelSelector.ok) return labelSelector;
-  const fieldSelector = parseFieldSelector(text('fieldSelector'));
+  const parseFields = syntax.extendedFieldSelectors === true ? parseExtendedFieldSelector : parseFieldSelector;
+  const fieldSelector = parseFields(text('fieldSelector'));
   if (!fieldSelector.ok) return fieldSelector;
   return parsed({
     watch: parseBool(parameters.get('watch')) ?? false,

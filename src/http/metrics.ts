@@ -311,6 +311,66 @@ const cacheMetrics: readonly CacheMetric[] = [
     of: ({ versions }) => versions.stats.liveBytes,
   },
   {
+    name: 'listwatch_index_bytes',
+    help: 'Bytes that label and field indexes reserve.',
+    type: 'gauge',
+    of: ({ stats }) => stats.index.bytes,
+  },
+  {
+    name: 'listwatch_index_excluded_label_keys',
+    help: 'Label keys left out of the index, because their values took too much.',
+    type: 'gauge',
+    of: ({ stats }) => stats.index.excludedKeys,
+  },
+  {
+    name: 'listwatch_index_dropped_total',
+    help: 'Indexes and label keys given up because the indexes of the kind took too much.',
+    type: 'counter',
+    of: ({ stats }) => stats.index.dropped,
+  },
+  {
+    name: 'listwatch_index_built_total',
+    help: 'Indexes that came up because a selector could have used them.',
+    type: 'counter',
+    of: ({ stats }) => stats.index.built,
+  },
+  {
+    name: 'listwatch_index_hits_total',
+    help: 'LISTs with selectors whose objects an index found.',
+    type: 'counter',
+    of: ({ stats }) => stats.index.hits,
+  },
+  {
+    name: 'listwatch_index_misses_total',
+    help: 'LISTs with selectors that read every object in their range.',
+    type: 'counter',
+    of: ({ stats }) => stats.index.misses,
+  },
+  {
+    name: 'listwatch_index_sampled_changes_total',
+    help: 'Changes whose indexing was timed: one revision in 64.',
+    type: 'counter',
+    of: ({ stats }) => stats.index.sampledChanges,
+  },
+  {
+    name: 'listwatch_index_sampled_seconds_total',
+    help: 'Time that the indexing of these changes took.',
+    type: 'counter',
+    of: ({ stats }) => stats.index.sampledMs / 1000,
+  },
+  {
+    name: 'listwatch_index_term_changes_total',
+    help: 'Changes that altered terms of an object; all others cost a look.',
+    type: 'counter',
+    of: ({ stats }) => stats.index.termChanges,
+  },
+  {
+    name: 'apiserver_cache_list_returned_objects_total',
+    help: 'Objects that LISTs from watch caches returned.',
+    type: 'counter',
+    of: ({ stats }) => stats.index.objectsReturned,
+  },
+  {
     name: 'listwatch_watch_cache_stale_seconds',
     help: 'Age of the data while the source is out of reach; 0 when current.',
     type: 'gauge',
@@ -348,6 +408,34 @@ function registerCacheMetrics(registry: Registry, caches: () => Iterable<Metered
       });
     }
   }
+  const counted = { lists: 'LISTs served from watch caches.', fetched: 'Objects that these looked at.' } as const;
+  const names = { lists: 'apiserver_cache_list_total', fetched: 'apiserver_cache_list_fetched_objects_total' } as const;
+  for (const what of ['lists', 'fetched'] as const) {
+    new Counter({
+      name: names[what],
+      help: `${counted[what]} index: what found them, e.g. f:spec.nodeName.`,
+      labelNames: [...RESOURCE, 'index'],
+      registers,
+      collect() {
+        this.reset();
+        for (const cache of caches()) {
+          for (const [index, count] of cache.stats.index.lists) this.inc({ ...labelsOf(cache), index }, count[what]);
+        }
+      },
+    });
+  }
+  new Gauge({
+    name: 'listwatch_index_terms',
+    help: 'Distinct terms of each index: label sets, or texts of a field.',
+    labelNames: [...RESOURCE, 'index'],
+    registers,
+    collect() {
+      this.reset();
+      for (const cache of caches()) {
+        for (const { name, terms } of cache.stats.index.indexes) this.set({ ...labelsOf(cache), index: name }, terms);
+      }
+    },
+  });
   new Counter({
     name: 'apiserver_storage_consistency_checks_total',
     help: 'Comparisons of a watch cache with the source.',

@@ -71,10 +71,17 @@ export interface ByteFilter {
   readonly selector?: Selector | undefined;
 }
 
+export interface KeyBounds {
+  readonly from: ByteRange;
+  readonly to: ByteRange;
+}
+
 export interface SelectionRequest {
   /** Keys with from <= key < to. */
   readonly from: ByteRange;
   readonly to: ByteRange;
+  /** Parts of that range which hold everything that the filter can let pass, in order. */
+  readonly within?: readonly KeyBounds[] | undefined;
   readonly filter: ByteFilter | undefined;
   /** 0: all. A plan for few objects may differ from one for all. */
   readonly limit: number;

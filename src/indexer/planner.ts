@@ -1,7 +1,7 @@
 import type { ModRevision } from '../api/revision.js';
 import { type ByteRange, compareRanges, rangeOf } from '../lib/bytes.js';
 import type { VersionId, Versions } from '../versions/versions.js';
-import type { ByteFilter, Lookup, Ordered, Plan, Selection, SelectionRequest } from './indexer.js';
+import type { ByteFilter, KeyBounds, Lookup, Ordered, Plan, Selection, SelectionRequest } from './indexer.js';
 import { type KindIndex, wantedBy } from './kind-index.js';
 import { columnTest, ListedSelection, matches, WalkSelection } from './selections.js';
 import { sortByKey } from './sort-by-key.js';
@@ -38,10 +38,11 @@ const WORTH_INDEXING = 500;
 /** Chooses how to find what a request asks for; the answer does not depend on the choice. */
 export function planSelection(planned: Planned, request: SelectionRequest): Selection {
   const { snapshot, index } = planned;
-  const { filter, from, to, limit } = request;
-  const inRange = snapshot.count(from, to);
+  const { filter, limit } = request;
+  const parts = partsOf(request);
+  const inRange = parts.reduce((count, { from, to }) => count + snapshot.count(from, to), 0);
   const walked = limit > 0 ? Math.min(limit, inRange) : inRange;
-  if (filter === undefined) return new WalkSelection(planOf('range', '', walked, inRange, [], 0), snapshot, request);
+  if (filter === undefined) return new WalkSelection(planOf('range', '', walked, inRange, [], 0), snapshot, parts);
 
   const { selector } = filter;
   const lookups = index === undefined || selector === undefined ? [] : index.lookups(selector);
@@ -54,7 +55,7 @@ export function planSelection(planned: Planned, request: SelectionRequest): Sele
     if (index !== undefined && selector !== undefined && inRange >= WORTH_INDEXING) index.want(wantedBy(selector));
     const object = rangeOf(NO_BYTES);
     const test = (id: VersionId) => matches(filter, snapshot, id, object);
-    return new WalkSelection(planOf('scan', '', inRange, inRange, [], requirements), snapshot, request, test);
+    return new WalkSelection(planOf('scan', '', inRange, inRange, [], requirements), snapshot, parts, test);
   }
   if (undecided > 0 && selector !== undefined && inRange >= WORTH_INDEXING) index.want(wantedBy(selector));
 
@@ -76,9 +77,9 @@ export function planSelection(planned: Planned, request: SelectionRequest): Sele
     const { epoch } = index;
     const { test, refresh } = columnTest(snapshot, index.rows, lookups, filter, decided, () => index.epoch === epoch);
     const plan = planOf('columns', lead.name, Math.ceil(visited), inRange, considered, undecided);
-    return new WalkSelection(plan, snapshot, request, test, refresh);
+    return new WalkSelection(plan, snapshot, parts, test, refresh);
   }
-  const ids = collect(planned, index, lookups, request, filter, decided);
+  const ids = collect(planned, index, lookups, parts, filter, decided);
   const plan = planOf('postings', lead.name, candidates, inRange, considered, undecided);
   return new ListedSelection(plan, snapshot, ids, decided ? undefined : filter);
 }
@@ -101,12 +102,12 @@ function collect(
   { snapshot, restored }: Planned,
   { rows }: KindIndex,
   [lead, ...others]: readonly Lookup[],
-  { from, to }: SelectionRequest,
+  parts: readonly KeyBounds[],
   filter: ByteFilter,
   decided: boolean,
 ): Int32Array {
   const { versions, revision } = snapshot;
-  const within = rangeTest(versions, from, to);
+  const within = rangeTest(versions, parts);
   let ids = new Int32Array(Math.min(lead!.estimate, 64));
   let count = 0;
   const take = (id: VersionId) => {
@@ -134,13 +135,25 @@ function isOf(versions: Versions, id: VersionId, revision: ModRevision): boolean
   return versions.modRevision(id) <= revision;
 }
 
-function rangeTest(versions: Versions, from: ByteRange, to: ByteRange): (id: VersionId) => boolean {
+function rangeTest(versions: Versions, parts: readonly KeyBounds[]): (id: VersionId) => boolean {
   const key = rangeOf(NO_BYTES);
-  const open = to.end - to.start === 1 && to.bytes[to.start] === 0;
   return (id) => {
     versions.key(id, key);
-    return compareRanges(key, from) >= 0 && (open || compareRanges(key, to) < 0);
+    return parts.some(({ from, to }) => compareRanges(key, from) >= 0 && (isOpen(to) || compareRanges(key, to) < 0));
   };
+}
+
+/** What of the parts lies behind the start of the range: a later page starts in the middle. */
+function partsOf({ from, to, within }: SelectionRequest): readonly KeyBounds[] {
+  if (within === undefined) return [{ from, to }];
+  return within
+    .filter((part) => isOpen(part.to) || compareRanges(part.to, from) > 0)
+    .map((part) => (compareRanges(part.from, from) < 0 ? { from, to: part.to } : part));
+}
+
+/** `[0]` is no bound, as in etcd. */
+function isOpen(to: ByteRange): boolean {
+  return to.end - to.start === 1 && to.bytes[to.start] === 0;
 }
 
 /** One line for `explain`. Names are clients' text: what a header cannot carry is escaped. */

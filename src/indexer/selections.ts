@@ -1,36 +1,37 @@
 import { type ByteRange, rangeOf } from '../lib/bytes.js';
 import { NONE, type VersionId } from '../versions/versions.js';
-import type { Advance, ByteFilter, Lookup, Ordered, Plan, Selection, SelectionRequest } from './indexer.js';
+import type { Advance, ByteFilter, KeyBounds, Lookup, Ordered, Plan, Selection } from './indexer.js';
 import type { Rows } from './rows.js';
 
 /** Objects between two looks at the clock: those whose terms are known take a fraction of those that are read. */
 const CLOCK_EVERY = 256;
 
-/** Walks the keys and keeps what passes. */
+/** Walks the keys of the parts of a range and keeps what passes. */
 export class WalkSelection implements Selection {
   readonly plan: Plan;
   fetched = 0;
   readonly #snapshot: Ordered;
-  readonly #request: SelectionRequest;
+  readonly #parts: readonly KeyBounds[];
   readonly #test: ((id: VersionId) => boolean) | undefined;
   readonly #refresh: (() => void) | undefined;
-  #from: ByteRange;
+  #part = 0;
+  /** Where the part goes on; undefined: at its beginning. */
+  #from: ByteRange | undefined;
   /** The object that `#from` is the key of was taken. */
   #taken: VersionId = NONE;
 
   constructor(
     plan: Plan,
     snapshot: Ordered,
-    request: SelectionRequest,
+    parts: readonly KeyBounds[],
     test?: (id: VersionId) => boolean,
     refresh?: () => void,
   ) {
     this.plan = plan;
     this.#snapshot = snapshot;
-    this.#request = request;
+    this.#parts = parts;
     this.#test = test;
     this.#refresh = refresh;
-    this.#from = request.from;
   }
 
   advance(visit: (id: VersionId) => boolean, isTime: () => boolean): Advance {
@@ -40,7 +41,7 @@ export class WalkSelection implements Selection {
     let last: VersionId = NONE;
     let sinceClock = 0;
     this.#refresh?.();
-    this.#snapshot.range(this.#from, this.#request.to, (id) => {
+    const step = (id: VersionId): boolean => {
       if (id === skip) return true;
       this.fetched++;
       last = id;
@@ -55,8 +56,14 @@ export class WalkSelection implements Selection {
         return false;
       }
       return true;
-    });
-    if (last !== NONE) {
+    };
+    for (; this.#part < this.#parts.length; this.#part++) {
+      const { from, to } = this.#parts[this.#part]!;
+      this.#snapshot.range(this.#from ?? from, to, step);
+      if (advance !== 'end') break;
+      this.#from = undefined;
+    }
+    if (advance !== 'end') {
       this.#taken = last;
       this.#from = this.#snapshot.versions.key(last, rangeOf(NO_BYTES)); // pinned by the snapshot
     }

@@ -1,7 +1,8 @@
+import { isExact } from '../api/field-selector.js';
 import type { Cache, CacheSnapshot, ObjectFilter } from '../cache/cache.js';
 import { describePlan } from '../indexer/planner.js';
-import type { Selection } from '../indexer/indexer.js';
-import { type ByteRange, rangeOf } from '../lib/bytes.js';
+import type { Selection, SelectionRequest } from '../indexer/indexer.js';
+import { rangeOf } from '../lib/bytes.js';
 import type { VersionId } from '../versions/versions.js';
 import { AnswerRevoked, CachedList } from './cached-list.js';
 import { ABORTED, initializing, nextTurn, type ReadContext, revisionNumber, unlessAborted } from './context.js';
@@ -9,6 +10,7 @@ import { encodeContinueToken } from './continue-token.js';
 import { unreadableIn } from './decode-failures.js';
 import { listDirectly } from './direct.js';
 import { type ListWork, pageStart } from './list-work.js';
+import { compileFilter } from './filter.js';
 import { failed, type Result, success } from './failure.js';
 import type { ListAnswer } from './reader.js';
 import { sourceFailure } from './source-failure.js';
@@ -86,10 +88,13 @@ async function pageOf(
     const to = rangeOf(scope.to);
     const from = pageStart(plan, scope);
     const staleMs = cache.staleMs;
-    const page = await collect(context, snapshot, from, to, filter, plan.limit, signal);
-    if (page === undefined) return failed({ kind: 'deadline' });
+    const within = scope.within?.map((part) => ({ from: rangeOf(part.from), to: rangeOf(part.to) }));
+    const request = { from, to, within, filter, limit: plan.limit };
+    const page = await collect(context, snapshot, request, signal);
+    const more = page === undefined ? undefined : await isMore(context, snapshot, request, page, plan.read, signal);
+    if (page === undefined || more === undefined) return failed({ kind: 'deadline' });
     const revision = exactRevision ?? snapshot.revision;
-    const { more, selection } = page;
+    const { selection } = page;
     cache.lists.count(selection.plan, selection.fetched, page.ids.length);
     const answer = new CachedList(context, snapshot, page.ids, {
       resourceVersion: String(revision),
@@ -115,8 +120,6 @@ async function pageOf(
 interface Page {
   readonly ids: Int32Array;
   readonly itemBytes: number;
-  /** The limit was reached with entries left, whether they would match or not. */
-  readonly more: boolean;
   readonly selection: Selection;
 }
 
@@ -124,16 +127,14 @@ interface Page {
 async function collect(
   context: ReadContext,
   snapshot: CacheSnapshot,
-  from: ByteRange,
-  to: ByteRange,
-  filter: ObjectFilter | undefined,
-  limit: number,
+  request: SelectionRequest,
   signal: AbortSignal,
 ): Promise<Page | undefined> {
   const { clock, limits } = context;
   const { versions } = snapshot;
+  const { filter, limit } = request;
   const deadlineMs = clock.monotonicMs() + limits.pinMs;
-  const selection = snapshot.select({ from, to, filter, limit });
+  const selection = snapshot.select(request);
   const expected = filter === undefined ? selection.plan.estimated : 64;
   let ids = new Int32Array(expected);
   let count = 0;
@@ -155,17 +156,35 @@ async function collect(
     if (clock.monotonicMs() > deadlineMs) throw new AnswerRevoked(limits.pinMs);
     await nextTurn();
   }
-  const more = limit > 0 && count === limit && isAnythingBehind(snapshot, ids[count - 1]!, to);
-  return { ids: ids.subarray(0, count), itemBytes, more, selection };
+  return { ids: ids.subarray(0, count), itemBytes, selection };
 }
 
-function isAnythingBehind(snapshot: CacheSnapshot, last: VersionId, to: ByteRange): boolean {
-  let found = false;
-  snapshot.range(snapshot.versions.key(last, rangeOf(EMPTY)), to, (id) => {
-    found = id !== last;
-    return !found;
-  });
-  return found;
+/**
+ * The limit was reached with candidates left, whether they would match or not (spec 2.7). What a candidate is
+ * must not depend on our indexes: clients see by it where a list ends. undefined: aborted.
+ */
+async function isMore(
+  context: ReadContext,
+  snapshot: CacheSnapshot,
+  { to, filter, limit }: SelectionRequest,
+  { ids }: Page,
+  read: ListWork['plan']['read'],
+  signal: AbortSignal,
+): Promise<boolean | undefined> {
+  const last = ids.at(-1);
+  if (limit === 0 || ids.length < limit || last === undefined) return false;
+  const from = snapshot.versions.key(last, rangeOf(EMPTY)); // pinned by the snapshot
+  const candidates = read === 'exact' ? undefined : upstreamIndexed(context, filter);
+  const behind = await collect(context, snapshot, { from, to, filter: candidates, limit: 2 }, signal);
+  return behind === undefined ? undefined : behind.ids.some((id) => id !== last);
+}
+
+/** kube-apiserver has one index: of pods, by node. Reads of its latest state take their candidates from there. */
+function upstreamIndexed({ kind, codec }: ReadContext, filter: SelectionRequest['filter']): ObjectFilter | undefined {
+  if (kind.group !== '' || kind.resource !== 'pods') return undefined;
+  const fields = filter?.selector?.fields ?? [];
+  const onNode = fields.find((term) => (term.field === 'spec.nodeName' || term.field === 'spec.host') && isExact(term));
+  return onNode === undefined ? undefined : compileFilter(codec, [], [onNode]);
 }
 
 const EMPTY = new Uint8Array(0);
