@@ -3,6 +3,12 @@ import { isDnsLabel, pathSegmentProblems } from '../api/label-syntax.js';
 import type { Kind } from '../codec/kind.js';
 import { prefixEnd, utf8 } from '../lib/bytes.js';
 
+/** Keys with from <= key < to. */
+export interface KeyRange {
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+}
+
 /** The etcd keys that a request can concern. */
 export interface Scope {
   /** Keys with from <= key < to. */
@@ -10,6 +16,8 @@ export interface Scope {
   readonly to: Uint8Array;
   /** The one key of a single object; undefined: a directory. */
   readonly key: string | undefined;
+  /** The parts of the range that can hold what is selected, in order; undefined: any part. */
+  readonly within: readonly KeyRange[] | undefined;
   /**
    * What continue tokens are relative to: the directory that the URL names. Ends in a slash. Upstream writes the
    * token of a first page relative to the namespace that a selector names, and reads it relative to the URL's
@@ -48,10 +56,19 @@ export function scopeOf(
   const name = continued ? undefined : exactFieldValue(fields, 'metadata.name');
   const known = name !== undefined && name !== '' && pathSegmentProblems(name).length === 0;
   if (known && (!kind.namespaced || narrowed !== undefined)) {
-    return { ...singleKeyRange(keyOf(directory, narrowed, name)), tokenPrefix };
+    return { ...singleKeyRange(keyOf(directory, narrowed, name)), within: undefined, tokenPrefix };
   }
   const from = utf8(narrowed === undefined ? directory : `${directory}${narrowed}/`);
-  return { from, to: prefixEnd(from), key: undefined, tokenPrefix };
+  const within = kind.namespaced && narrowed === undefined ? namespacesIn(directory, fields) : undefined;
+  return { from, to: prefixEnd(from), key: undefined, within, tokenPrefix };
+}
+
+/** `metadata.namespace in (a,b)`: only these namespaces are walked. */
+function namespacesIn(directory: string, fields: readonly FieldRequirement[]): readonly KeyRange[] | undefined {
+  const set = fields.find(({ field, operator }) => field === 'metadata.namespace' && operator === 'in')?.values;
+  if (set === undefined) return undefined;
+  const prefixes = set.filter(isDnsLabel).map((namespace) => utf8(`${directory}${namespace}/`));
+  return prefixes.sort(Buffer.compare).map((from) => ({ from, to: prefixEnd(from) }));
 }
 
 /** The range that holds exactly this key. */
