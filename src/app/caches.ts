@@ -8,6 +8,7 @@ import type { Random } from '../lib/random.js';
 import type { Source } from '../source/source.js';
 import { createVersions } from '../versions/create-versions.js';
 import type { Config } from './config.js';
+import { declaredOf } from './declared-fields.js';
 import type { Log } from './log.js';
 
 /** The caches of the process: which engine orders a kind, and that freed Secrets leave no bytes behind. */
@@ -30,6 +31,7 @@ export function openCaches(
       });
       return { versions, engine: engines[config.engines.get(resource) ?? DEFAULT_ENGINE](versions) };
     },
+    indexedFor: (kind) => declaredOf(kind, config.indexFields).map((path) => `f:${path}`),
     etcdPrefix: config.store.prefix,
     clock,
     random,

@@ -13,6 +13,7 @@ import type { Source, WritableStore } from '../source/source.js';
 import { openCaches } from './caches.js';
 import { provideCertificate } from './certificates.js';
 import type { Config } from './config.js';
+import { withDeclaredFields } from './declared-fields.js';
 import { checkPorts, type Listening, openListeners } from './listen.js';
 import { type LoadProgress, type LoadSummary, loadManifests } from './load/load.js';
 import type { Log } from './log.js';
@@ -68,7 +69,9 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     clock,
     random,
   });
-  const served = registry.filter((kind) => kind.servedByDefault);
+  const served = registry
+    .filter((kind) => kind.servedByDefault)
+    .map((kind) => withDeclaredFields(kind, config.indexFields));
   const eager = served.filter((kind) => service.isCached(kind) && isEager(config, kind));
   const http = createHttpServer({
     kinds: served,
@@ -76,6 +79,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     caches: () => caches.all(),
     healthChecks: healthChecks(source, config, () => eager.map((kind) => caches.get(kind))),
     build: { packageVersion: parts.version },
+    listSyntax: { extendedFieldSelectors: config.extendedFieldSelectors },
     limits,
     clock,
     random,

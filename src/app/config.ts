@@ -1,6 +1,7 @@
 import { groupResourceOf } from '../api/gvr.js';
 import { engines as engineFactories, type EngineName } from '../engine/engines.js';
 import { defaultLimits, type Limits } from '../lib/limits.js';
+import { type DeclaredFields, readDeclaredFields } from './declared-fields.js';
 import { defaultFeatureGates, type FeatureGates, readFeatureGates } from './feature-gates.js';
 import { type SampleOptions, readSample } from './sample/options.js';
 import { UsageError } from './usage-error.js';
@@ -36,6 +37,10 @@ export interface Config {
   /** Resource -> name of its engine (engine/engines.ts). */
   readonly engines: ReadonlyMap<string, EngineName>;
   readonly featureGates: FeatureGates;
+  /** Fields that may be selected by besides those that kube-apiserver knows. */
+  readonly indexFields: DeclaredFields;
+  /** Field selectors know `in`, `notin` and presence. */
+  readonly extendedFieldSelectors: boolean;
   readonly limits: Limits;
   readonly shutdownDelayMs: number;
   readonly verbosity: number;
@@ -95,6 +100,16 @@ export const serveFlags = [
     'lazy: at first read; eager: all at start; or a list of resources to start (default lazy)',
   ],
   ['storage-engine', '<list>', 'resource[.group]=engine,...: the engine that orders a resource (default cow-btree)'],
+  [
+    'index-fields',
+    '<list>',
+    'resource[.group]=path,...: further fields to select by, e.g. pods=spec.priorityClassName; they are indexed',
+  ],
+  [
+    'extended-field-selectors',
+    '[bool]',
+    'field selectors know in (...), notin (...), and a field alone, as label selectors do (default false)',
+  ],
   ['feature-gates', '<list>', 'gate=bool,...: ShardedListAndWatch switches shardSelector on (default false)'],
   ['history-bytes', '<size>', 'events kept per resource for watches to resume from, in bytes or Ki, Mi, Gi'],
   ['min-request-timeout', '<seconds>', 'a WATCH without a timeout lasts this long up to twice as long (default 1800)'],
@@ -179,6 +194,8 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
     watchCacheSizes: value('watch-cache-sizes', readCacheSizes) ?? new Map(),
     eager: value('watch-cache-initialization', readInitialization) ?? new Set(),
     engines: value('storage-engine', readEngines) ?? new Map(),
+    indexFields: value('index-fields', readDeclaredFields) ?? new Map(),
+    extendedFieldSelectors: boolean('extended-field-selectors', false),
     featureGates: value('feature-gates', readFeatureGates) ?? defaultFeatureGates,
     limits,
     shutdownDelayMs: value('shutdown-delay-duration', readDurationMs) ?? 0,

@@ -1,5 +1,6 @@
 import type { KindCodec } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
+import type { IndexName } from '../indexer/kind-index.js';
 import { utf8 } from '../lib/bytes.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
@@ -15,6 +16,8 @@ export interface CachesOptions {
   readonly codecFor: (kind: Kind) => KindCodec;
   /** Empty versions and an engine over them, e.g. as `--storage-engine` says. */
   readonly storageFor: (kind: Kind) => Storage;
+  /** What is indexed from the start, whether or not somebody asks for it. */
+  readonly indexedFor?: (kind: Kind) => readonly IndexName[];
   /** Without a slash at its end, e.g. `/registry`. */
   readonly etcdPrefix: string;
   readonly clock?: Clock;
@@ -35,7 +38,7 @@ export interface Caches {
 }
 
 export function createCaches(options: CachesOptions): Caches {
-  const { sourceFor, codecFor, storageFor, etcdPrefix, log, ...shared } = options;
+  const { sourceFor, codecFor, storageFor, indexedFor, etcdPrefix, log, ...shared } = options;
   const wheel = createTimingWheel(options.clock ?? systemClock);
   const caches = new Map<Kind, LiveCache>();
   const get = (kind: Kind): LiveCache => {
@@ -47,6 +50,7 @@ export function createCaches(options: CachesOptions): Caches {
       codec: codecFor(kind),
       source: sourceFor(kind),
       createStorage: () => storageFor(kind),
+      indexed: indexedFor?.(kind) ?? [],
       prefix: utf8(`${etcdPrefix}/${kind.directory}/`),
       wheel,
       ...(log === undefined ? {} : { log: (message: string) => log(kind, message) }),

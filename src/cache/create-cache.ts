@@ -2,6 +2,7 @@ import type { ModRevision } from '../api/revision.js';
 import type { KindCodec } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
 import type { ListCounts } from '../indexer/index-stats.js';
+import type { IndexName } from '../indexer/kind-index.js';
 import type { ByteRange } from '../lib/bytes.js';
 import { type Clock, systemClock, type Timer } from '../lib/clock.js';
 import { defaultLimits, type Limits } from '../lib/limits.js';
@@ -34,6 +35,8 @@ export interface CacheOptions {
   readonly source: Source;
   /** Versions and engine, empty. Called again when what is held cannot be trusted any more. */
   readonly createStorage: CreateStorage;
+  /** Indexes that are there from the start; others come up when a selector asks. */
+  readonly indexed?: readonly IndexName[];
   /** The kind's directory, with its slash, e.g. `/registry/pods/`. */
   readonly prefix: Uint8Array;
   readonly clock?: Clock;
@@ -67,7 +70,7 @@ export class LiveCache implements Cache {
   #tidyTimer: Timer | undefined;
 
   constructor(options: CacheOptions) {
-    const { kind, codec, source, createStorage, prefix, historyBytes } = options;
+    const { kind, codec, source, createStorage, prefix, historyBytes, indexed = [] } = options;
     const clock = options.clock ?? systemClock;
     const random = options.random ?? systemRandom;
     const limits = options.limits ?? defaultLimits;
@@ -79,7 +82,7 @@ export class LiveCache implements Cache {
     this.#clock = clock;
     this.#ownWheel = options.wheel === undefined ? wheel : undefined;
     this.#unreadySinceMs = clock.monotonicMs();
-    const cache = new WatchCache({ codec, layout, createStorage, clock, limits, historyBytes });
+    const cache = new WatchCache({ codec, layout, createStorage, clock, limits, historyBytes, indexed });
     this.#state = cache;
     this.#watchers = new Watchers({ cache, codec, prefix, wheel, clock, random, limits });
     const events = {

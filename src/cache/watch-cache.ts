@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import { DELETE, SourceError, type ChangeType } from '../source/source.js';
 import { type IndexStats, ListCounts } from '../indexer/index-stats.js';
-import { KindIndex, newCounts } from '../indexer/kind-index.js';
+import { type IndexName, KindIndex, newCounts } from '../indexer/kind-index.js';
 import { NONE, type VersionId } from '../versions/versions.js';
 import type { CacheSnapshot } from './cache.js';
 import { DecodeErrors } from './decode-errors.js';
@@ -35,6 +35,8 @@ export interface WatchCacheOptions {
   readonly limits: Limits;
   /** Overrides the bound that follows from the limits. */
   readonly historyBytes: number | undefined;
+  /** Indexes that are there from the start. */
+  readonly indexed?: readonly IndexName[];
 }
 
 /**
@@ -236,13 +238,13 @@ export class WatchCache {
 
   /** `previous`: the index of the storage that this one replaces. What was in use there will be again. */
   #hold(storage: Storage, previous?: KindIndex): HeldStorage {
-    const { codec, clock, limits } = this.#options;
+    const { codec, clock, limits, indexed = [] } = this.#options;
     const { versions } = storage;
     const bytesMax = () => Math.max(limits.indexBytesMin, limits.indexBytesFraction * versions.stats.liveBytes);
     const onWork = () => this.#buildIndex();
-    const options = { kind: codec.kind, versions, clock, bytesMax, onWork };
+    const options = { kind: codec.kind, versions, clock, bytesMax, onWork, kept: indexed };
     const index = new KindIndex(options, previous?.counts ?? newCounts());
-    if (previous !== undefined) index.want(previous.names);
+    index.want(previous?.names ?? indexed);
     return new HeldStorage(storage, index);
   }
 

@@ -17,6 +17,8 @@ export interface KindIndexOptions {
   readonly clock: Clock;
   /** What all indexers of the kind may reserve together. */
   readonly bytesMax: () => number;
+  /** These stay, however long nobody asks for them. */
+  readonly kept?: readonly IndexName[];
   /** There is work for `build`. */
   readonly onWork: () => void;
   readonly random?: Random;
@@ -207,7 +209,9 @@ export class KindIndex {
   /** Lets go what nobody has asked for since. */
   dropIdle(idleMs: number): void {
     const sinceMs = this.#options.clock.monotonicMs() - idleMs;
-    for (const [name, { usedMs }] of this.#held) if (usedMs < sinceMs) this.#drop(name, 0);
+    for (const [name, { usedMs }] of this.#held) {
+      if (usedMs < sinceMs && !this.#options.kept?.includes(name)) this.#drop(name, 0);
+    }
   }
 
   dispose(): void {

@@ -1,0 +1,45 @@
+import { groupResourceOf } from '../api/gvr.js';
+import { CodecError } from '../codec/codec.js';
+import type { Kind, SelectableField } from '../codec/kind.js';
+import { compileField } from '../codec/scan.js';
+import { bad, readKinds, readList, type ValueReader } from './values.js';
+
+/** Resource (`pods`, `deployments.apps`) -> paths of further fields that selectors may name, and that are indexed. */
+export type DeclaredFields = ReadonlyMap<string, readonly string[]>;
+
+/** `pods=spec.priorityClassName,deployments.apps=spec.paused`: each path is checked against the types. */
+export const readDeclaredFields: ValueReader<DeclaredFields> = (flag, text) => {
+  const fields = new Map<string, string[]>();
+  for (const item of readList(flag, text)) {
+    const match = /^([^=]+)=([A-Za-z0-9.[\]]+)$/.exec(item);
+    if (match === null) throw bad(flag, item, 'expected resource[.group]=path, such as pods=spec.priorityClassName');
+    const path = match[2]!;
+    for (const kind of readKinds(flag, match[1]!)) {
+      try {
+        compileField(kind.message, declared(path));
+      } catch (error) {
+        if (!(error instanceof CodecError)) throw error;
+        throw bad(flag, item, `${kind.kind} ${kind.version} has no text, bool or integer there`);
+      }
+      const resource = groupResourceOf(kind.group, kind.resource);
+      fields.set(resource, [...new Set([...(fields.get(resource) ?? []), path])]);
+    }
+  }
+  return fields;
+};
+
+/** The kind with its declared fields, as selectable as its own: kube-apiserver would refuse them. */
+export function withDeclaredFields(kind: Kind, fields: DeclaredFields): Kind {
+  const known = new Set(['metadata.name', ...kind.selectableFields.map(({ label }) => label)]);
+  const paths = declaredOf(kind, fields).filter((path) => !known.has(path));
+  if (paths.length === 0) return kind;
+  return { ...kind, selectableFields: [...kind.selectableFields, ...paths.map(declared)] };
+}
+
+export function declaredOf(kind: Kind, fields: DeclaredFields): readonly string[] {
+  return fields.get(groupResourceOf(kind.group, kind.resource)) ?? [];
+}
+
+function declared(path: string): SelectableField {
+  return { label: path, path, absent: '' };
+}
