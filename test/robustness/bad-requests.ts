@@ -33,16 +33,28 @@ const badQueries: [query: string, status: number, message: RegExp][] = [
   [`continue=${token({ v: 'meta.k8s.io/v1', rv: 0, start: 'a' })}`, 400, /incorrect encoded start resourceVersion/],
   [`continue=${token({ v: 'meta.k8s.io/v1', rv: 5, start: '' })}`, 400, /encoded start key empty/],
   [`continue=${token({ v: 'meta.k8s.io/v1', rv: 5, start: 'a/../../secrets/x' })}`, 400, /continue key is not valid/],
-  [`continue=${token({ v: 'meta.k8s.io/v1', rv: 5, start: 'a' })}&resourceVersion=5`, 400, /not allowed when using continue/],
+  [
+    `continue=${token({ v: 'meta.k8s.io/v1', rv: 5, start: 'a' })}&resourceVersion=5`,
+    400,
+    /not allowed when using continue/,
+  ],
   ['labelSelector=a%20b', 400, /^unable to parse requirement: found 'b', expected: in, notin/],
   ['labelSelector=a%3D%3D%3D', 400, /^unable to parse requirement: found '=', expected: identifier$/],
   ['labelSelector=a%3Db%2C', 400, /^found '', expected: identifier after ','$/],
   [`labelSelector=${'a'.repeat(64)}`, 400, /must be no more than 63/],
   ['fieldSelector=spec.color', 400, /^invalid selector: 'spec.color'; can't understand 'spec.color'$/],
-  ['fieldSelector=spec.color%3Dred', 400, /"spec.color" is not a known field selector: only "metadata.name", "metadata.namespace"/],
+  [
+    'fieldSelector=spec.color%3Dred',
+    400,
+    /"spec.color" is not a known field selector: only "metadata.name", "metadata.namespace"/,
+  ],
   ['fieldSelector=metadata.name%3Da%5Cx', 400, /^invalid field selector: invalid escape sequence: \\x$/],
   ['watch=1&resourceVersion=abc', 500, /^resourceVersion: Invalid value: "abc": strconv.ParseUint/],
-  ['watch=1&resourceVersionMatch=Exact&resourceVersion=1', 422, /resourceVersionMatch is forbidden for watch unless sendInitialEvents/],
+  [
+    'watch=1&resourceVersionMatch=Exact&resourceVersion=1',
+    422,
+    /resourceVersionMatch is forbidden for watch unless sendInitialEvents/,
+  ],
   ['watch=1&sendInitialEvents=true', 422, /sendInitialEvents requires setting resourceVersionMatch to NotOlderThan/],
   ['includeObject=Foo', 200, /^$/],
 ];
@@ -95,16 +107,28 @@ const badBytes: [title: string, bytes: string | Uint8Array][] = [
   ['a header without a colon', 'GET / HTTP/1.1\r\nHost: localhost\r\nnonsense\r\n\r\n'],
   ['folded headers', 'GET / HTTP/1.1\r\nHost: localhost\r\nA: b\r\n c\r\n\r\n'],
   ['two lengths', 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello'],
-  ['a length and chunks', 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+  [
+    'a length and chunks',
+    'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  ],
   ['a negative length', 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n'],
   ['a chunk size that is no number', 'POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n'],
   ['two megabytes of headers', `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(2 * 2 ** 20)}\r\n\r\n`],
   ['fifty thousand headers', `GET / HTTP/1.1\r\nHost: localhost\r\n${'a: b\r\n'.repeat(50_000)}\r\n`],
-  ['an upgrade to what does not exist', 'GET /api/v1/pods HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h9c\r\n\r\n'],
-  ['a WebSocket without a key', 'GET /api/v1/pods?watch=1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'],
+  [
+    'an upgrade to what does not exist',
+    'GET /api/v1/pods HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h9c\r\n\r\n',
+  ],
+  [
+    'a WebSocket without a key',
+    'GET /api/v1/pods?watch=1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+  ],
   ['a WebSocket from another origin', websocket('https://evil.example')],
   ['a body on a GET', `GET /api/v1/pods HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello`],
-  ['an endless body', `POST /api/v1/pods HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n${'x'.repeat(4 * 2 ** 20)}`],
+  [
+    'an endless body',
+    `POST /api/v1/pods HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n${'x'.repeat(4 * 2 ** 20)}`,
+  ],
 ];
 
 function websocket(origin: string): string {
@@ -166,7 +190,10 @@ describe('bad requests', () => {
         const request = { method, path: `${all.replace('configmaps', 'namespaces/ns/configmaps')}/a` };
         const headers = { 'content-type': 'application/json' };
         const answer = await send(server.url, { ...request, headers, ...(body === undefined ? {} : { body }) });
-        assert.ok(answer.status === 405 || (body !== undefined && body.length > 3 * 2 ** 20 && answer.status === 413), `${answer.status}`);
+        assert.ok(
+          answer.status === 405 || (body !== undefined && body.length > 3 * 2 ** 20 && answer.status === 413),
+          `${answer.status}`,
+        );
       }
       assert.equal(await kv.revision(), revision);
     });
@@ -198,7 +225,8 @@ describe('bad requests', () => {
     const watch = await openWatch(server.url, `${all}?watch=1&resourceVersion=${current + 2}&timeoutSeconds=30`);
     for (const name of ['g', 'h', 'i', 'j']) await kv.put(configMapKey('ns', name), configMap('ns', name));
     const deadline = performance.now() + 5_000;
-    while (watch.events.length < 2 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (watch.events.length < 2 && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20));
     assert.deepEqual(
       watch.events.map(({ object }) => object.metadata.name),
       ['i', 'j'],

@@ -78,7 +78,8 @@ describe('clients that misbehave', () => {
     await eventually(
       'nothing is open any more',
       async () =>
-        (await metricSum(server.url, 'listwatch_pins')) === 0 && (await metricSum(server.url, 'listwatch_watchers')) === 0,
+        (await metricSum(server.url, 'listwatch_pins')) === 0 &&
+        (await metricSum(server.url, 'listwatch_watchers')) === 0,
       20_000,
       100,
     );
@@ -149,7 +150,11 @@ describe('clients that misbehave', () => {
       );
       await eventually('they are being answered', async () => (await metricSum(server.url, 'listwatch_watchers')) > 0);
       await kv.put(...entry(1)); // something to tell those who do not listen
-      assert.equal((await ask(server.url, '/api/v1/namespaces/ns/configmaps/c2')).status, 200, 'others are served meanwhile');
+      assert.equal(
+        (await ask(server.url, '/api/v1/namespaces/ns/configmaps/c2')).status,
+        200,
+        'others are served meanwhile',
+      );
       for (const socket of sockets) socket.destroy();
     }
   }
@@ -198,10 +203,14 @@ describe('clients that misbehave', () => {
       (Object.keys(before) as (keyof Holdings)[]).filter((name) => now[name] - before[name] > (limits[name] ?? 0));
     let now = await holdings();
     // Sockets that were reset are closed with the next turns of the other process.
-    await eventually('everything is as before', async () => excess((now = await holdings())).length === 0, 15_000, 1_000).catch(
-      () => undefined,
-    );
-    for (const name of Object.keys(before) as (keyof Holdings)[]) context.diagnostic(`${name}: ${before[name]} -> ${now[name]}`);
+    await eventually(
+      'everything is as before',
+      async () => excess((now = await holdings())).length === 0,
+      15_000,
+      1_000,
+    ).catch(() => undefined);
+    for (const name of Object.keys(before) as (keyof Holdings)[])
+      context.diagnostic(`${name}: ${before[name]} -> ${now[name]}`);
     assert.deepEqual(excess(now), [], `grew too much: ${JSON.stringify({ before, now })}`);
     assert.equal(now.pins, 0);
     assert.equal(now.watchers, 0);

@@ -17,7 +17,8 @@ export function golden(kind: string, apiVersion = 'v1'): GoldenPair {
   for (const line of readFileSync(file, 'utf8').split('\n')) {
     if (line === '') continue;
     const pair = JSON.parse(line) as { apiVersion: string; kind: string; stored: string };
-    if (pair.kind === kind && pair.apiVersion === apiVersion) return { ...pair, stored: Buffer.from(pair.stored, 'base64') };
+    if (pair.kind === kind && pair.apiVersion === apiVersion)
+      return { ...pair, stored: Buffer.from(pair.stored, 'base64') };
   }
   throw new Error(`no golden pair of ${apiVersion} ${kind}`);
 }

@@ -46,9 +46,15 @@ describe('outages of etcd', () => {
   async function assertWithoutGap(watch: OpenWatch, first: number, count: number): Promise<void> {
     await eventually(`${count} events`, () => watch.events.length >= count, 20_000);
     const want = Array.from({ length: count }, (_, index) => `ADDED c${String(first + index).padStart(5, '0')}`);
-    assert.deepEqual(watch.events.map(({ type, object }) => `${type} ${object.metadata.name}`), want);
+    assert.deepEqual(
+      watch.events.map(({ type, object }) => `${type} ${object.metadata.name}`),
+      want,
+    );
     const revisions = watch.events.map(({ object }) => Number(object.metadata.resourceVersion));
-    assert.deepEqual([...revisions].sort((a, b) => a - b), revisions);
+    assert.deepEqual(
+      [...revisions].sort((a, b) => a - b),
+      revisions,
+    );
     assert.equal(watch.ended, undefined);
   }
 
@@ -58,9 +64,18 @@ describe('outages of etcd', () => {
     await eventually('the port answers', async () => (await ask(server.url, '/livez')).status === 200, 20_000);
     assert.equal((await ask(server.url, '/healthz')).status, 200);
     assert.equal((await ask(server.url, '/readyz')).status, 500);
-    for (const path of [all, `${all}/../`, `${all}?resourceVersion=0`, '/api/v1/namespaces/ns/configmaps/c00000', '/api/v1/events']) {
+    for (const path of [
+      all,
+      `${all}/../`,
+      `${all}?resourceVersion=0`,
+      '/api/v1/namespaces/ns/configmaps/c00000',
+      '/api/v1/events',
+    ]) {
       const answer = await ask(server.url, path, 20_000);
-      assert.ok(path.includes('..') ? answer.status === 404 : [429, 500, 504].includes(answer.status), `${path}: ${answer.status} ${answer.body.toString()}`);
+      assert.ok(
+        path.includes('..') ? answer.status === 404 : [429, 500, 504].includes(answer.status),
+        `${path}: ${answer.status} ${answer.body.toString()}`,
+      );
     }
     const watch = await ask(server.url, `${all}?watch=1&timeoutSeconds=1`, 20_000);
     assert.ok([429, 500].includes(watch.status), `${watch.status} ${watch.body.toString()}`);
@@ -102,7 +117,10 @@ describe('outages of etcd', () => {
       const { reason, message } = statusOf(answer);
       assert.equal(reason, 'ServerTimeout');
       const resource = path === '/api/v1/events' ? 'events' : 'configmaps';
-      assert.equal(message, `The ${operation} operation against ${resource} could not be completed at this time, please try again.`);
+      assert.equal(
+        message,
+        `The ${operation} operation against ${resource} could not be completed at this time, please try again.`,
+      );
       assert.equal(answer.headers['retry-after'], '2');
     }
     assert.equal((await ask(server.url, '/livez')).status, 200);
@@ -115,8 +133,14 @@ describe('outages of etcd', () => {
     await assertWithoutGap(watch, first, 8);
     await assertWithoutGap(during, first + 3, 5);
     assert.equal(namesOf(await ask(server.url, all)).length, written);
-    await eventually('the age is gone', async () => (await ask(server.url, `${all}?resourceVersion=0`)).headers[STALE] === undefined);
-    assert.equal((await metric(server.url, 'listwatch_watch_cache_stale_seconds')).get('{group="",resource="configmaps"}'), 0);
+    await eventually(
+      'the age is gone',
+      async () => (await ask(server.url, `${all}?resourceVersion=0`)).headers[STALE] === undefined,
+    );
+    assert.equal(
+      (await metric(server.url, 'listwatch_watch_cache_stale_seconds')).get('{group="",resource="configmaps"}'),
+      0,
+    );
     assert.equal((await ask(server.url, '/readyz')).status, 200);
     watch.close();
     during.close();
@@ -131,7 +155,10 @@ describe('outages of etcd', () => {
       const stale = await ask(server.url, `${all}?resourceVersion=0`);
       assert.equal(stale.status, 200);
       const consistent = await ask(server.url, all, 70_000);
-      assert.ok([500, 504].includes(consistent.status), `${consistent.status} ${consistent.body.toString().slice(0, 300)}`);
+      assert.ok(
+        [500, 504].includes(consistent.status),
+        `${consistent.status} ${consistent.body.toString().slice(0, 300)}`,
+      );
       assert.equal(statusOf(consistent).kind, 'Status');
       assert.equal((await ask(server.url, '/readyz', 20_000)).status, 500);
     } finally {
@@ -220,7 +247,9 @@ describe('outages of etcd', () => {
   });
 
   test('a continue token from before the wipe does not show the new store as the old one', async () => {
-    const page = JSON.parse((await ask(server.url, `${all}?limit=2`)).body.toString()) as { metadata: { continue: string } };
+    const page = JSON.parse((await ask(server.url, `${all}?limit=2`)).body.toString()) as {
+      metadata: { continue: string };
+    };
     await etcd.restart({ wipe: true });
     const answer = await ask(server.url, `${all}?limit=2&continue=${page.metadata.continue}`, 20_000);
     assert.ok([410, 500, 504, 429].includes(answer.status), `${answer.status} ${answer.body.toString().slice(0, 300)}`);

@@ -84,7 +84,10 @@ describe('stored values and keys', () => {
           assert.match(status.message, /configmaps\/bad\/x/, 'the message names the key');
         }
       }
-      const protobuf = await send(server.url, { path: all, headers: { accept: 'application/vnd.kubernetes.protobuf' } });
+      const protobuf = await send(server.url, {
+        path: all,
+        headers: { accept: 'application/vnd.kubernetes.protobuf' },
+      });
       assert.equal(protobuf.status, 500);
       assert.equal(protobuf.body.toString('latin1', 0, 4), 'k8s\0');
 
@@ -142,7 +145,10 @@ describe('stored values and keys', () => {
   });
 
   test('nine hundred bad values are one 500 and no flood', async () => {
-    const entries = Array.from({ length: 900 }, (_, index) => [configMapKey('bad', `x${index}`), `bad ${index}`] as const);
+    const entries = Array.from(
+      { length: 900 },
+      (_, index) => [configMapKey('bad', `x${index}`), `bad ${index}`] as const,
+    );
     await kv.putAll(entries);
     const answer = await ask(server.url, all);
     assert.equal(answer.status, 500);
@@ -193,7 +199,9 @@ describe('stored values and keys', () => {
     const before = namesOf(await ask(server.url, all)).length;
     await kv.put(oddKey, configMap('odd', 'odd-key'));
     assert.equal(namesOf(await ask(server.url, all)).length, before + 1);
-    const first = JSON.parse((await ask(server.url, `${all}?limit=${before}`)).body.toString()) as { metadata: { continue: string } };
+    const first = JSON.parse((await ask(server.url, `${all}?limit=${before}`)).body.toString()) as {
+      metadata: { continue: string };
+    };
     assert.equal((await ask(server.url, `${all}?limit=5&continue=${first.metadata.continue}`)).status, 200);
     await kv.delete(oddKey);
     assert.equal(namesOf(await ask(server.url, all)).length, before);
