@@ -268,3 +268,34 @@ test('events are not cached unless the flag says so', async () => {
   assert.deepEqual(okOf(await list(reader, 'fieldSelector=involvedObject.name%3Db')).names, []);
   assert.deepEqual(world.cached.readiness(), []);
 });
+
+test('progress not trusted: pages go on where the store is ahead of a quiet cache', async () => {
+  const line = cuttable();
+  line.distrustProgress();
+  // Progress is not asked for, either: the cache stays at its last event, as on etcd 3.4.
+  const deaf = (store: Source): Source => {
+    const source = line.wrap(store);
+    return {
+      ...source,
+      watch(request, handler) {
+        const handle = source.watch(request, {
+          change: (...args) => handler.change(...args),
+          commit: (revision) => handler.commit(revision),
+          progress: () => undefined,
+          ended: (end) => handler.ended(end),
+        });
+        return { close: () => handle.close(), requestProgress: () => undefined };
+      },
+    };
+  };
+  await using world = createWorld({ limits, source: deaf });
+  for (const name of ['a', 'b', 'c']) await world.put(pods, { metadata: { namespace: 'd', name } });
+  const reader = world.cached.reader(pods);
+  await list(reader, 'resourceVersion=0');
+  await world.put(nodes, { metadata: { name: 'elsewhere' } });
+  const first = okOf(await list(reader, 'limit=2'));
+  assert.deepEqual(first.names, ['d/a@2', 'd/b@3']);
+  const second = okOf(await list(reader, `limit=2&continue=${first.continue}`));
+  assert.deepEqual(second.names, ['d/c@4']);
+  assert.equal(second.resourceVersion, first.resourceVersion);
+});
