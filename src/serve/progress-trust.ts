@@ -9,7 +9,7 @@ import type { Source } from '../source/source.js';
  * may only mean that a member could not be reached.
  */
 export interface ProgressTrust {
-  /** Waits for the first answer, but no longer than reads wait for freshness; not known yet is no. */
+  /** Waits for the first answer, but no longer than reads wait for freshness, and only once; not known yet is no. */
   trusted(signal: AbortSignal): Promise<boolean>;
 }
 
@@ -41,6 +41,8 @@ export function createProgressTrust(
         await Promise.race([asking, sleep(clock, freshWaitMs, enough.signal)]);
         signal.removeEventListener('abort', stop);
         enough.abort();
+        // One wait is enough: until the answer comes, it is no.
+        if (!signal.aborted) known ??= false;
       }
       return known ?? false;
     },

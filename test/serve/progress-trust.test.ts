@@ -57,4 +57,8 @@ test('nobody waits longer than for freshness, or than its client', async () => {
   gone.abort();
   assert.equal(await abandoned, false);
   assert.equal(source.questions.length, 1, 'the question is still open');
+  assert.equal(await trust.trusted(staying()), false, 'and nobody else waits for it');
+  source.questions[0]!(true);
+  await settled();
+  assert.equal(await trust.trusted(staying()), true);
 });
