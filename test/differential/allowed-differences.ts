@@ -12,13 +12,27 @@ export interface AllowedDifference {
   readonly reason: string;
 }
 
-const UNCACHED = "read from etcd: the peer's internal type is v1 itself, so its decoder leaves the type in list items; kube-apiserver's conversion clears it";
+const UNCACHED =
+  "read from etcd: the peer's internal type is v1 itself, so its decoder leaves the type in list items; kube-apiserver's conversion clears it";
 const RFC_9110 = 'RFC 9110 15.5.6: a 405 names the methods that are allowed';
 
 export const allowedDifferences: readonly AllowedDifference[] = [
-  { endpoint: 'unregistered path', field: 'answer', reason: "a stand-alone extension server answers with its paths; kube-apiserver's last delegate with plain text (spec 7.6)" },
-  { endpoint: 'application/yaml', field: 'style', reason: 'which quotes, and where long text is folded, is the library’s choice; the parsed values are compared' },
-  { endpoint: 'application/yaml', field: 'control characters', reason: 'Go’s YAML library refuses to write them with 500; listwatch escapes them' },
+  {
+    endpoint: 'unregistered path',
+    field: 'answer',
+    reason:
+      "a stand-alone extension server answers with its paths; kube-apiserver's last delegate with plain text (spec 7.6)",
+  },
+  {
+    endpoint: 'application/yaml',
+    field: 'style',
+    reason: 'which quotes, and where long text is folded, is the library’s choice; the parsed values are compared',
+  },
+  {
+    endpoint: 'application/yaml',
+    field: 'control characters',
+    reason: 'Go’s YAML library refuses to write them with 500; listwatch escapes them',
+  },
   { endpoint: 'LIST events', field: '.items[].kind', reason: UNCACHED },
   { endpoint: 'LIST events', field: '.items[].apiVersion', reason: UNCACHED },
   { endpoint: 'LIST pods', field: '.items[].kind', reason: UNCACHED },

@@ -39,7 +39,8 @@ export function compareAnswers(request: ReadRequest, oracle: Answer, got: Answer
     got: `${got.status} ${gotText}`,
   });
   if (want.status !== got.status) {
-    if (refusesControlCharacters(want) && got.status === 200 && allow('application/yaml', 'control characters')) return undefined;
+    if (refusesControlCharacters(want) && got.status === 200 && allow('application/yaml', 'control characters'))
+      return undefined;
     return differs(`status: want ${want.status}, got ${got.status}: ${messageOf(want)} | ${messageOf(got)}`);
   }
   if (want.end !== got.end) return differs(`end of body: want ${want.end}, got ${got.end}`);
@@ -59,8 +60,13 @@ export function compareAnswers(request: ReadRequest, oracle: Answer, got: Answer
 /** What kube-apiserver says where the peer is known to be another server. */
 function asKubeApiserver(answer: Answer): Answer {
   if (answer.status !== 404 || answer.headers['content-type'] !== 'application/json') return answer;
-  if (!answer.body.subarray(0, 20).toString().startsWith('{\n  "paths": [') || !allow('unregistered path', 'answer')) return answer;
-  const headers = { ...answer.headers, 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' };
+  if (!answer.body.subarray(0, 20).toString().startsWith('{\n  "paths": [') || !allow('unregistered path', 'answer'))
+    return answer;
+  const headers = {
+    ...answer.headers,
+    'content-type': 'text/plain; charset=utf-8',
+    'x-content-type-options': 'nosniff',
+  };
   return { ...answer, headers, body: Buffer.from(NOT_FOUND_TEXT) };
 }
 
@@ -69,7 +75,9 @@ function refusesControlCharacters(want: Answer): boolean {
 }
 
 function decoded(answer: Answer): Buffer {
-  return answer.headers['content-encoding'] === 'gzip' && answer.body.length > 0 ? gunzipSync(answer.body) : answer.body;
+  return answer.headers['content-encoding'] === 'gzip' && answer.body.length > 0
+    ? gunzipSync(answer.body)
+    : answer.body;
 }
 
 /** What is left without the allowed members must be the same text, so order and spelling of values still count. */
@@ -78,7 +86,10 @@ function equalWhereAllowed(want: Buffer, got: Buffer, contentType: string, endpo
   const members = allowedDifferences.filter((entry) => entry.endpoint === endpoint && entry.field.startsWith('.'));
   if (!yaml && (contentType !== 'application/json' || members.length === 0)) return false;
   try {
-    const [wantValue, gotValue] = [want, got].map((body) => (yaml ? readYaml(body) : JSON.parse(body.toString()))) as [unknown, unknown];
+    const [wantValue, gotValue] = [want, got].map((body) => (yaml ? readYaml(body) : JSON.parse(body.toString()))) as [
+      unknown,
+      unknown,
+    ];
     const removed = members.filter(({ field }) => {
       return [wantValue, gotValue].map((value) => remove(value, field.slice(1).split('.'))).includes(true);
     });
@@ -92,7 +103,11 @@ function equalWhereAllowed(want: Buffer, got: Buffer, contentType: string, endpo
 
 /** As sigs.k8s.io/yaml reads it: YAML 1.1, except that a dot, a key of managed fields, is no number to it. */
 function readYaml(body: Buffer): unknown {
-  return parseYaml(body.toString().replace(/^(\s*(?:- )*)\.: /gm, '$1".": '), { version: '1.1', maxAliasCount: 0, intAsBigInt: false });
+  return parseYaml(body.toString().replace(/^(\s*(?:- )*)\.: /gm, '$1".": '), {
+    version: '1.1',
+    maxAliasCount: 0,
+    intAsBigInt: false,
+  });
 }
 
 function remove(value: unknown, [step = '', ...rest]: readonly string[]): boolean {
@@ -123,7 +138,8 @@ function bodyDifference(
   const type = String(want.headers['content-type']);
   if (request.shape === 'WATCH') {
     const [wantEvents, gotEvents] = [eventTypes(wantBody, type), eventTypes(gotBody, type)];
-    if (wantEvents !== gotEvents) return differs(`events (${type}): want ${squeeze(wantEvents)}, got ${squeeze(gotEvents)}`, ...texts);
+    if (wantEvents !== gotEvents)
+      return differs(`events (${type}): want ${squeeze(wantEvents)}, got ${squeeze(gotEvents)}`, ...texts);
   }
   const member = /"([A-Za-z]+)":[^"]*"?[^"]*$/.exec(wantBody.toString('utf8', from, at))?.[1];
   return differs(`body of ${want.status} ${type}, ${request.resource}, at ${member ?? 'another place'}`, ...texts);
@@ -141,7 +157,9 @@ function messageOf(answer: Answer): string {
   if (text.startsWith('k8s\0')) message = /Failure\x1a.([^\x00-\x08]*)/.exec(text)?.[1] ?? message;
   else {
     try {
-      const value = (answer.headers['content-type'] === 'application/yaml' ? readYaml(answer.body) : JSON.parse(text)) as { message?: string };
+      const value = (
+        answer.headers['content-type'] === 'application/yaml' ? readYaml(answer.body) : JSON.parse(text)
+      ) as { message?: string };
       message = value.message ?? message;
     } catch {
       // Plain text stands for itself.
@@ -155,7 +173,9 @@ function messageOf(answer: Answer): string {
 
 function eventTypes(body: Buffer, contentType: string): string {
   const text = body.toString('latin1');
-  const pattern = contentType.includes('protobuf') ? /\n[\x05\x07\x08](ADDED|MODIFIED|DELETED|BOOKMARK|ERROR)/g : /"type":"([A-Z]+)"/g;
+  const pattern = contentType.includes('protobuf')
+    ? /\n[\x05\x07\x08](ADDED|MODIFIED|DELETED|BOOKMARK|ERROR)/g
+    : /"type":"([A-Z]+)"/g;
   return [...text.matchAll(pattern)].map(([, type]) => type).join(' ');
 }
 

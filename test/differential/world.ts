@@ -93,6 +93,20 @@ export const peerKinds: readonly Omit<KindUnderTest, 'objects'>[] = [
     fieldsOnlyOurs: [],
   },
   { root: '/api/v1', resource: 'events', namespaced: true, fields: {}, fieldsOnlyOurs: ['type', 'reason', 'source'] },
-  { root: '/apis/coordination.k8s.io/v1', resource: 'leases', namespaced: true, fields: {}, fieldsOnlyOurs: [], defaultFields: true },
-  { root: '/apis/apps/v1', resource: 'deployments', namespaced: true, fields: {}, fieldsOnlyOurs: [], defaultFields: true },
+  {
+    root: '/apis/coordination.k8s.io/v1',
+    resource: 'leases',
+    namespaced: true,
+    fields: {},
+    fieldsOnlyOurs: [],
+    defaultFields: true,
+  },
+  {
+    root: '/apis/apps/v1',
+    resource: 'deployments',
+    namespaced: true,
+    fields: {},
+    fieldsOnlyOurs: [],
+    defaultFields: true,
+  },
 ];

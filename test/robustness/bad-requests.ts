@@ -189,11 +189,12 @@ describe('bad requests', () => {
         if (body !== undefined && ['HEAD', 'OPTIONS', 'TRACE', 'PROPFIND'].includes(method)) continue;
         const request = { method, path: `${all.replace('configmaps', 'namespaces/ns/configmaps')}/a` };
         const headers = { 'content-type': 'application/json' };
-        const answer = await send(server.url, { ...request, headers, ...(body === undefined ? {} : { body }) });
-        assert.ok(
-          answer.status === 405 || (body !== undefined && body.length > 3 * 2 ** 20 && answer.status === 413),
-          `${answer.status}`,
-        );
+        const large = body !== undefined && body.length > 3 * 2 ** 20;
+        const whole = { ...request, headers, ...(body === undefined ? {} : { body }) };
+        const answer = await send(server.url, whole).catch((error: Error) => {
+          if (!large) throw error; // what nobody will read may be cut off before the client has the answer
+        });
+        assert.ok(answer === undefined || answer.status === 405, `${answer?.status} ${answer?.body.toString()}`);
       }
       assert.equal(await kv.revision(), revision);
     });

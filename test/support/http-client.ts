@@ -30,7 +30,10 @@ export function send(base: string, request: RawRequest, agent?: Agent, timeoutMs
       port,
       method: request.method ?? 'GET',
       path: request.path,
-      headers: { ...request.headers },
+      headers: {
+        ...(request.body === undefined ? {} : { 'content-length': Buffer.byteLength(request.body) }),
+        ...request.headers,
+      },
       ...(agent === undefined ? { agent: false as const } : { agent }),
     });
     const chunks: Buffer[] = [];
