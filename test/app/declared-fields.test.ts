@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { resolveConfig } from '../../src/app/config.js';
+import { declaredOf, withDeclaredFields } from '../../src/app/declared-fields.js';
+import { UsageError } from '../../src/app/usage-error.js';
+import { createKindCodec } from '../../src/codec/kind-codec.js';
+import { findKind } from '../../src/codec/kinds.js';
+import { createWriter } from '../../src/codec/writer.js';
+
+const fieldsOf = (text: string) => resolveConfig({ 'index-fields': text }, { HOME: '/home/ada' }).indexFields;
+
+test('--index-fields declares paths by resource', () => {
+  const fields = fieldsOf(
+    'pods=spec.priorityClassName,pods=spec.nodeName,deployments.apps=spec.paused,pods=spec.nodeName',
+  );
+  assert.deepEqual(
+    [...fields],
+    [
+      ['pods', ['spec.priorityClassName', 'spec.nodeName']],
+      ['deployments.apps', ['spec.paused']],
+    ],
+  );
+});
+
+for (const [text, message] of [
+  ['pods', /expected resource\[\.group\]=path/],
+  ['pods=spec.color', /Pod v1 has no text, bool or integer there/],
+  ['pods=spec.containers', /Pod v1 has no text, bool or integer there/],
+  ['pods=spec.containers.name', /Pod v1 has no text, bool or integer there/],
+  ['podz=spec.nodeName', /no such resource/],
+] as const) {
+  test(`--index-fields ${text} is a mistake`, () => {
+    assert.throws(
+      () => fieldsOf(text),
+      (error) => error instanceof UsageError && message.test(error.message),
+    );
+  });
+}
+
+test('declared fields can be selected by, and those that kube-apiserver knows stay as they are', () => {
+  const pods = findKind('', 'v1', 'pods')!;
+  const fields = fieldsOf('pods=spec.priorityClassName,pods=spec.hostNetwork,pods=spec.terminationGracePeriodSeconds');
+  const kind = withDeclaredFields(pods, fields);
+  assert.deepEqual(declaredOf(kind, fields).length, 3);
+  assert.equal(kind.selectableFields.length, pods.selectableFields.length + 2);
+  assert.equal(withDeclaredFields(findKind('', 'v1', 'nodes')!, fields), findKind('', 'v1', 'nodes'));
+  const codec = createKindCodec(kind);
+  const writer = createWriter();
+  const spec = { priorityClassName: 'high', terminationGracePeriodSeconds: 70 };
+  const stored = codec.toStored({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec });
+  codec.toWire(stored, 0, stored.length, 5, writer);
+  const text = (label: string) => codec.field(writer.bytes, writer.start, writer.position, label);
+  assert.equal(text('spec.priorityClassName'), 'high');
+  assert.equal(text('spec.terminationGracePeriodSeconds'), '70');
+  assert.equal(text('spec.hostNetwork'), 'false', 'absent, as kube-apiserver has it');
+});
