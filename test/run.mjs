@@ -2,7 +2,8 @@
  * Runs the compiled test files whose names end in one of the given suffixes:
  *
  *     node test/run.mjs .test.js            what `npm test` runs
- *     node test/run.mjs peer/peer.e2e.js    one suite
+ *     node test/run.mjs peer/peer.e2e.js    one file
+ *     node test/run.mjs kubectl/            every end-to-end file of a folder
  *
  * Node 20's own runner takes no patterns, and a run that matches nothing must fail.
  */
@@ -11,12 +12,17 @@ import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+function isMeant(file, suffix) {
+  if (suffix.endsWith('/')) return file.startsWith(suffix) && file.endsWith('.e2e.js');
+  return file.endsWith(suffix);
+}
+
 const compiled = join(dirname(dirname(fileURLToPath(import.meta.url))), 'dist', 'test');
 const suffixes = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const options = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
 const files = readdirSync(compiled, { recursive: true })
   .map(String)
-  .filter((file) => suffixes.some((suffix) => file.endsWith(suffix)))
+  .filter((file) => suffixes.some((suffix) => isMeant(file, suffix)))
   .sort()
   .map((file) => join(compiled, file));
 if (files.length === 0) {
