@@ -6,7 +6,7 @@ import { type Programs, startPrograms } from './programs.js';
 // client-go's pager over a set that changes all the time: the pages of one list are one snapshot, namely what etcd
 // had at the resourceVersion that they carry.
 
-const SETS = Number(process.env['PAGER_SETS'] ?? 15);
+const SETS = Number(process.env['PAGER_SETS'] ?? 8);
 let programs: Programs;
 let ours: RunningServer;
 
@@ -67,7 +67,7 @@ const forms: readonly (readonly [name: string, args: readonly string[], namespac
 ];
 for (const [name, args, namespace, pageSize] of forms) {
   test(`${name}: ${SETS} paged lists while the set changes`, async () => {
-    const writes = programs.writeRandom(4_000, 7, 800);
+    const writes = programs.writeRandom(2_000, 7, 800);
     const lines = await programs.lines<Line>('pager', [
       ...['-server', ours.secureUrl, '-insecure', '-sets', String(SETS), '-page-size', String(pageSize)],
       ...args,
@@ -80,8 +80,8 @@ for (const [name, args, namespace, pageSize] of forms) {
 
 for (const match of ['Exact', ''] as const) {
   test(`a revision of the past, ${match === '' ? 'by the legacy rule of limit and resourceVersion' : 'exactly'}`, async () => {
-    const past = (await programs.revision()) - 1_500;
-    const writes = programs.writeRandom(2_000, 8, 800);
+    const past = (await programs.revision()) - 800;
+    const writes = programs.writeRandom(1_000, 8, 800);
     const lines = await programs.lines<Line>('pager', [
       ...['-server', ours.url, '-sets', String(SETS), '-resource-version', String(past)],
       ...['-resource-version-match', match],
