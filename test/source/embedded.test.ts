@@ -31,6 +31,16 @@ function embedded(options: EmbeddedOptions = {}) {
   return { clock, store, put };
 }
 
+test('a write takes effect when it is called: promises only carry what came of it', async () => {
+  const { store } = embedded();
+  const put = (key: string) => store.write([{ type: 'put' as const, key: Buffer.from(key), value: Buffer.from('') }]);
+  const written = put('/a');
+  const seen = store.currentRevision();
+  const again = put('/b');
+  assert.deepEqual(await Promise.all([written, seen, again]), [2, 2, 3]);
+  await store.close();
+});
+
 test('a new store is at revision 1, like etcd', async () => {
   const { store, put } = embedded();
   assert.equal(await store.currentRevision(), 1);
