@@ -23,9 +23,8 @@ const WHITESPACE = ' \t\r\n';
 const SPECIAL = '=!(),><';
 const operators: ReadonlySet<string> = new Set([')', ',', '!', '==', '=', '>', '<', '!=', '(']);
 
-/** The last token is always `end`. A NUL ends the text, as it does upstream. */
-export function lexLabelSelector(text: string): LabelToken[] {
-  const source = text.includes('\0') ? text.slice(0, text.indexOf('\0')) : text;
+/** The last token is always `end`. As upstream, a NUL ends the text, but right behind a token it only ends that. */
+export function lexLabelSelector(source: string): LabelToken[] {
   const tokens: LabelToken[] = [];
   let position = 0;
   while (position < source.length) {
@@ -34,6 +33,7 @@ export function lexLabelSelector(text: string): LabelToken[] {
       position++;
       continue;
     }
+    if (character === '\0') break;
     const start = position;
     if (SPECIAL.includes(character)) {
       position++;
@@ -41,16 +41,19 @@ export function lexLabelSelector(text: string): LabelToken[] {
       while (position < source.length && operators.has(source.slice(start, position + 1))) position++;
       const literal = source.slice(start, position);
       tokens.push({ type: literal as LabelTokenType, literal });
+      if (source[position] === '\0') position++;
       continue;
     }
     while (
       position < source.length &&
+      source[position] !== '\0' &&
       !WHITESPACE.includes(source[position]!) &&
       !SPECIAL.includes(source[position]!)
     ) {
       position++;
     }
     const literal = source.slice(start, position);
+    if (source[position] === '\0') position++;
     tokens.push({ type: literal === 'in' || literal === 'notin' ? literal : 'identifier', literal });
   }
   tokens.push({ type: 'end', literal: '' });

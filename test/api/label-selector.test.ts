@@ -84,6 +84,10 @@ const rejected: [text: string, message: string][] = [
     'ex.io/',
     `unable to parse requirement: <nil>: Invalid value: "ex.io/": name part must be non-empty; name part ${NAME}`,
   ],
+  // A NUL ends the token before it; alone, it ends the text.
+  ['a\0b', "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"],
+  ['a=\0=b', "unable to parse requirement: found '=', expected: identifier"],
+  ['a=b, \0=', "found '', expected: identifier after ','"],
   ['a=b c', "found 'c', expected: ',' or 'end of string'"],
   ['a in (b) c', "found 'c', expected: ',' or 'end of string'"],
   ['a in (b!)', "unable to parse requirement: found '!', expected: ',' or ')'"],
