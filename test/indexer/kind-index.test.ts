@@ -197,7 +197,8 @@ test('an index that nobody asks for is let go', () => {
 
 test('a selection goes on when its index is dropped, and when the objects are listed anew', () => {
   for (const disturb of ['drop', 'fresh', 'difference'] as const) {
-    const { history } = filled(1_500);
+    // More label sets than are looked at beforehand.
+    const { history } = filled(1_500, {}, (index) => ({ app: `app-${index % 5}`, own: `${index}` }));
     history.cache.index.want(['l']);
     history.settle();
     const filter = byLabels('app in (app-1,app-2)');
@@ -224,6 +225,38 @@ test('a selection goes on when its index is dropped, and when the objects are li
     history.cache.verify();
     history.close();
   }
+});
+
+test('postings of the state now find what an older state held', () => {
+  const { history, names } = filled(2_000);
+  history.cache.index.want(['f:spec.nodeName']);
+  history.settle();
+  const before = history.cache.revision;
+  const moved = (nodeName: string) => podValue({ app: 'moved' }, { nodeName });
+  history.write([
+    [names[7]!, moved('node-8')], // was on node-7
+    [names[8]!, moved('node-7')],
+    [names[107]!, undefined], // was on node-7
+    [names[207]!, moved('node-7')], // stays there
+    ['ns-0/new', moved('node-7')],
+  ]);
+  history.write([
+    [names[8]!, undefined],
+    ['ns-0/new', undefined],
+    ['ns-1/newer', moved('node-7')],
+    [names[307]!, moved('node-9')],
+  ]);
+  for (const at of [before, before + 1, before + 2]) {
+    using snapshot = history.cache.snapshot(at, 'test')!;
+    const selection = snapshot.select({ ...EVERYTHING, filter: onNode('node-7'), limit: 0 });
+    assert.equal(selection.plan.by, 'postings');
+    const got: VersionId[] = [];
+    selection.advance((id) => got.push(id) > 0, never);
+    assert.deepEqual(got, scanned(snapshot, onNode('node-7')), `at ${at - before}`);
+    assert.equal(got.length, [20, 20, 18][at - before], `at ${at - before}`);
+    snapshot[Symbol.dispose]();
+  }
+  history.close();
 });
 
 test('what was in use before the objects were listed anew is built again', () => {
