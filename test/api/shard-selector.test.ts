@@ -59,6 +59,8 @@ const rejected: [text: string, message: string][] = [
   ['a.A{b: 1}', `unexpected expression kind 8; ${orElse}`],
   ['x || f()', `unexpected expression kind 3; ${orElse}`],
   ['f() || x', `unsupported function "f"; ${only}`],
+  ['a || b && c', `unexpected expression kind 3; ${orElse}`],
+  ['a && b || c', `unsupported function "_&&_"; ${only}`],
   [`${lower} || x`, `unexpected expression kind 3; ${orElse}`],
   [`${lower} && ${upper}`, `unsupported function "_&&_"; ${only}`],
   [`!${lower}`, `unsupported function "!_"; ${only}`],

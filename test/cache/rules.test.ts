@@ -13,6 +13,7 @@ import { NONE } from '../../src/versions/versions.js';
 import {
   createWorld,
   keyOf,
+  labelFilter,
   leaseCodec,
   leaseValue,
   lineFramer,
@@ -171,6 +172,25 @@ test('watchers share frames only with watchers of the same format', async () => 
   assert.deepEqual(
     sinks.map(({ lines }) => lines),
     [['ADDED a/1=x@2'], ['!ADDED a/1=x@2']],
+  );
+  await world.close();
+});
+
+test('... and of the same selectors', async () => {
+  const world = createWorld();
+  world.cache.start();
+  await world.settle();
+  const sinks = ['in', 'out'].map((side) => {
+    const sink = new TestSink();
+    world.cache.watch(request({ afterRevision: 1, filter: labelFilter('side', side) }), sink);
+    return sink;
+  });
+  await world.put('a/1', 'x', { side: 'in' });
+  await world.put('a/2', 'x', { side: 'out' });
+  await world.settle(20);
+  assert.deepEqual(
+    sinks.map(({ lines }) => lines),
+    [['ADDED a/1=x@2'], ['ADDED a/2=x@3']],
   );
   await world.close();
 });

@@ -1,0 +1,6 @@
+import { answerMutations } from './answers.js';
+import { liveMutations } from './live.js';
+import type { Mutation } from './mutation.js';
+import { storageMutations } from './storage.js';
+
+export const mutations: readonly Mutation[] = [...storageMutations, ...liveMutations, ...answerMutations];
