@@ -78,7 +78,7 @@ function build() {
   const settings = ['tsconfig.json', 'package.json', 'package-lock.json'].map((name) => modifiedMs(join(root, name)));
   if (builtMs > Math.max(...settings, ...sources.map(newestMs)) && existsSync(entry)) return;
   // The stamp's time is that of the start: what is changed while the compiler runs is built next time.
-  const begun = join(root, 'dist', '.building');
+  const begun = join(root, 'dist', `.building-${process.pid}`); // two of us may build at once
   mkdirSync(dirname(begun), { recursive: true });
   writeFileSync(begun, '');
   const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
