@@ -8,23 +8,30 @@ export interface RunningServer extends RunningCommand {
   readonly secureUrl: string;
 }
 
+const ATTEMPTS_MAX = 5;
+const START_TIMEOUT_MS = 60_000;
+
 /** Starts the real binary as a user would, on free loopback ports, and waits for /readyz. */
 export async function startServer(args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<RunningServer> {
-  const server = await spawnServer(args, env);
-  try {
-    await eventually(
+  for (let attempt = 1; ; attempt++) {
+    const server = await spawnServer(args, env);
+    const hasEnded = () => server.child.exitCode !== null || server.child.signalCode !== null;
+    const ended = server.exited.then(() => true);
+    const ready = eventually(
       'readyz',
-      async () => {
-        if (server.child.exitCode !== null) throw new Error(`the server ended: ${server.stderr()}`);
-        return (await fetch(`${server.url}/readyz`)).ok;
-      },
-      60_000,
+      async () => hasEnded() || (await fetch(`${server.url}/readyz`)).ok,
+      START_TIMEOUT_MS,
     );
-  } catch (error) {
+    const failure = await Promise.race([ready, ended]).then(
+      () => (hasEnded() ? 'the server ended' : undefined),
+      String,
+    );
+    if (failure === undefined) return server;
     await server.stop();
-    throw new Error(`${String(error)}\n${server.stderr().slice(-4000)}`);
+    // A port that was free when we looked may be taken when the server binds it.
+    if (attempt < ATTEMPTS_MAX && server.stderr().includes('in use by another process')) continue;
+    throw new Error(`${failure}\n${server.stderr().slice(-4000)}`);
   }
-  return server;
 }
 
 /** The same without waiting: for servers that cannot be ready yet. */
