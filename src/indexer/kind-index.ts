@@ -8,7 +8,7 @@ import { FieldIndexer } from './by-field.js';
 import { LabelIndexer } from './by-label.js';
 import { TermBytes } from './dictionary.js';
 import { compileLocator } from './field-bytes.js';
-import type { Lookup, Ordered, Row, Selector } from './indexer.js';
+import type { Indexer, Lookup, Ordered, Row, Selector } from './indexer.js';
 import { Rows } from './rows.js';
 
 export interface KindIndexOptions {
@@ -75,6 +75,8 @@ export class KindIndex {
   readonly #bytes = new TermBytes();
   readonly #seed: number;
   readonly #held = new Map<IndexName, Held>();
+  /** The same indexers: every change goes through them. */
+  #indexers: Indexer[] = [];
   /** Not built again before this time. */
   readonly #dropped = new Map<IndexName, number>();
   #excludedKeys: string[] = [];
@@ -162,7 +164,7 @@ export class KindIndex {
       if (this.#disposed || nowMs < (this.#dropped.get(name) ?? 0)) continue;
       const indexer = this.#create(name);
       if (indexer === undefined) continue;
-      this.#held.set(name, { indexer, filled: 0, ready: false, usedMs: nowMs });
+      this.#hold(name, indexer, nowMs);
       started = true;
     }
     if (started) this.#options.onWork();
@@ -244,12 +246,17 @@ export class KindIndex {
     return locate === undefined ? undefined : new FieldIndexer(field, locate, this.#bytes, this.#seed);
   }
 
+  #hold(name: IndexName, indexer: Held['indexer'], usedMs: number): void {
+    this.#held.set(name, { indexer, filled: 0, ready: false, usedMs });
+    this.#indexers = [...this.#held.values()].map((held) => held.indexer);
+  }
+
   #change(previous: VersionId, next: VersionId): void {
     const rows = this.#rows;
     let row = previous === NONE ? -1 : rows.rowOf(previous);
     if (next === NONE) {
       if (row >= 0) {
-        for (const { indexer } of this.#held.values()) indexer.remove(row);
+        for (const indexer of this.#indexers) indexer.remove(row);
         rows.remove(row);
       } else {
         rows.supersede(previous);
@@ -261,9 +268,9 @@ export class KindIndex {
       if (previous !== NONE) rows.supersede(previous);
       row = rows.add(next);
     }
-    if (this.#held.size === 0) return;
+    if (this.#indexers.length === 0) return;
     const object = this.#objectOf(next);
-    for (const { indexer } of this.#held.values()) if (indexer.put(row, object)) this.counts.termChanges++;
+    for (const indexer of this.#indexers) if (indexer.put(row, object)) this.counts.termChanges++;
   }
 
   #walkRows(open: () => (Ordered & Disposable) | undefined, count: number): boolean {
@@ -330,7 +337,7 @@ export class KindIndex {
       const rest = this.#create(LABELS)!;
       this.epoch++;
       indexer.clear();
-      this.#held.set(LABELS, { indexer: rest, filled: 0, ready: false, usedMs: this.#held.get(LABELS)!.usedMs });
+      this.#hold(LABELS, rest, this.#held.get(LABELS)!.usedMs);
       this.#options.onWork();
     }
   }
@@ -339,6 +346,7 @@ export class KindIndex {
     this.epoch++;
     this.#held.get(name)?.indexer.clear();
     this.#held.delete(name);
+    this.#indexers = [...this.#held.values()].map(({ indexer }) => indexer);
     if (forMs > 0) this.#dropped.set(name, this.#options.clock.monotonicMs() + forMs);
     if (this.#held.size > 0) return;
     this.#endWalk();
