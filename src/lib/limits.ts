@@ -71,7 +71,7 @@ export const defaultLimits: Limits = {
   listSliceMs: 8,
   pinMs: 120_000,
   backoffMinMs: 100,
-  backoffMaxMs: 10_000,
+  backoffMaxMs: 3_000,
   consistencyCheckEveryMs: 300_000,
   indexBytesMin: 64 * 2 ** 20,
   indexBytesFraction: 0.1,

@@ -82,6 +82,12 @@ describe('outages of etcd', () => {
     await etcd.restart();
     await eventually('readyz', async () => (await ask(server.url, '/readyz')).status === 200, 30_000);
     await eventually('a LIST', async () => (await ask(server.url, all)).status === 200, 30_000);
+    // A LIST may come from etcd while the cache still waits to try again; watches and stale reads need the cache.
+    await eventually(
+      'the cache',
+      async () => (await ask(server.url, `${all}?resourceVersion=0`)).status === 200,
+      15_000,
+    );
     assert.equal(namesOf(await ask(server.url, all)).length, 20);
     assert.equal((await ask(server.url, '/api/v1/events')).status, 200);
   });
