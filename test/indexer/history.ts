@@ -74,7 +74,17 @@ const fieldTerms: readonly FieldRequirement[] = [
 export function randomFilter(random: Random): ObjectFilter {
   const labels = random.chance(0.75) ? labelsOf(pickSome(random, labelTerms).join(',')) : [];
   const fields = labels.length === 0 || random.chance(0.5) ? pickSome(random, fieldTerms) : [];
-  return compileFilter(podCodec, labels, fields)!;
+  const filter = compileFilter(podCodec, labels, fields)!;
+  return random.chance(0.1) ? shardOf(filter) : filter;
+}
+
+/** A filter that demands more than its selector says, as a shard does. */
+function shardOf({ id, selector, matches }: ObjectFilter): ObjectFilter {
+  return {
+    id: `${id} half`,
+    selector: { ...selector!, partial: true },
+    matches: (bytes, start, end) => (end - start) % 2 === 0 && matches(bytes, start, end),
+  };
 }
 
 export function labelsOf(text: string): readonly LabelRequirement[] {
