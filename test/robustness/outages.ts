@@ -257,9 +257,13 @@ describe('outages of etcd', () => {
     const page = JSON.parse((await ask(server.url, `${all}?limit=2`)).body.toString()) as {
       metadata: { continue: string };
     };
+    const next = `${all}?limit=2&continue=${page.metadata.continue}`;
+    const before = await ask(server.url, next, 20_000);
     await etcd.restart({ wipe: true });
-    const answer = await ask(server.url, `${all}?limit=2&continue=${page.metadata.continue}`, 20_000);
-    assert.ok([410, 500, 504, 429].includes(answer.status), `${answer.status} ${answer.body.toString().slice(0, 300)}`);
+    const answer = await ask(server.url, next, 20_000);
+    // Until the cache has noticed, its history still holds the old revision: the old page is a right answer, too.
+    if (answer.status === 200) assert.equal(answer.body.toString(), before.body.toString());
+    else assert.ok([410, 500, 504, 429].includes(answer.status), `${answer.status} ${answer.body.toString()}`);
   });
 
   const expectedNames = () => Array.from({ length: written }, (_, index) => `c${String(index).padStart(5, '0')}`);
