@@ -36,6 +36,11 @@ export interface Cache {
   whenReady(timeoutMs: number, signal?: AbortSignal): Promise<boolean>;
   /** Waits until `revision` has been applied, asking the source for progress meanwhile. False after `timeoutMs`. */
   waitFor(revision: ModRevision, timeoutMs: number, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * The source was at this revision, as a read that bypassed the cache has learned, and may have told a client. Should
+   * the source be replaced before we get there, we know that the revision was not the new one's.
+   */
+  saw(revision: ModRevision): void;
   /** The oldest revision from which a watch can resume (spec 3.7). */
   readonly oldestWatchable: ModRevision;
   /**

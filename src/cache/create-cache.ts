@@ -213,6 +213,10 @@ export class LiveCache implements Cache {
     return this.#revisionWaiters.wait(revision, timeoutMs, signal);
   }
 
+  saw(revision: ModRevision): void {
+    this.#state.saw(revision);
+  }
+
   snapshot(at?: ModRevision): CacheSnapshot | undefined {
     return this.#state.snapshot(at, `snapshot of ${this.kind.resource}`);
   }

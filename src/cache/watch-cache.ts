@@ -70,6 +70,8 @@ export class WatchCache {
   #building = false;
   #held: HeldStorage;
   #committed: ModRevision = 0;
+  /** The highest revision of the present store that anybody has told us of. */
+  #seen: ModRevision = 0;
   #historyBytesMax = 0;
 
   constructor(options: WatchCacheOptions) {
@@ -152,10 +154,16 @@ export class WatchCache {
     return true;
   }
 
+  /** Reads that went past us have seen the store at this revision. */
+  saw(revision: ModRevision): void {
+    this.#seen = Math.max(this.#seen, revision);
+  }
+
   /** The store is gone: nothing that we hold will be true again. */
   discard(): void {
     this.ready = false;
-    this.abandonedRevision = Math.max(this.abandonedRevision, this.revision);
+    this.abandonedRevision = Math.max(this.abandonedRevision, this.revision, this.#seen);
+    this.#seen = 0;
   }
 
   startFill(mode: ListMode): ListFill {

@@ -29,6 +29,7 @@ export async function listDirectly(context: ReadContext, work: ListWork): Promis
       (await readPage(context, work, 0, false));
     if (page === undefined) throw new SourceError('compacted', 'the state was compacted while it was read');
     if (page === ABORTED) return failed({ kind: 'deadline' });
+    context.cache?.saw(page.revision);
     const tooNew = notReached(plan, page.revision);
     if (tooNew !== undefined) return failed(tooNew);
     return success(
@@ -62,6 +63,7 @@ export async function getDirectly(
       signal,
     );
     if (result === ABORTED) return failed({ kind: 'deadline' });
+    context.cache?.saw(result.revision);
     const tooNew = notReached(plan, result.revision);
     if (tooNew !== undefined) return failed(tooNew);
     items.check();

@@ -56,6 +56,7 @@ export async function catchUp(
   try {
     const latest = await unlessAborted(context.probe.latest(), signal);
     if (latest === ABORTED) return failed({ kind: 'deadline' });
+    cache.saw(latest);
     if (cache.revision >= latest) return success(true);
     const reached = await cache.waitFor(latest, context.limits.freshWaitMs, signal);
     return signal.aborted ? failed({ kind: 'deadline' }) : success(reached);

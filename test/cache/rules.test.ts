@@ -104,6 +104,19 @@ test('a revision that was applied is refused when it comes again; one that progr
   cache.dispose();
 });
 
+test('a revision that only others saw of a store is the old one when the store has been replaced', () => {
+  const { cache } = bareCache();
+  cache.saw(9);
+  cache.saw(8);
+  cache.discard();
+  assert.equal(cache.abandonedRevision, 9);
+  // What was seen of the old store says nothing about the next one.
+  cache.install(cache.startFill('fresh'), 2);
+  cache.discard();
+  assert.equal(cache.abandonedRevision, 9);
+  cache.dispose();
+});
+
 test('a list that is no newer than what was seen is of another store', () => {
   const { cache } = bareCache();
   const fill = cache.startFill('difference');

@@ -170,6 +170,7 @@ const cache: Mutation[] = [
       'this.storage.versions.reclaim(this.history.tail, RECLAIM_COUNT_MAX);',
       'this.storage.versions.reclaim(this.revision, RECLAIM_COUNT_MAX);',
     ],
+    ['a revision that others saw of a replaced store is remembered', 'this.revision, this.#seen);', 'this.revision);'],
     [
       'a revision that comes again is refused',
       "revision <= this.#committed ? 'refused'",
