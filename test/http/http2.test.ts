@@ -88,7 +88,10 @@ test('a client that cancels its watches in bursts, as informers do, keeps its co
   session.destroy();
 });
 
-test('a client that opens and resets streams without end is disconnected', async () => {
+// Newer Node has the larger bucket, which this client in the same process cannot empty: it cancels most streams unsent.
+const unreachable = boundIsOurs && 'the bucket of resets is larger than a client in this process can empty';
+
+test('a client that opens and resets streams without end is disconnected', { skip: unreachable }, async () => {
   const session = await openHttp2(port);
   let ended = false;
   session.on('goaway', () => (ended = true));
