@@ -173,7 +173,9 @@ export class Watchers implements WatcherHome {
 
   /** The revision moved on without a change. */
   progressed(): void {
-    if (this.#future.size > 0) this.#admitFuture();
+    // First what was committed and waits for its tick: who is admitted is behind all that was dispatched.
+    if (this.#future.size > 0) this.flush();
+    if (this.#future.size > 0 && !this.#dispatching) this.#admitFuture();
   }
 
   /** Sends what has been committed and not sent: one tick. */

@@ -21,6 +21,7 @@ import {
   request,
   TestSink,
   testStorage,
+  turn,
 } from './support.js';
 
 // Rules that deliberate mutations have shown to need a test of their own (test/mutations).
@@ -159,6 +160,27 @@ test('who asked for a future revision gets everything after it, also what came i
   await world.settle(50);
   assert.deepEqual(sink.lines, ['ADDED a/3=x@4', 'ADDED a/4=x@5']);
   assert.equal(keepsTheTickOpen.lines.length, 4);
+  world.cache.verify();
+  await world.close();
+});
+
+test('... and nothing before it, also when the source tells its progress between a change and its tick', async () => {
+  const world = createWorld();
+  world.cache.start();
+  await world.settle();
+  const all = new TestSink();
+  world.cache.watch(request({ afterRevision: 1 }), all);
+  const sink = new TestSink();
+  world.cache.watch(request({ afterRevision: 4 }), sink);
+  await Promise.all([world.put('a/1', 'x'), world.put('a/2', 'x'), world.put('a/3', 'x'), world.put('a/4', 'x')]);
+  // Another key than the cache's: only progress tells of it.
+  await world.store.write([{ type: 'put', key: utf8('/registry/pods/a/b'), value: utf8('x') }]);
+  const reached = world.cache.waitFor(6, 1_000);
+  for (let turns = 0; turns < 8; turns++) await turn(); // no time passes: the tick is to come
+  assert.deepEqual(all.lines, ['ADDED a/1=x@2', 'ADDED a/2=x@3', 'ADDED a/3=x@4', 'ADDED a/4=x@5']);
+  await world.settle(50);
+  assert.equal(await reached, true);
+  assert.deepEqual(sink.lines, ['ADDED a/4=x@5']);
   world.cache.verify();
   await world.close();
 });

@@ -114,6 +114,7 @@ const cache: Mutation[] = [
       'watcher.position = cache.history.seek(watcher.request.afterRevision);',
       'watcher.position = cache.history.end;',
     ],
+    ['progress comes after the changes before it', 'if (this.#future.size > 0) this.flush();', ''],
     [
       'a revision of a replaced store is refused',
       'request.afterRevision <= cache.abandonedRevision) {',
