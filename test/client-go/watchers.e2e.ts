@@ -38,6 +38,8 @@ interface Watcher {
   readonly accept: 'protobuf' | 'json';
   readonly server: string;
   readonly http: 1 | 2;
+  /** Its connections are cut now and then. */
+  readonly isCut: boolean;
 }
 
 /** All combinations that matter at least once; half of them through a connection that is cut. */
@@ -76,8 +78,33 @@ function describeWatchers(plain: string, secure: string, cutPlain: string, cutSe
       accept: accept as Watcher['accept'],
       server: transport === 'plain' ? plainUrl : secureUrl,
       http: transport === 'h2' ? 2 : 1,
+      isCut: isCut === 'cut',
     };
   });
+}
+
+/**
+ * Where the lines begin to differ; undefined if nowhere. A connection that is cut inside a revision of several
+ * changes takes the rest of them with it: a client resumes after the last resourceVersion that it saw, and the
+ * protocol has no finer position. (kube-apiserver's own writes are one change a revision; these are not.) So after a
+ * cut, and at most `cuts` times, the last events of a revision of which the first have come may be missing.
+ */
+function firstDifference(got: readonly string[], want: readonly string[], cuts: number) {
+  const revision = (line: string | undefined) => line?.split(' ')[2];
+  let [at, missed] = [0, 0];
+  for (let next = 0; next < want.length; next++) {
+    if (got[at] === want[next]) {
+      at++;
+    } else {
+      const interrupted = revision(got[at - 1]);
+      if (interrupted === undefined || interrupted !== revision(want[next]) || missed === cuts) {
+        return { got: at, want: next };
+      }
+      missed++;
+      while (revision(want[next + 1]) === interrupted) next++;
+    }
+  }
+  return at === got.length ? undefined : { got: at, want: want.length };
 }
 
 async function knownRevision(): Promise<number> {
@@ -157,10 +184,11 @@ test(`20 watchers see etcd's own history through ${OPERATIONS} changes, restarts
       [seen, expected].map(async (dir) => (await readFile(join(dir, watcher.name), 'utf8')).split('\n')),
     );
     events += want!.length - 1;
-    const at = want!.findIndex((line, index) => line !== got![index]);
-    const where = `${JSON.stringify(watcher)}: event ${at} of ${want!.length - 1} (${got!.length - 1} came)`;
-    assert.equal(got![at], want![at], where);
-    assert.equal(got!.length, want!.length, where);
+    const cuts = watcher.isCut ? 2 * ROUNDS : 0;
+    const at = firstDifference(got!, want!, cuts);
+    if (at === undefined) continue;
+    const where = `${JSON.stringify(watcher)}: event ${at.want} of ${want!.length - 1} (${got!.length - 1} came)`;
+    assert.equal(got![at.got], want![at.want], where);
   }
   assert.equal(running.child.exitCode, 0, running.stderr());
   assert.ok(plainProxy.connectionCount > ROUNDS && secureProxy.connectionCount > ROUNDS, 'connections were cut');
