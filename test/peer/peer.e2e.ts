@@ -28,7 +28,8 @@ before(async () => {
   peerUrl = `http://127.0.0.1:${plain}`;
   peer = start(join(bin, 'peer'), ['-etcd', etcd.endpoint, '-http', `127.0.0.1:${plain}`, '-tls-port', String(tls)]);
   await eventually('the peer is ready', async () => (await fetch(`${peerUrl}/readyz`)).ok, 120_000, 200);
-  ours = await startServer(['--etcd-servers', etcd.endpoint]);
+  // Filled before it is ready, as the peer: on a busy machine a LIST that starts a cache may be told to come again.
+  ours = await startServer(['--etcd-servers', etcd.endpoint, '--watch-cache-initialization=eager']);
 });
 after(async () => {
   await ours?.stop();
