@@ -55,7 +55,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     config.store.kind === 'embedded'
       ? opened.source
       : meteredSource(opened.source, config.store.prefix, clock, (...request) => report(...request));
-  const codec = codecs();
+  const codec = codecs(config);
   const caches = openCaches(config, codec, source, parts);
   const service = createService({
     etcdPrefix: config.store.prefix,
@@ -180,11 +180,11 @@ function healthChecks(source: Source, config: Config, eager: () => readonly Cach
   ];
 }
 
-function codecs(): (kind: Kind) => KindCodec {
+function codecs({ omitManagedFields }: Config): (kind: Kind) => KindCodec {
   const made = new Map<Kind, KindCodec>();
   return (kind) => {
     let codec = made.get(kind);
-    if (codec === undefined) made.set(kind, (codec = createKindCodec(kind)));
+    if (codec === undefined) made.set(kind, (codec = createKindCodec(kind, { omitManagedFields })));
     return codec;
   };
 }

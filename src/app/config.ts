@@ -41,6 +41,8 @@ export interface Config {
   readonly indexFields: DeclaredFields;
   /** Field selectors know `in`, `notin` and presence. */
   readonly extendedFieldSelectors: boolean;
+  /** Objects are held without `metadata.managedFields`. */
+  readonly omitManagedFields: boolean;
   readonly limits: Limits;
   readonly shutdownDelayMs: number;
   readonly verbosity: number;
@@ -111,9 +113,15 @@ export const serveFlags = [
     'field selectors know in (...), notin (...), and a field alone, as label selectors do (default false)',
   ],
   ['feature-gates', '<list>', 'gate=bool,...: ShardedListAndWatch switches shardSelector on (default false)'],
+  [
+    'omit-managed-fields',
+    '[bool]',
+    'keep and serve objects without metadata.managedFields; X-Listwatch-Omit-Managed-Fields: 1 asks for one answer (default false)',
+  ],
   ['history-bytes', '<size>', 'events kept per resource for watches to resume from, in bytes or Ki, Mi, Gi'],
   ['min-request-timeout', '<seconds>', 'a WATCH without a timeout lasts this long up to twice as long (default 1800)'],
   ['request-timeout', '<duration>', 'deadline of GET and LIST (default 1m0s)'],
+  ['max-requests-inflight', '<number>', 'answered at once, watches not counted; more get 429; 0 for any (default 400)'],
   ['shutdown-delay-duration', '<duration>', 'go on serving this long after SIGTERM, while /readyz fails (default 0s)'],
   ['load', '<path...>', 'fill the embedded store from manifests: YAML or JSON, files or folders'],
   ['load-ignore-errors', '[bool]', 'go on when --load rejects objects (default false)'],
@@ -169,6 +177,9 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
   if (requestTimeoutMs === 0) throw bad('request-timeout', '0', 'expected a duration greater than zero');
   if (requestTimeoutMs !== undefined) Object.assign(limits, { requestTimeoutMs });
 
+  const inFlightMax = value('max-requests-inflight', readInteger(0, 1_000_000));
+  if (inFlightMax !== undefined) Object.assign(limits, { requestsInFlightMax: inFlightMax });
+
   const load = flags.load;
   const paths = Array.isArray(load) ? (load as readonly string[]) : [];
   if (paths.includes('')) throw bad('load', '', 'expected the path of a file or folder');
@@ -196,6 +207,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
     engines: value('storage-engine', readEngines) ?? new Map(),
     indexFields: value('index-fields', readDeclaredFields) ?? new Map(),
     extendedFieldSelectors: boolean('extended-field-selectors', false),
+    omitManagedFields: boolean('omit-managed-fields', false),
     featureGates: value('feature-gates', readFeatureGates) ?? defaultFeatureGates,
     limits,
     shutdownDelayMs: value('shutdown-delay-duration', readDurationMs) ?? 0,

@@ -12,6 +12,7 @@ import { encodingOf, envelope, envelopeHead, openEnvelope, unreadable } from './
 import { JsonNumber, JsonSyntaxError, type JsonValue, parseJson } from './json-parse.js';
 import { isServedFrom } from './kinds.js';
 import type { Kind } from './kind.js';
+import { dropManagedFields } from './managed-fields.js';
 import { normalize } from './normalize.js';
 import { type ReadDefaults, readDefaultsOf } from './read-defaults.js';
 import { compileField, type FieldReader, labelOf, labelsOf, metadataRange } from './scan.js';
@@ -30,16 +31,19 @@ export interface KindCodecOptions {
    * types of nested objects (transcode.ts). True unless said otherwise; Go's encoder alone does neither.
    */
   readonly readDefaults?: boolean;
+  /** Leave `metadata.managedFields` out of wire forms (`--omit-managed-fields`). */
+  readonly omitManagedFields?: boolean;
 }
 
 export function createKindCodec(kind: Kind, options: KindCodecOptions = {}): KindCodec {
-  return new BuiltInCodec(kind, options.readDefaults !== false);
+  return new BuiltInCodec(kind, options.readDefaults !== false, options.omitManagedFields === true);
 }
 
 class BuiltInCodec implements KindCodec {
   readonly kind: Kind;
   slowDecodes = 0;
   private readonly apiVersion: string;
+  private readonly omitsManagedFields: boolean;
   private readonly defaults: ReadDefaults | undefined;
   /** The envelope as a current server writes it, up to the length of raw. */
   private readonly head: Buffer;
@@ -50,8 +54,9 @@ class BuiltInCodec implements KindCodec {
   /** By `apiVersion kind` of stored values: the empty string if it can be read as ours, else why not. */
   private readonly foreign = new Map<string, string>();
 
-  constructor(kind: Kind, served: boolean) {
+  constructor(kind: Kind, served: boolean, omitsManagedFields: boolean) {
     this.kind = kind;
+    this.omitsManagedFields = omitsManagedFields;
     this.defaults = served ? readDefaultsOf(kind) : undefined;
     this.apiVersion = apiVersionOf(kind.group, kind.version);
     const storedAs = apiVersionOf(kind.group, kind.storageVersion ?? kind.version);
@@ -95,13 +100,14 @@ class BuiltInCodec implements KindCodec {
   private canonicalToWire(b: Uint8Array, start: number, end: number, modRevision: ModRevision, into: WireWriter): void {
     if (this.defaults === undefined || this.defaults.complete(b, start, end)) {
       spliceProtobuf(b, start, end, modRevision, into);
-      return;
+    } else {
+      this.slowDecodes++;
+      const object = this.parsed(b, start, end, true);
+      this.defaults.apply(object);
+      const { bytes } = encodeObject(this.kind.message, object);
+      spliceProtobuf(bytes, 0, bytes.length, modRevision, into);
     }
-    this.slowDecodes++;
-    const object = this.parsed(b, start, end, true);
-    this.defaults.apply(object);
-    const { bytes } = encodeObject(this.kind.message, object);
-    spliceProtobuf(bytes, 0, bytes.length, modRevision, into);
+    if (this.omitsManagedFields) dropManagedFields(into);
   }
 
   /** JSON-stored kinds (CRDs, APIServices), and servers that run with JSON storage. */

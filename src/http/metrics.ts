@@ -88,7 +88,7 @@ export class Metrics {
     });
     this.#terminations = new Counter({
       name: 'apiserver_request_terminations_total',
-      help: 'Requests that were given up: their deadline passed, or the server shuts down.',
+      help: 'Requests given up in self-defence: deadline passed, too many at once, or the server shuts down.',
       labelNames: [...REQUEST, 'code'],
       registers,
     });

@@ -8,6 +8,12 @@ import type { Failure } from '../serve/failure.js';
 import type { Reader, WatchFormat } from '../serve/reader.js';
 import { parseIncludeObject } from './encode/table.js';
 import { type Exchange, NOT_FOUND, type Outcome, STREAMED } from './exchange.js';
+import {
+  formatWithoutManagedFields,
+  listWithoutManagedFields,
+  objectWithoutManagedFields,
+  omitsManagedFields,
+} from './managed-fields.js';
 import type { Metrics } from './metrics.js';
 import {
   isPretty,
@@ -142,7 +148,8 @@ async function get(
     const message = `you requested PartialObjectMetadataList, but the requested object is not a list (${goType(kind, false)})`;
     return refuse({ kind: 'notConvertible', message });
   }
-  return await objectAnswer(exchange, context, reader.codec, answer, view);
+  const shown = omitsManagedFields(exchange) ? objectWithoutManagedFields(answer) : answer;
+  return await objectAnswer(exchange, context, reader.codec, shown, view);
 }
 
 async function list(
@@ -170,7 +177,9 @@ async function list(
     const message = `you requested PartialObjectMetadata, but the requested object is a list (${goType(kind, true)})`;
     return refuse({ kind: 'notConvertible', message });
   }
-  return await streamList(exchange, context, reader.codec, answer, view);
+  if (!omitsManagedFields(exchange)) return await streamList(exchange, context, reader.codec, answer, view);
+  const shown = await listWithoutManagedFields(context, answer, () => exchange.sink.closed);
+  return shown === undefined ? STREAMED : await streamList(exchange, context, reader.codec, shown, view);
 }
 
 /** Neither the header nor the parameter means anything to kube-apiserver: it answers the same without the plan. */
@@ -193,12 +202,13 @@ async function watch(
   const options = withName(parsed.value, path.name);
   if (options === undefined) return refuse(badRequest("fieldSelector metadata.name doesn't match requested name"));
   const reader = context.readerFor(kind);
+  const format = watchFormat(context, reader, view);
   const result = await reader.watch({
     namespace: path.namespace || undefined,
     options,
     signal: exchange.signal,
     legacyPath: path.watch,
-    format: watchFormat(context, reader, view),
+    format: omitsManagedFields(exchange) ? formatWithoutManagedFields(format) : format,
   });
   if (!result.ok) return refuse(result.failure);
   const session = result.value;
@@ -286,6 +296,12 @@ function viewOf({ request }: Exchange, media: MediaType): View | Failure {
     metaVersion: as?.version === 'v1beta1' ? 'v1beta1' : 'v1',
     includeObject,
   };
+}
+
+/** For a request that does not get as far as its handler; what is not served stays without labels. */
+export function labelResource(exchange: Exchange, context: ResourceContext, path: ResourcePath): void {
+  const kind = context.findKind(path.group, path.version, path.resource);
+  if (kind !== undefined && isRoute(kind, path)) label(exchange, kind, path);
 }
 
 function label(exchange: Exchange, kind: Kind, path: ResourcePath): void {

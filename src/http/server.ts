@@ -25,12 +25,13 @@ import {
 } from './exchange.js';
 import { hostRefusal, isLoopbackHost, isLoopbackOrigin, originRefusal } from './gate.js';
 import { Health, type HealthCheck } from './health.js';
+import { InFlight, TOO_MANY_REQUESTS } from './in-flight.js';
 import { Connections, formatAddress, http2Options } from './listeners.js';
 import { type MeteredCache, Metrics } from './metrics.js';
 import { compressed } from './objects.js';
 import { parseTarget } from './paths.js';
 import { problemAnswer } from './respond.js';
-import { answerResource, isWatch, type ResourceContext } from './resources.js';
+import { answerResource, isWatch, labelResource, type ResourceContext } from './resources.js';
 import { isHttp2, type RawResponse } from './sinks.js';
 import type { BuildInfo } from './version.js';
 import { handshakeRefusal, isWebSocket, refuseHandshake } from './watch/websocket.js';
@@ -106,6 +107,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   };
   const documents: DocumentContext = { discovery, health, metrics, build: deps.build };
   const exchanges = new Set<Exchange>();
+  const inFlight = new InFlight(limits.requestsInFlightMax);
   const connections = new Connections();
   const listeners: { close(): Promise<void> }[] = [];
 
@@ -140,6 +142,11 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     if (longRunning) {
       labels.verb = 'WATCH';
       return handled();
+    }
+    if (request.method === 'GET' && !inFlight.admit(exchange.sink)) {
+      if (path.type === 'resource') labelResource(exchange, resources, path);
+      exchange.terminated = true;
+      return TOO_MANY_REQUESTS;
     }
     const timeout = parseTimeoutMs(request.query.get('timeout'));
     if (!timeout.ok) return problemAnswer(request, { kind: 'badRequest', message: timeout.message });

@@ -18,6 +18,8 @@ export interface Limits {
   /** Default timeout of a WATCH is random in [this, twice this). */
   readonly watchTimeoutMinMs: number;
   readonly requestTimeoutMs: number;
+  /** Requests that are answered at once, watches apart; 0: no bound. */
+  readonly requestsInFlightMax: number;
   /** Frames of one group of watchers kept for laggards. */
   readonly groupFrameBytesMax: number;
   /** A watcher's unsent bytes in one transport before it counts as lagging. */
@@ -63,6 +65,7 @@ export const defaultLimits: Limits = {
   bookmarkBeforeDeadlineMs: 2_000,
   watchTimeoutMinMs: 1_800_000,
   requestTimeoutMs: 60_000,
+  requestsInFlightMax: 400,
   groupFrameBytesMax: 4 * 2 ** 20,
   watcherUnsentBytesMax: 2 ** 20,
   watchFlushMs: 2,

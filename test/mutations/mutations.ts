@@ -1,6 +1,12 @@
 import { answerMutations } from './answers.js';
+import { boundsMutations } from './bounds.js';
 import { liveMutations } from './live.js';
 import type { Mutation } from './mutation.js';
 import { storageMutations } from './storage.js';
 
-export const mutations: readonly Mutation[] = [...storageMutations, ...liveMutations, ...answerMutations];
+export const mutations: readonly Mutation[] = [
+  ...storageMutations,
+  ...liveMutations,
+  ...answerMutations,
+  ...boundsMutations,
+];
