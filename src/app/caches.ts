@@ -26,7 +26,7 @@ export function openCaches(
       const resource = resourceOf(kind);
       const versions = createVersions({
         clock,
-        zeroOnFree: resource === 'secrets',
+        zeroOnFree: isSecret(kind),
         onPinLeak: (owner) => log.error({ resource, owner }, 'a pin was lost'),
       });
       return { versions, engine: engines[config.engines.get(resource) ?? DEFAULT_ENGINE](versions) };
@@ -38,4 +38,9 @@ export function openCaches(
     limits: config.limits,
     log: (kind, message) => log.warn({ resource: resourceOf(kind) }, message),
   });
+}
+
+/** Whose bytes do not outlive the object in our memory. */
+export function isSecret({ group, resource }: Kind): boolean {
+  return group === '' && resource === 'secrets';
 }

@@ -8,9 +8,10 @@ import type { HealthCheck } from '../http/health.js';
 import { createHttpServer } from '../http/server.js';
 import type { Clock } from '../lib/clock.js';
 import type { Random } from '../lib/random.js';
+import { FragmentCache } from '../serve/fragment-cache.js';
 import { createService } from '../serve/service.js';
 import type { Source, WritableStore } from '../source/source.js';
-import { openCaches } from './caches.js';
+import { isSecret, openCaches } from './caches.js';
 import { provideCertificate } from './certificates.js';
 import type { Config } from './config.js';
 import { withDeclaredFields } from './declared-fields.js';
@@ -57,6 +58,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
       : meteredSource(opened.source, config.store.prefix, clock, (...request) => report(...request));
   const codec = codecs(config);
   const caches = openCaches(config, codec, source, parts);
+  const fragments = limits.fragmentCacheBytes > 0 ? new FragmentCache(limits, clock) : undefined;
   const service = createService({
     etcdPrefix: config.store.prefix,
     source: () => source,
@@ -64,6 +66,8 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     cache: (kind) => caches.get(kind),
     watchCache: config.watchCache,
     watchCacheSizes: config.watchCacheSizes,
+    // Freed Secrets leave no bytes behind, so none of theirs are kept.
+    fragments: (kind) => (isSecret(kind) ? undefined : fragments),
     shardedListAndWatch: config.featureGates.shardedListAndWatch,
     limits,
     clock,
@@ -77,6 +81,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     kinds: served,
     readerFor: (kind) => service.reader(kind),
     caches: () => caches.all(),
+    fragments: () => fragments?.stats,
     healthChecks: healthChecks(source, config, () => eager.map((kind) => caches.get(kind))),
     build: { packageVersion: parts.version },
     listSyntax: { extendedFieldSelectors: config.extendedFieldSelectors },
@@ -90,6 +95,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   let sample: RunningSample | undefined;
   const release = async () => {
     await sample?.stop();
+    fragments?.stop();
     await caches.stopAll();
     await source.close();
   };

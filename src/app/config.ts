@@ -119,6 +119,11 @@ export const serveFlags = [
     'keep and serve objects without metadata.managedFields; X-Listwatch-Omit-Managed-Fields: 1 asks for one answer (default false)',
   ],
   ['history-bytes', '<size>', 'events kept per resource for watches to resume from, in bytes or Ki, Mi, Gi'],
+  [
+    'fragment-cache-bytes',
+    '<size>',
+    'encoded objects kept for later LISTs, in bytes or Ki, Mi, Gi; 0 for none (default 256Mi)',
+  ],
   ['min-request-timeout', '<seconds>', 'a WATCH without a timeout lasts this long up to twice as long (default 1800)'],
   ['request-timeout', '<duration>', 'deadline of GET and LIST (default 1m0s)'],
   ['max-requests-inflight', '<number>', 'answered at once, watches not counted; more get 429; 0 for any (default 400)'],
@@ -171,6 +176,8 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
   const limits = { ...defaultLimits };
   const historyBytes = value('history-bytes', readBytes);
   if (historyBytes !== undefined) Object.assign(limits, { historyBytesMin: historyBytes, historyBytesFraction: 0 });
+  const fragmentCacheBytes = value('fragment-cache-bytes', readBytes);
+  if (fragmentCacheBytes !== undefined) Object.assign(limits, { fragmentCacheBytes });
   const watchSeconds = value('min-request-timeout', readInteger(1, 7 * 24 * 3_600));
   if (watchSeconds !== undefined) Object.assign(limits, { watchTimeoutMinMs: watchSeconds * 1_000 });
   const requestTimeoutMs = value('request-timeout', readDurationMs);

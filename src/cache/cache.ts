@@ -1,6 +1,7 @@
 import type { ModRevision } from '../api/revision.js';
 import type { ByteWriter, KindCodec, WireObject } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
+import type { VisitLeaf } from '../engine/engine.js';
 import type { IndexStats, ListCounts } from '../indexer/index-stats.js';
 import type { Selection, SelectionRequest, Selector } from '../indexer/indexer.js';
 import type { ByteRange } from '../lib/bytes.js';
@@ -71,6 +72,8 @@ export interface CacheSnapshot extends Disposable {
   /** Where its ids are read, until it is disposed. */
   readonly versions: Versions;
   range(from: ByteRange, to: ByteRange, visit: (id: VersionId) => boolean): void;
+  /** See `Snapshot.leaves`. Absent: the state is not one that the engine holds, or the engine has no leaves. */
+  readonly leaves: ((from: ByteRange, to: ByteRange, visit: VisitLeaf) => void) | undefined;
   count(from: ByteRange, to: ByteRange): number;
   byteSize(from: ByteRange, to: ByteRange): number;
   /** What passes a filter, in key order, found by whatever way is cheapest. It is read while the snapshot is held. */

@@ -18,6 +18,7 @@ export class LiveSnapshot implements CacheSnapshot {
   readonly #pin: Pin;
   readonly #index: KindIndex;
   readonly #stamp: number;
+  readonly leaves: CacheSnapshot['leaves'];
   #released: (() => void) | undefined;
 
   constructor(
@@ -31,6 +32,7 @@ export class LiveSnapshot implements CacheSnapshot {
     this.revision = revision;
     this.versions = versions;
     this.#snapshot = snapshot;
+    this.leaves = snapshot.leaves?.bind(snapshot);
     this.#index = index;
     this.#stamp = index.stamp;
     this.#pin = pin;
@@ -81,6 +83,7 @@ export class LiveSnapshot implements CacheSnapshot {
  */
 export class PastSnapshot implements CacheSnapshot {
   readonly revision: ModRevision;
+  readonly leaves = undefined;
   readonly versions: Versions;
   readonly #live: LiveSnapshot;
   /** Both in key order. */

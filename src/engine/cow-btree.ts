@@ -275,7 +275,7 @@ export class CowBtree implements Engine {
     const parent = this.#nodeAt[parentPlace]!;
     const used = nodes.used[left]!;
     for (let index = at; index < used; index++) this.#moveSlot(left, index, right);
-    nodes.used[left] = at;
+    nodes.truncate(left, at);
     nodes.entries[left]! -= nodes.entries[right]!;
     nodes.bytes[left]! -= nodes.bytes[right]!;
     if (at < used) nodes.first[right] = level === 0 ? nodes.slot(right, 0) : nodes.first[nodes.slot(right, 0)]!;

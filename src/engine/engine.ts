@@ -33,13 +33,38 @@ export interface ChangeBatch {
   next: Int32Array;
 }
 
+/**
+ * Neighbours that an engine keeps together, as they were when a snapshot was taken. What is made from a leaf can be
+ * used for every snapshot that shows the same edition, and most of it for the next edition at the same place.
+ */
+export interface Leaf {
+  /** Names the content: leaves with equal editions hold the same versions in the same order. Never used again. */
+  edition: number;
+  /** What the leaf is called however often its content changes; used again once the leaf is gone. */
+  place: number;
+  /** Its versions are `ids[offset]` to `ids[offset + count - 1]`, in key order. */
+  ids: Int32Array;
+  offset: number;
+  count: number;
+  /** Wire bytes of all its versions. */
+  bytes: number;
+}
+
 export interface Snapshot extends Disposable {
   readonly revision: ModRevision;
   readonly size: number;
   /** Visits ids with from <= key < to in key order, until `visit` returns false. */
   range(from: ByteRange, to: ByteRange, visit: (id: VersionId) => boolean): void;
+  /**
+   * Visits the leaves that overlap with from <= key < to, in order, until `visit` returns false; `start` and `end`
+   * are the positions in the leaf that lie in the range. The leaf is reused by the next call. Absent: the engine
+   * does not keep neighbours together.
+   */
+  leaves?(from: ByteRange, to: ByteRange, visit: VisitLeaf): void;
   /** Wire bytes in the range, known without visiting each entry where the engine can. */
   byteSize(from: ByteRange, to: ByteRange): number;
   /** Entries in the range, likewise. */
   count(from: ByteRange, to: ByteRange): number;
 }
+
+export type VisitLeaf = (leaf: Leaf, start: number, end: number) => boolean;

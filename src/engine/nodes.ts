@@ -24,7 +24,10 @@ export class Nodes {
   place = new Int32Array(0);
   /** The epoch in which the node was made. */
   born = new Float64Array(0);
+  /** Names what a node's slots hold; 0: nobody has asked since they changed. */
+  edition = new Float64Array(0);
   touched = 0;
+  #editions = 0;
   readonly #free: Node[] = [];
   #capacity = 0;
 
@@ -33,7 +36,7 @@ export class Nodes {
   }
 
   get reservedBytes(): number {
-    return this.#capacity * (FANOUT * 4 + 4 + 1 + 4 + 4 + 8 + 4 + 8);
+    return this.#capacity * (FANOUT * 4 + 4 + 1 + 4 + 4 + 8 + 4 + 8 + 8);
   }
 
   add(level: number, place: Place, epoch: number): Node {
@@ -45,6 +48,7 @@ export class Nodes {
     this.bytes[node] = 0;
     this.place[node] = place;
     this.born[node] = epoch;
+    this.edition[node] = 0;
     return node;
   }
 
@@ -59,6 +63,7 @@ export class Nodes {
     this.bytes[node] = this.bytes[from]!;
     this.place[node] = this.place[from]!;
     this.born[node] = epoch;
+    this.edition[node] = 0; // it is copied to be changed
     return node;
   }
 
@@ -72,6 +77,23 @@ export class Nodes {
 
   setSlot(node: Node, index: number, value: number): void {
     this.slots[(node << FANOUT_SHIFT) + index] = value;
+    this.edition[node] = 0;
+  }
+
+  /** Drops the slots from `count` on. */
+  truncate(node: Node, count: number): void {
+    this.used[node] = count;
+    this.edition[node] = 0;
+  }
+
+  /** What the slots hold now gets a name of its own, which no other content ever had or will have. */
+  editionOf(node: Node): number {
+    if (this.edition[node] === 0) this.edition[node] = ++this.#editions;
+    return this.edition[node]!;
+  }
+
+  firstSlot(node: Node): number {
+    return node << FANOUT_SHIFT;
   }
 
   insertSlot(node: Node, index: number, value: number): void {
@@ -80,6 +102,7 @@ export class Nodes {
     if (index < used) this.slots.copyWithin(start + index + 1, start + index, start + used);
     this.slots[start + index] = value;
     this.used[node] = used + 1;
+    this.edition[node] = 0;
   }
 
   removeSlot(node: Node, index: number): void {
@@ -87,6 +110,7 @@ export class Nodes {
     const used = this.used[node]!;
     this.slots.copyWithin(start + index, start + index + 1, start + used);
     this.used[node] = used - 1;
+    this.edition[node] = 0;
   }
 
   /** Position of a value among a node's slots, or -1. */
@@ -126,6 +150,7 @@ export class Nodes {
     this.bytes = grow(this.bytes, new Float64Array(capacity));
     this.place = grow(this.place, new Int32Array(capacity));
     this.born = grow(this.born, new Float64Array(capacity));
+    this.edition = grow(this.edition, new Float64Array(capacity));
     this.#capacity = capacity;
   }
 }

@@ -2,7 +2,7 @@ import type { ModRevision } from '../api/revision.js';
 import { assert } from '../lib/assert.js';
 import type { ByteRange } from '../lib/bytes.js';
 import type { VersionId } from '../versions/versions.js';
-import type { Snapshot } from './engine.js';
+import type { Snapshot, VisitLeaf } from './engine.js';
 import type { Node, Nodes } from './nodes.js';
 import type { TreeReader } from './tree-reader.js';
 
@@ -110,6 +110,10 @@ class TreeSnapshot implements Snapshot {
 
   range(from: ByteRange, to: ByteRange, visit: (id: VersionId) => boolean): void {
     this.#reader.range(this.#root(), from, to, visit);
+  }
+
+  leaves(from: ByteRange, to: ByteRange, visit: VisitLeaf): void {
+    this.#reader.leaves(this.#root(), from, to, visit);
   }
 
   byteSize(from: ByteRange, to: ByteRange): number {

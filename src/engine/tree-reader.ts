@@ -1,5 +1,6 @@
 import type { ByteRange } from '../lib/bytes.js';
 import type { VersionId, Versions } from '../versions/versions.js';
+import type { Leaf, VisitLeaf } from './engine.js';
 import { isOpenEnd, KeyOrder } from './key-order.js';
 import type { Node, Nodes } from './nodes.js';
 
@@ -63,7 +64,27 @@ export class TreeReader {
   }
 
   range(root: Node, from: ByteRange, to: ByteRange, visit: (id: VersionId) => boolean): void {
-    this.#walk(root, from, isOpenEnd(to) ? undefined : to, visit);
+    this.#walk(root, from, isOpenEnd(to) ? undefined : to, (leaf, start, end) => {
+      for (let index = start; index < end; index++) {
+        if (!visit(this.#nodes.slot(leaf, index))) return false;
+      }
+      return true;
+    });
+  }
+
+  leaves(root: Node, from: ByteRange, to: ByteRange, visit: VisitLeaf): void {
+    const nodes = this.#nodes;
+    const leaf: Leaf = { edition: 0, place: 0, ids: nodes.slots, offset: 0, count: 0, bytes: 0 };
+    this.#walk(root, from, isOpenEnd(to) ? undefined : to, (node, start, end) => {
+      if (start >= end) return true;
+      leaf.edition = nodes.editionOf(node);
+      leaf.place = nodes.place[node]!;
+      leaf.ids = nodes.slots;
+      leaf.offset = nodes.firstSlot(node);
+      leaf.count = nodes.used[node]!;
+      leaf.bytes = nodes.bytes[node]!;
+      return visit(leaf, start, end);
+    });
   }
 
   /** Entries in the range and their wire bytes, into `entries` and `bytes`, without visiting more than two leaves. */
@@ -106,7 +127,7 @@ export class TreeReader {
     node: Node,
     from: ByteRange | undefined,
     to: ByteRange | undefined,
-    visit: (id: VersionId) => boolean,
+    visit: (leaf: Node, start: number, end: number) => boolean,
   ): boolean {
     const nodes = this.#nodes;
     this.#lowLcp = 0;
@@ -116,10 +137,7 @@ export class TreeReader {
       this.#lowLcp = 0;
       this.#highLcp = 0;
       const end = to === undefined ? nodes.used[node]! : this.positionIn(node, to);
-      for (let index = start; index < end; index++) {
-        if (!visit(nodes.slot(node, index))) return false;
-      }
-      return true;
+      return visit(node, start, end);
     }
     const start = from === undefined ? 0 : this.#childFor(node, from);
     this.#lowLcp = 0;

@@ -54,6 +54,7 @@ export async function listWithoutManagedFields(
     itemBytes,
     staleMs,
     plan,
+    runs: undefined,
     at: (index, into) => strip(answer.at(index, item), into),
     [Symbol.dispose]: () => undefined,
   };

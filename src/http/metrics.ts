@@ -1,5 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Cache } from '../cache/cache.js';
+import type { FragmentStats } from '../serve/fragment-cache.js';
+import { registerFragmentMetrics } from './fragment-metrics.js';
 import type { BuildInfo } from './version.js';
 import { versionDocument } from './version.js';
 
@@ -45,7 +47,7 @@ export class Metrics {
   readonly #etcdTotal;
   readonly #etcdErrors;
 
-  constructor(caches: () => Iterable<MeteredCache>, build: BuildInfo) {
+  constructor(caches: () => Iterable<MeteredCache>, build: BuildInfo, fragments?: () => FragmentStats | undefined) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
     this.#total = new Counter({
@@ -131,6 +133,7 @@ export class Metrics {
       registers,
     }).set({ major, minor, git_version: gitVersion, go_version: goVersion, platform }, 1);
     registerCacheMetrics(this.#registry, caches);
+    if (fragments !== undefined) registerFragmentMetrics(this.#registry, fragments);
   }
 
   readonly contentType = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';

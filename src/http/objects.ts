@@ -6,9 +6,10 @@ import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { ListAnswer, ObjectAnswer } from '../serve/reader.js';
 import { Body, GZIP_ABOVE_BYTES } from './encode/body.js';
-import type { ListBody, ListDocument } from './encode/document.js';
+import { type ListBody, type ListDocument, wholeBody } from './encode/document.js';
 import { listMetaJson } from './encode/envelope.js';
-import { indentJson, writeJsonList, writePrettyJsonList } from './encode/json.js';
+import { GzipList, isJsonCompressed, type ListFrame } from './encode/gzip-list.js';
+import { indentJson, jsonListFrame, writeJsonList, writePrettyJsonList } from './encode/json.js';
 import {
   type MetaVersion,
   partialListDocument,
@@ -64,7 +65,7 @@ async function objectBody(context: WriteContext, codec: KindCodec, answer: Objec
   if (view.shape === 'table') {
     const encoder = createTableEncoder(codec, view.metaVersion, view.includeObject, context.clock.nowMs);
     const document = tableObjectDocument(view.metaVersion, encoder, wire, String(answer.revision));
-    await writeDocument(document, view, unbounded(into));
+    await writeDocument(document, view, wholeBody(into));
     return into.written();
   }
   if (view.shape === 'partial') writePartialJson(codec, view.metaVersion, wire, into);
@@ -84,26 +85,19 @@ export async function streamList(
 ): Promise<Outcome> {
   const { clock, limits } = context;
   const { sink, request } = exchange;
-  let contentLength: number | undefined;
-  let write: (body: ListBody) => Promise<boolean>;
-  if (view.encoding === 'protobuf') {
-    const list =
-      view.shape === 'partial'
-        ? await partialProtobufList(codec, view.metaVersion, answer, clock, limits.listSliceMs, () => sink.closed)
-        : protobufList(codec, answer);
-    if (list === undefined) return STREAMED;
-    ({ contentLength, write } = list);
-  } else {
-    const document = listDocument(context, codec, answer, view);
-    write = (body) => writeDocument(document, view, body);
-  }
+  const gzipOffered = offersGzip(request.headers['accept-encoding']?.toString());
+  const list = await listWriter(context, codec, answer, view, () => sink.closed);
+  if (list === undefined) return STREAMED;
+  const { contentLength } = list;
+  const member = gzipOffered ? gzipMember(list, answer, view, limits) : undefined;
   if (!exchange.claim()) return STREAMED;
   const body = new Body({
     sink,
     clock,
     chunkBytes: limits.listChunkBytes,
     sliceMs: limits.listSliceMs,
-    gzipOffered: offersGzip(request.headers['accept-encoding']?.toString()),
+    gzipOffered,
+    gzipped: member !== undefined,
     contentLength,
     start: (head) =>
       exchange.writeHead(200, {
@@ -114,15 +108,57 @@ export async function streamList(
       }),
   });
   try {
-    if (await write(body)) await body.end();
+    if (await (member ?? list).write(body)) await body.end();
   } catch (error) {
     // Nothing but a cut says that what was sent is not the whole list.
     exchange.cut();
     throw error;
   } finally {
-    exchange.bytes = body.bytesOut;
+    exchange.bytes = member?.size ?? body.bytesOut;
   }
   return STREAMED;
+}
+
+interface ListWriter {
+  /** When it is known before the first byte. */
+  readonly contentLength: number | undefined;
+  /** What stands around the items, where `answer.runs` has them in the form that is written. */
+  readonly frame: ListFrame | undefined;
+  /** Resolves to false when the client is gone. */
+  write(body: ListBody): Promise<boolean>;
+}
+
+/** undefined: the client left. */
+async function listWriter(
+  context: WriteContext,
+  codec: KindCodec,
+  answer: ListAnswer,
+  view: View,
+  gone: () => boolean,
+): Promise<ListWriter | undefined> {
+  if (view.encoding === 'protobuf') {
+    if (view.shape !== 'partial') return protobufList(codec, answer);
+    const { clock, limits } = context;
+    return partialProtobufList(codec, view.metaVersion, answer, clock, limits.listSliceMs, gone);
+  }
+  const document = listDocument(context, codec, answer, view);
+  return {
+    contentLength: undefined,
+    frame: document.runs === undefined ? undefined : jsonListFrame(document),
+    write: (body) => writeDocument(document, view, body),
+  };
+}
+
+/** The list put together from compressed parts; undefined where there are none, or the list is too small for it. */
+function gzipMember(
+  { contentLength, frame }: ListWriter,
+  { runs }: ListAnswer,
+  { encoding }: View,
+  { deflateAhead }: Limits,
+): GzipList | undefined {
+  if (frame === undefined || runs === undefined) return undefined;
+  const large = contentLength === undefined ? isJsonCompressed(frame, runs) : contentLength > GZIP_ABOVE_BYTES;
+  return large ? new GzipList(frame, runs, encoding === 'protobuf' ? 'protobuf' : 'json', deflateAhead) : undefined;
 }
 
 function listDocument(context: WriteContext, codec: KindCodec, answer: ListAnswer, view: View): ListDocument {
@@ -144,6 +180,7 @@ function listDocument(context: WriteContext, codec: KindCodec, answer: ListAnswe
         },
         itemsKey: 'items',
         count: answer.count,
+        runs: view.encoding === 'json' && !view.pretty ? answer.runs : undefined,
         item(index, into) {
           const { bytes, start, end } = answer.at(index, wire);
           codec.toJson(bytes, start, end, false, into);
@@ -156,10 +193,6 @@ function listDocument(context: WriteContext, codec: KindCodec, answer: ListAnswe
 function writeDocument(document: ListDocument, view: View, body: ListBody): Promise<boolean> {
   if (view.encoding === 'yaml') return writeYamlList(document, body);
   return view.pretty ? writePrettyJsonList(document, body) : writeJsonList(document, body);
-}
-
-function unbounded(into: BufferWriter): ListBody {
-  return Object.assign(into, { due: () => false, flush: () => Promise.resolve(true) });
 }
 
 /** Age of the data while the source is out of reach, in whole seconds. */

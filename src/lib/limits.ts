@@ -30,6 +30,16 @@ export interface Limits {
   readonly listChunkBytes: number;
   /** A LIST yields to ingest and watches after this long. */
   readonly listSliceMs: number;
+  /** Items of LISTs that are kept encoded, of all kinds together; 0 keeps none. docs/adr/0009 */
+  readonly fragmentCacheBytes: number;
+  /** When that is full, what was not used for this long makes room. */
+  readonly fragmentIdleMs: number;
+  /** What was not used for this long is let go. */
+  readonly fragmentKeptMs: number;
+  /** Leaves with a larger object are encoded for each LIST. */
+  readonly fragmentObjectBytesMax: number;
+  /** Leaves that a compressed LIST may have in the compressor, ahead of the one it writes. */
+  readonly deflateAhead: number;
   /** A pin held longer aborts its response. */
   readonly pinMs: number;
   readonly backoffMinMs: number;
@@ -72,6 +82,11 @@ export const defaultLimits: Limits = {
   watchFlushBytes: 16 * 2 ** 10,
   listChunkBytes: 256 * 2 ** 10,
   listSliceMs: 8,
+  fragmentCacheBytes: 256 * 2 ** 20,
+  fragmentIdleMs: 60_000,
+  fragmentKeptMs: 600_000,
+  fragmentObjectBytesMax: 128 * 2 ** 10,
+  deflateAhead: 4,
   pinMs: 120_000,
   backoffMinMs: 100,
   backoffMaxMs: 3_000,

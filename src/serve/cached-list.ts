@@ -4,7 +4,8 @@ import { type ByteRange, rangeOf } from '../lib/bytes.js';
 import type { Timer } from '../lib/clock.js';
 import type { VersionId, Versions } from '../versions/versions.js';
 import type { ReadContext } from './context.js';
-import type { ListAnswer } from './reader.js';
+import type { ListAnswer, ListRuns } from './reader.js';
+import { LeafRuns, type Run } from './runs.js';
 
 /** Thrown by `ListAnswer.at` when the answer was held for too long: abort the response, it cannot be completed. */
 export class AnswerRevoked extends Error {
@@ -29,6 +30,7 @@ export class CachedList implements ListAnswer {
   readonly itemBytes: number;
   readonly staleMs: number;
   readonly plan: string | undefined;
+  readonly runs: ListRuns | undefined;
   readonly #ids: Int32Array;
   readonly #versions: Versions;
   readonly #pinMs: number;
@@ -42,7 +44,8 @@ export class CachedList implements ListAnswer {
     context: ReadContext,
     snapshot: CacheSnapshot,
     ids: Int32Array,
-    page: Omit<ListAnswer, 'count' | 'at' | typeof Symbol.dispose>,
+    runs: readonly Run[] | undefined,
+    page: Omit<ListAnswer, 'count' | 'at' | 'runs' | typeof Symbol.dispose>,
   ) {
     this.resourceVersion = page.resourceVersion;
     this.continue = page.continue;
@@ -56,6 +59,11 @@ export class CachedList implements ListAnswer {
     this.#versions = snapshot.versions;
     this.#snapshot = snapshot;
     this.#pinMs = context.limits.pinMs;
+    const { versions } = snapshot;
+    const read = (id: VersionId, into: WireObject) => this.#read(id, into);
+    if (runs !== undefined && context.fragments !== undefined) {
+      this.runs = new LeafRuns({ ids, itemBytes: this.itemBytes, runs }, versions, context.fragments, read);
+    }
     this.#timer = context.clock.setTimer(this.#pinMs, () => {
       this.#revoked = true;
       this.#release();
@@ -63,8 +71,11 @@ export class CachedList implements ListAnswer {
   }
 
   at(index: number, into: WireObject): WireObject {
+    return this.#read(this.#ids[index]!, into);
+  }
+
+  #read(id: VersionId, into: WireObject): WireObject {
     if (this.#revoked) throw new AnswerRevoked(this.#pinMs);
-    const id: VersionId = this.#ids[index]!;
     const wire = this.#versions.wire(id, this.#wire);
     const object = this.#versions.object(id, this.#object);
     into.bytes = wire.bytes;

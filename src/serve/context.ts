@@ -6,6 +6,7 @@ import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
 import type { Source } from '../source/source.js';
 import type { Failure } from './failure.js';
+import type { KindFragments } from './fragments.js';
 import type { RevisionProbe } from './freshness.js';
 import type { ProgressTrust } from './progress-trust.js';
 import type { CacheCondition } from './read-plan.js';
@@ -19,6 +20,8 @@ export interface ReadContext {
   readonly source: Source;
   /** undefined: every read goes to the source. */
   readonly cache: Cache | undefined;
+  /** What LISTs of the kind keep encoded; undefined: nothing. */
+  readonly fragments: KindFragments | undefined;
   /** Shared by the kinds of one source. */
   readonly probe: RevisionProbe;
   /** Likewise. */

@@ -251,11 +251,15 @@ class DirectList implements ListAnswer {
   readonly shard: string | undefined;
   readonly staleMs: number;
   readonly plan = undefined;
+  readonly runs = undefined;
   readonly count: number;
   readonly itemBytes: number;
   readonly #items: WireList;
 
-  constructor(items: WireList, page: Omit<ListAnswer, 'count' | 'itemBytes' | 'plan' | 'at' | typeof Symbol.dispose>) {
+  constructor(
+    items: WireList,
+    page: Omit<ListAnswer, 'count' | 'itemBytes' | 'plan' | 'runs' | 'at' | typeof Symbol.dispose>,
+  ) {
     this.#items = items;
     this.count = items.count;
     this.itemBytes = items.itemBytes;

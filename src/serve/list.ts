@@ -1,7 +1,7 @@
 import { isExact } from '../api/field-selector.js';
 import type { Cache, CacheSnapshot, ObjectFilter } from '../cache/cache.js';
 import { describePlan } from '../indexer/planner.js';
-import type { Selection, SelectionRequest } from '../indexer/indexer.js';
+import type { Plan, SelectionRequest } from '../indexer/indexer.js';
 import { rangeOf } from '../lib/bytes.js';
 import type { VersionId } from '../versions/versions.js';
 import { AnswerRevoked, CachedList } from './cached-list.js';
@@ -13,6 +13,7 @@ import { type ListWork, pageStart } from './list-work.js';
 import { compileFilter } from './filter.js';
 import { failed, type Result, success } from './failure.js';
 import type { ListAnswer } from './reader.js';
+import { collectLeaves, type Run } from './runs.js';
 import { sourceFailure } from './source-failure.js';
 
 /** Answers a LIST from the cache, once that is fresh enough; from the source where the cache cannot (spec 2.4, 2.6). */
@@ -96,13 +97,13 @@ async function pageOf(
     const staleMs = cache.staleMs;
     const within = scope.within?.map((part) => ({ from: rangeOf(part.from), to: rangeOf(part.to) }));
     const request = { from, to, within, filter, limit: plan.limit };
-    const page = await collect(context, snapshot, request, signal);
+    const page = leafwise(context, snapshot, request) ?? (await collect(context, snapshot, request, signal));
     const more = page === undefined ? undefined : await isMore(context, snapshot, request, page, plan.read, signal);
     if (page === undefined || more === undefined) return failed({ kind: 'deadline' });
     const revision = exactRevision ?? snapshot.revision;
-    const { selection } = page;
-    cache.lists.count(selection.plan, selection.fetched, page.ids.length);
-    const answer = new CachedList(context, snapshot, page.ids, {
+    const { plan: found, fetched } = page;
+    cache.lists.count(found, fetched, page.ids.length);
+    const answer = new CachedList(context, snapshot, page.ids, page.runs, {
       resourceVersion: String(revision),
       continue: more
         ? encodeContinueToken(keyText(snapshot, page.ids.at(-1)!), scope.tokenPrefix, revision, true)
@@ -111,7 +112,7 @@ async function pageOf(
       shard,
       itemBytes: page.itemBytes,
       staleMs,
-      plan: `${describePlan(selection.plan)}; fetched=${selection.fetched}; returned=${page.ids.length}`,
+      plan: `${describePlan(found)}; fetched=${fetched}; returned=${page.ids.length}`,
     });
     kept = true;
     return success(answer);
@@ -126,7 +127,21 @@ async function pageOf(
 interface Page {
   readonly ids: Int32Array;
   readonly itemBytes: number;
-  readonly selection: Selection;
+  readonly plan: Plan;
+  /** Objects looked at. */
+  readonly fetched: number;
+  readonly runs: readonly Run[] | undefined;
+}
+
+/** Where the keys alone decide and the engine keeps neighbours together; undefined elsewhere. */
+function leafwise({ fragments }: ReadContext, snapshot: CacheSnapshot, request: SelectionRequest): Page | undefined {
+  const { from, to, within, filter, limit } = request;
+  if (fragments === undefined || snapshot.leaves === undefined || filter !== undefined || within !== undefined) {
+    return undefined;
+  }
+  const { plan } = snapshot.select(request);
+  const page = collectLeaves(snapshot.leaves, snapshot.versions, from, to, limit, plan.estimated);
+  return { ...page, plan, fetched: page.ids.length };
 }
 
 /** Takes what is selected in slices, so that ingest and watches never wait for a large LIST; undefined: aborted. */
@@ -162,7 +177,8 @@ async function collect(
     if (clock.monotonicMs() > deadlineMs) throw new AnswerRevoked(limits.pinMs);
     await nextTurn();
   }
-  return { ids: ids.subarray(0, count), itemBytes, selection };
+  const { plan, fetched } = selection;
+  return { ids: ids.subarray(0, count), itemBytes, plan, fetched, runs: undefined };
 }
 
 /**

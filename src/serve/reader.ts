@@ -53,6 +53,28 @@ export interface ObjectAnswer extends Disposable {
   readonly staleMs: number;
 }
 
+/** Items of a LIST that were compressed together: a raw deflate stream without an end, on a whole number of bytes. */
+export interface DeflatedItems {
+  readonly bytes: Uint8Array;
+  /** Of what was compressed. */
+  readonly size: number;
+  readonly crc: number;
+  /** `crcShift(size)`. */
+  readonly shift: number;
+}
+
+/** The items of a LIST in runs of neighbours, whose encoded form is shared with other LISTs and kept for later ones. */
+export interface ListRuns {
+  /** Every run holds at least one item. */
+  readonly count: number;
+  /** The run's items as JSON, a comma between two. */
+  json(run: number): Uint8Array;
+  /** Bytes of `json(run)`, without making it where they are known. */
+  jsonSize(run: number): number;
+  /** `json(run)`, or the run's items as they lie, compressed: at once when that is kept. */
+  deflated(run: number, format: 'json' | 'protobuf'): DeflatedItems | Promise<DeflatedItems>;
+}
+
 /** Objects in key order, ready for the wire, whoever holds their bytes. */
 export interface ListAnswer extends Disposable {
   /** metadata.resourceVersion. */
@@ -68,6 +90,8 @@ export interface ListAnswer extends Disposable {
   readonly staleMs: number;
   /** How its objects were found, in one line; undefined: the source found them. */
   readonly plan: string | undefined;
+  /** undefined: every item is encoded for this LIST alone. */
+  readonly runs: ListRuns | undefined;
   /** Points `into` at item `index`. */
   at(index: number, into: WireObject): WireObject;
 }

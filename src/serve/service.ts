@@ -6,6 +6,8 @@ import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
 import type { Source } from '../source/source.js';
+import type { FragmentCache } from './fragment-cache.js';
+import { KindFragments } from './fragments.js';
 import { createRevisionProbe, type RevisionProbe } from './freshness.js';
 import { createReader } from './kind-reader.js';
 import { createProgressTrust, type ProgressTrust } from './progress-trust.js';
@@ -43,6 +45,8 @@ export interface ServiceOptions {
   readonly watchCacheSizes: ReadonlyMap<string, number>;
   /** Feature gate ShardedListAndWatch: without it `shardSelector` is ignored. Off when absent, as upstream. */
   readonly shardedListAndWatch?: boolean;
+  /** Where LISTs of a kind keep what they encoded; undefined: nowhere. */
+  readonly fragments?: (kind: Kind) => FragmentCache | undefined;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly random: Random;
@@ -79,12 +83,15 @@ export function createService(options: ServiceOptions): Service {
     const source = options.source(kind);
     const cache = isCached(kind) ? options.cache(kind) : undefined;
     if (cache !== undefined) caches.set(kind, cache);
+    const codec = options.codec(kind);
+    const fragments = options.fragments?.(kind);
     return createReader({
       kind,
-      codec: options.codec(kind),
+      codec,
       directory: directoryOf(options.etcdPrefix, kind),
       source,
       cache,
+      fragments: fragments === undefined ? undefined : new KindFragments(codec, fragments, limits),
       ...sharedBy(source),
       shardedListAndWatch: options.shardedListAndWatch === true,
       limits,

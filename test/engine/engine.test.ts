@@ -32,6 +32,46 @@ for (const [name, createEngine] of Object.entries(engines)) {
   engineSuite(name, createEngine);
 
   for (const [profile, draw] of Object.entries(profiles)) {
+    test(`${name}: an edition names one content of a leaf, for ever: ${profile}`, () =>
+      withSeed((random) => {
+        const driver = new EngineDriver(createEngine);
+        const contents = new Map<number, string>();
+        let kept: { snapshot: Snapshot; pin: Pin }[] = [];
+        for (let step = 0; step < 200; step++) {
+          const changes = new Map<string, string | undefined>();
+          for (let count = random.int(20); count > 0; count--) {
+            const { key, value } = draw(random);
+            changes.set(key, value);
+          }
+          driver.write([...changes]);
+          const snapshot = driver.engine.snapshot();
+          if (snapshot.leaves === undefined) return;
+          kept.push({ snapshot, pin: driver.versions.pin(driver.revision, `step ${step}`) });
+          for (const one of kept) {
+            one.snapshot.leaves?.(FIRST_KEY, OPEN_END, ({ edition, ids, offset, count }) => {
+              // An id is used again, but not with the same modRevision.
+              const versions = [...ids.subarray(offset, offset + count)];
+              const content = versions.map((id) => `${id}@${driver.versions.modRevision(id)}`).join(' ');
+              assert.equal(contents.get(edition) ?? content, content, `edition ${edition}`);
+              contents.set(edition, content);
+              return true;
+            });
+          }
+          kept = kept.filter(({ snapshot: held, pin }) => {
+            if (random.chance(0.6)) return true;
+            held[Symbol.dispose]();
+            pin[Symbol.dispose]();
+            return false;
+          });
+          driver.versions.reclaim(driver.revision - random.int(3));
+        }
+        for (const { snapshot, pin } of kept) {
+          snapshot[Symbol.dispose]();
+          pin[Symbol.dispose]();
+        }
+        driver.verify();
+      }));
+
     test(`${name} agrees with a sorted Map, snapshots never change: ${profile}`, () =>
       withSeed((random) => {
         const driver = new EngineDriver(createEngine);

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { parse as parseYaml } from 'yaml';
 import { goJson, goJsonIndented, Indenter } from '../../src/http/encode/go-json.js';
 import { BufferWriter } from '../../src/http/encode/writer.js';
-import type { ListBody } from '../../src/http/encode/document.js';
+import { type ListBody, wholeBody } from '../../src/http/encode/document.js';
 import { writeJsonList, writePrettyJsonList } from '../../src/http/encode/json.js';
 import { jsonToYaml, writeYamlList } from '../../src/http/encode/yaml.js';
 import { writeText } from '../../src/http/encode/writer.js';
@@ -54,7 +54,7 @@ test('YAML items keep multi-line text, and empty lines in it', async () => {
     '0123',
   ];
   const into = new BufferWriter(16);
-  const body = Object.assign(into, { due: () => false, flush: () => Promise.resolve(true) });
+  const body = wholeBody(into);
   await writeYamlList(
     {
       members: { kind: 'List', apiVersion: 'v1', metadata: {} },
@@ -120,7 +120,7 @@ test('an empty list that upstream never appended to is null', async () => {
   const list = { members: { kind: 'List' }, itemsKey: 'items', count: 0, nullWhenEmpty: true, item: () => {} } as const;
   const written = async (write: (document: typeof list, body: ListBody) => Promise<boolean>) => {
     const into = new BufferWriter(16);
-    await write(list, Object.assign(into, { due: () => false, flush: () => Promise.resolve(true) }));
+    await write(list, wholeBody(into));
     return into.written().toString();
   };
   assert.equal(await written(writeJsonList), '{"kind":"List","items":null}\n');

@@ -11,6 +11,7 @@ import { utf8 } from '../../src/lib/bytes.js';
 import { type Caches, createCaches } from '../../src/cache/caches.js';
 import { createCowBtree } from '../../src/engine/cow-btree.js';
 import { createVersions } from '../../src/versions/create-versions.js';
+import { FragmentCache } from '../../src/serve/fragment-cache.js';
 import { createService, type Service } from '../../src/serve/service.js';
 import { createEmbeddedStore, type EmbeddedStore } from '../../src/source/embedded/embedded-store.js';
 
@@ -19,6 +20,7 @@ export interface Serving {
   readonly store: EmbeddedStore;
   readonly service: Service;
   readonly caches: Caches;
+  readonly fragments: FragmentCache | undefined;
   readonly server: HttpServer;
   put(resource: string, object: Record<string, unknown>): Promise<number>;
   remove(resource: string, namespace: string | undefined, name: string): Promise<number>;
@@ -29,6 +31,8 @@ export interface Serving {
 export interface ServingOptions {
   readonly limits?: Partial<Limits>;
   readonly clock?: Clock;
+  /** A store that another server serves, too; it is not closed. */
+  readonly store?: EmbeddedStore;
   /** False: every read goes to the store. */
   readonly watchCache?: boolean;
   readonly shardedListAndWatch?: boolean;
@@ -45,7 +49,7 @@ export function startServing(options: ServingOptions = {}): Serving {
   const clock = options.clock ?? systemClock;
   const random = seededRandom(1);
   const limits = { ...defaultLimits, ...options.limits };
-  const store = createEmbeddedStore({ clock, random });
+  const store = options.store ?? createEmbeddedStore({ clock, random });
   const codecs = new Map<Kind, KindCodec>();
   const codecOf = (kind: Kind) => {
     let codec = codecs.get(kind);
@@ -64,6 +68,7 @@ export function startServing(options: ServingOptions = {}): Serving {
     random,
     limits,
   });
+  const fragments = limits.fragmentCacheBytes > 0 ? new FragmentCache(limits, clock) : undefined;
   const service = createService({
     etcdPrefix: '/registry',
     source: () => store,
@@ -72,6 +77,7 @@ export function startServing(options: ServingOptions = {}): Serving {
     watchCache: options.watchCache ?? true,
     watchCacheSizes: new Map(),
     shardedListAndWatch: options.shardedListAndWatch ?? false,
+    fragments: () => fragments,
     limits,
     clock,
     random,
@@ -80,6 +86,7 @@ export function startServing(options: ServingOptions = {}): Serving {
     kinds: servedKinds,
     readerFor: (kind) => service.reader(kind),
     caches: caches.all,
+    fragments: () => fragments?.stats,
     healthChecks: options.healthChecks ?? [],
     build: { packageVersion: '0.1.0' },
     limits,
@@ -91,13 +98,15 @@ export function startServing(options: ServingOptions = {}): Serving {
   let closing: Promise<void> | undefined;
   const close = async () => {
     await server.close();
+    fragments?.stop();
     await caches.stopAll();
-    await store.close();
+    if (options.store === undefined) await store.close();
   };
   return {
     store,
     service,
     caches,
+    fragments,
     server,
     put(resource, object) {
       const kind = kindOf(resource);

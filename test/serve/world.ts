@@ -11,6 +11,7 @@ import { defaultLimits, type Limits } from '../../src/lib/limits.js';
 import { type Random, seededRandom } from '../../src/lib/random.js';
 import type { Failure, Result } from '../../src/serve/failure.js';
 import type { ListAnswer, ObjectAnswer, Reader, WatchFormat, WatchRun } from '../../src/serve/reader.js';
+import { FragmentCache } from '../../src/serve/fragment-cache.js';
 import { createService, type Service } from '../../src/serve/service.js';
 import { createEmbeddedStore } from '../../src/source/embedded/embedded-store.js';
 import { createCowBtree } from '../../src/engine/cow-btree.js';
@@ -88,11 +89,13 @@ export function createWorld(options: WorldOptions = {}): World {
     random,
     limits,
   });
+  const fragments = new FragmentCache(limits, clock);
   const common = {
     etcdPrefix: '/registry',
     source: () => source,
     codec: codecOf,
     cache: caches.get,
+    fragments: () => fragments,
     shardedListAndWatch: options.shardedListAndWatch === true,
     limits,
     clock,
@@ -115,6 +118,7 @@ export function createWorld(options: WorldOptions = {}): World {
       ]),
     async [Symbol.asyncDispose]() {
       clearInterval(held);
+      fragments.stop();
       await caches.stopAll();
       await store.close();
     },

@@ -231,6 +231,50 @@ export function engineSuite(name: string, createEngine: (versions: Versions) => 
       assert.throws(() => driver.engine.apply(batch, driver.revision), /is not the current one of its key|not in/);
     });
 
+    test('leaves are the range in pieces: each in order, whole but for the ends, with its bytes', () => {
+      const driver = start();
+      const random = seededRandom(7);
+      driver.write(
+        Array.from({ length: 1_500 }, (_, index) => [`k${10_000 + index}`, 'v'.repeat(1 + random.int(900))]),
+      );
+      for (let round = 0; round < 300; round++) {
+        driver.write([
+          [`k${10_000 + random.int(1_500)}`, random.chance(0.5) ? undefined : 'w'.repeat(random.int(900))],
+        ]);
+      }
+      using snapshot = driver.engine.snapshot();
+      if (snapshot.leaves === undefined) return; // this engine keeps no neighbours together
+      const ranges = [
+        [FIRST_KEY, OPEN_END],
+        [bytesOf('k10100'), bytesOf('k10101')],
+        [bytesOf('k10037'), bytesOf('k11200')],
+        [bytesOf('k11000'), OPEN_END],
+        [bytesOf('k2'), bytesOf('k1')],
+        [bytesOf('x'), OPEN_END],
+      ] as const;
+      for (const [from, to] of ranges) {
+        const walked: VersionId[] = [];
+        snapshot.range(from, to, (id) => walked.push(id) > 0);
+        const pieces: VersionId[][] = [];
+        const editions = new Set<number>();
+        snapshot.leaves(from, to, (leaf, first, end) => {
+          const ids = [...leaf.ids.subarray(leaf.offset, leaf.offset + leaf.count)];
+          const bytes = ids.reduce((sum, id) => sum + driver.versions.wireSize(id), 0);
+          assert.equal(leaf.bytes, bytes);
+          assert.ok(first >= 0 && first < end && end <= leaf.count, `${first} to ${end} of ${leaf.count}`);
+          assert.ok(leaf.edition > 0);
+          editions.add(leaf.edition);
+          pieces.push(ids.slice(first, end));
+          return true;
+        });
+        assert.deepEqual(pieces.flat(), walked);
+        assert.equal(editions.size, pieces.length);
+      }
+      let visited = 0;
+      snapshot.leaves(FIRST_KEY, OPEN_END, () => ++visited < 3);
+      assert.equal(visited, 3);
+    });
+
     test('a disposed snapshot is not read; disposing twice is allowed', () => {
       const driver = start();
       driver.write([['a', '1']]);

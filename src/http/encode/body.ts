@@ -1,10 +1,13 @@
 import { createGzip, constants as zlib, type Gzip } from 'node:zlib';
 import type { Clock } from '../../lib/clock.js';
 import type { ByteSink } from '../sinks.js';
-import { BufferWriter } from './writer.js';
+import { BufferWriter, writeBytes } from './writer.js';
 
 /** Bodies larger than this are compressed when the client offers gzip (spec 4.6). */
 export const GZIP_ABOVE_BYTES = 128 * 2 ** 10;
+/** Smaller pieces are copied, so that several make one write. */
+const APART_BYTES_MIN = 64 * 2 ** 10;
+const SMALL_BYTES = 4 * 2 ** 10;
 
 export interface BodyOptions {
   readonly sink: ByteSink;
@@ -12,6 +15,8 @@ export interface BodyOptions {
   readonly chunkBytes: number;
   readonly sliceMs: number;
   readonly gzipOffered: boolean;
+  /** What is written is a gzip member already. */
+  readonly gzipped?: boolean;
   /** Of the whole body, when it is known before the first byte. */
   readonly contentLength: number | undefined;
   /** Sends the head of the response: called once, before the first chunk, when the size class is known. */
@@ -67,6 +72,25 @@ export class Body extends BufferWriter {
     return this.#options.clock.monotonicMs() - this.#sliceStartMs >= this.#options.sliceMs;
   }
 
+  /**
+   * Appends bytes that will not change: large ones go to the transport as they are. True: go on at once.
+   * Otherwise wait for the promise, which is that of `flush`.
+   */
+  append(bytes: Uint8Array): true | Promise<boolean> {
+    const { chunkBytes } = this.#options;
+    if (bytes.length >= APART_BYTES_MIN && (this.#started || this.position + bytes.length >= chunkBytes)) {
+      return this.#appendApart(bytes);
+    }
+    writeBytes(this, bytes);
+    return this.due() ? this.flush() : true;
+  }
+
+  async #appendApart(bytes: Uint8Array): Promise<boolean> {
+    if (!this.#started) this.#start(this.position + bytes.length, undefined);
+    if (this.position > 0 && !(await this.#write(this.take(SMALL_BYTES)))) return false;
+    return (await this.#write(bytes)) && this.flush();
+  }
+
   async flush(): Promise<boolean> {
     const { sink, chunkBytes, sliceMs, clock } = this.#options;
     if (this.position >= chunkBytes && !(await this.#send())) return false;
@@ -87,18 +111,27 @@ export class Body extends BufferWriter {
   }
 
   async #send(): Promise<boolean> {
-    const { sink, chunkBytes, gzipOffered, contentLength } = this.#options;
+    const { sink, chunkBytes, contentLength } = this.#options;
     if (sink.closed) return false;
-    if (!this.#started) {
-      this.#started = true;
-      // The first chunk is sent when it is full or the body complete: either way its class is known.
-      const gzip = gzipOffered && Math.max(this.position, contentLength ?? 0) > GZIP_ABOVE_BYTES;
-      const whole = this.position < chunkBytes ? this.position : contentLength;
-      this.#options.start({ gzip, contentLength: gzip ? undefined : (contentLength ?? whole) });
-      if (gzip) this.#gzip = this.#compressor();
-    }
+    // The first chunk is sent when it is full or the body complete: either way its class is known.
+    if (!this.#started) this.#start(this.position, this.position < chunkBytes ? this.position : undefined);
     if (this.position === 0) return true;
-    const chunk = this.take(chunkBytes + 1024);
+    return this.#write(this.take(Math.min(contentLength ?? chunkBytes, chunkBytes) + 1024));
+  }
+
+  /** `atLeast`: bytes that the body has in any case; `whole`: all that it has, if it is complete. */
+  #start(atLeast: number, whole: number | undefined): void {
+    const { gzipOffered, gzipped, contentLength } = this.#options;
+    this.#started = true;
+    const compress = gzipOffered && gzipped !== true && Math.max(atLeast, contentLength ?? 0) > GZIP_ABOVE_BYTES;
+    const gzip = compress || gzipped === true;
+    this.#options.start({ gzip, contentLength: gzip ? undefined : (contentLength ?? whole) });
+    if (compress) this.#gzip = this.#compressor();
+  }
+
+  async #write(chunk: Uint8Array): Promise<boolean> {
+    const { sink } = this.#options;
+    if (sink.closed) return false;
     this.bytesOut += chunk.length;
     if (this.#gzip !== undefined) return this.#compress(this.#gzip, chunk);
     for (let at = 0; at < chunk.length; at += sink.writeBytesMax) {
@@ -132,7 +165,7 @@ export class Body extends BufferWriter {
   }
 
   /** Resolves when the compressor has taken the chunk in, which waits for the client when its output is full. */
-  async #compress(gzip: Gzip, chunk: Buffer): Promise<boolean> {
+  async #compress(gzip: Gzip, chunk: Uint8Array): Promise<boolean> {
     await new Promise<void>((resolve) => {
       this.#closed = resolve; // a destroyed compressor need not call back
       gzip.write(chunk, () => resolve());

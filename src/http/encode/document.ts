@@ -1,4 +1,6 @@
 import type { ByteWriter } from '../../codec/codec.js';
+import type { ListRuns } from '../../serve/reader.js';
+import { type BufferWriter, writeBytes } from './writer.js';
 
 /**
  * A list as the JSON and YAML encoders see it: members that are known at once, then items that
@@ -12,6 +14,8 @@ export interface ListDocument {
   readonly count: number;
   /** Go's encoder writes a slice that nothing was ever appended to as null: where upstream makes the list so. */
   readonly nullWhenEmpty?: true;
+  /** The same items, where their JSON is kept. */
+  readonly runs?: ListRuns | undefined;
   /** Appends item `index` as compact JSON. */
   item(index: number, into: ByteWriter): void;
 }
@@ -20,4 +24,15 @@ export interface ListDocument {
 export interface ListBody extends ByteWriter {
   due(): boolean;
   flush(): Promise<boolean>;
+  /** Appends bytes that nobody will change. True: go on; otherwise wait as for `flush`. */
+  append(bytes: Uint8Array): true | Promise<boolean>;
+}
+
+/** A list that is small enough to be made whole. */
+export function wholeBody(into: BufferWriter): ListBody {
+  const append = (bytes: Uint8Array): true => {
+    writeBytes(into, bytes);
+    return true;
+  };
+  return Object.assign(into, { due: () => false, flush: () => Promise.resolve(true), append });
 }

@@ -1,4 +1,5 @@
 import type { ListBody, ListDocument } from './document.js';
+import type { ListFrame } from './gzip-list.js';
 import { goJson, Indenter } from './go-json.js';
 import { BufferWriter, writeText } from './writer.js';
 
@@ -9,13 +10,26 @@ export async function writeJsonList(list: ListDocument, body: ListBody): Promise
     return true;
   }
   writeText(body, listHead(list));
-  for (let index = 0; index < list.count; index++) {
+  const { runs } = list;
+  for (let run = 0; run < (runs?.count ?? 0); run++) {
+    if (run > 0) writeText(body, ',');
+    const going = body.append(runs!.json(run));
+    if (going !== true && !(await going)) return false;
+  }
+  for (let index = 0; runs === undefined && index < list.count; index++) {
     if (index > 0) writeText(body, ',');
     list.item(index, body);
     if (body.due() && !(await body.flush())) return false;
   }
-  writeText(body, ']}\n');
+  writeText(body, LIST_TAIL);
   return true;
+}
+
+const LIST_TAIL = ']}\n';
+
+/** The pieces of `writeJsonList` around its items and between them. */
+export function jsonListFrame(list: ListDocument): ListFrame {
+  return { head: Buffer.from(listHead(list)), separator: Buffer.from(','), tail: Buffer.from(LIST_TAIL) };
 }
 
 /** The same with two spaces a level and no newline at the end (spec 4.7). */

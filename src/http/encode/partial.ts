@@ -84,6 +84,7 @@ export async function partialProtobufList(
   const head = Buffer.concat([envelopeHead(`meta.k8s.io/${version}`, LIST, meta.length + itemBytes), meta]);
   return {
     contentLength: head.length + itemBytes + ENVELOPE_TAIL.length,
+    frame: undefined,
     async write(body: ListBody): Promise<boolean> {
       writeBytes(body, head);
       for (let index = 0; index < answer.count; index++) {

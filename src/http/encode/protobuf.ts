@@ -3,11 +3,14 @@ import { ENVELOPE_TAIL } from '../../codec/codec.js';
 import type { ListAnswer, ObjectAnswer } from '../../serve/reader.js';
 import type { ListBody } from './document.js';
 import { type ListMeta, listMetaField } from './envelope.js';
+import type { ListFrame } from './gzip-list.js';
 import { type BufferWriter, writeBytes } from './writer.js';
 
 export function emptyWire(): WireObject {
   return { bytes: new Uint8Array(0), headerStart: 0, start: 0, end: 0 };
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** One object: the envelope around the stored bytes. */
 export function writeProtobufObject(codec: KindCodec, answer: ObjectAnswer, into: BufferWriter): void {
@@ -26,6 +29,7 @@ export function protobufList(codec: KindCodec, answer: ListAnswer) {
   const head = Buffer.concat([codec.envelopeHead(true, meta.length + answer.itemBytes), meta]);
   return {
     contentLength: head.length + answer.itemBytes + ENVELOPE_TAIL.length,
+    frame: { head, separator: NOTHING, tail: ENVELOPE_TAIL } satisfies ListFrame,
     async write(body: ListBody): Promise<boolean> {
       writeBytes(body, head);
       const item = emptyWire();
