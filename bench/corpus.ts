@@ -15,6 +15,12 @@ export function leaseKey(index: number): Buffer {
   return Buffer.from(`/registry/leases/kube-node-lease/${nodeName(index)}`, 'latin1');
 }
 
+/** The index of the lease with this key, or with the key just before it. */
+export function leaseIndexOf(key: Uint8Array): number {
+  const name = Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
+  return Number(/([0-9]+)\0?$/.exec(name)![1]);
+}
+
 export function podKey(index: number): Buffer {
   return Buffer.from(`/registry/pods/ns-${index % 200}/${podName(index)}`, 'latin1');
 }

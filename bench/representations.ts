@@ -1,33 +1,30 @@
-import { WatchCache } from '../src/cache/watch-cache.js';
-import { createKeyLayout } from '../src/cache/layout.js';
 import { createKindCodec } from '../src/codec/kind-codec.js';
 import { findKind } from '../src/codec/kinds.js';
 import { createWriter } from '../src/codec/writer.js';
-import { DEFAULT_ENGINE, engines, type EngineName } from '../src/engine/engines.js';
-import { systemClock } from '../src/lib/clock.js';
-import { defaultLimits } from '../src/lib/limits.js';
-import { PUT } from '../src/source/source.js';
-import { createVersions } from '../src/versions/create-versions.js';
 import type { LeaseStream } from './corpus.js';
+import { pipeline } from './pipeline.js';
 
 /** How a million leases are held: ours, and what one would write first. */
 export interface Representation {
-  load(lease: LeaseStream, modRevision: number): void;
-  loaded(revision: number): void;
-  /** One renewal is one revision, as from real kubelets. */
+  /** The first list: leases 0 to `objects` - 1, lease i at revision i + 1. */
+  load(lease: LeaseStream, objects: number): Promise<void>;
+  /** One renewal is one revision, as from real kubelets. It may be applied later: see `revision`. */
   update(lease: LeaseStream, modRevision: number): void;
   readonly size: number;
+  /** Everything up to here has been applied. */
+  readonly revision: number;
   /** Where the bytes are, by name. */
   memory(): Record<string, number>;
   verify(): void;
+  stop(): Promise<void>;
 }
 
-const PAGE_COUNT = defaultLimits.listPageCount;
+const TURN_COUNT = 500;
 
-export function createRepresentation(name: string, engine: string): Representation {
+export function createRepresentation(name: string, engine: string, indexed: readonly string[]): Representation {
   switch (name) {
     case 'listwatch':
-      return watchCache(engine);
+      return pipeline(engine, indexed);
     case 'map-buffer':
       return mapOfBuffers();
     case 'json':
@@ -43,69 +40,6 @@ function leaseCodec() {
   return createKindCodec(kind);
 }
 
-/** The real thing, without network: stored value -> codec -> versions, engine and history, evicted and reclaimed. */
-function watchCache(engineName: string): Representation {
-  if (!(engineName in engines)) throw new Error(`--engine is one of ${Object.keys(engines).join(', ')}`);
-  const createEngine = engines[engineName as EngineName];
-  const codec = leaseCodec();
-  const cache = new WatchCache({
-    codec,
-    layout: createKeyLayout(Buffer.from('/registry/leases/'), true),
-    createStorage: () => {
-      const versions = createVersions();
-      return { versions, engine: createEngine(versions) };
-    },
-    clock: systemClock,
-    limits: defaultLimits,
-    historyBytes: undefined,
-  });
-  const fill = cache.startFill('fresh');
-  let buffer = Buffer.alloc(4_096);
-  let inPage = 0;
-  /** As a source passes it: key and value in one buffer. */
-  const place = ({ key, value }: LeaseStream): number => {
-    const end = key.length + value.length;
-    if (end > buffer.length) buffer = Buffer.alloc(end * 2);
-    buffer.set(key, 0);
-    buffer.set(value, key.length);
-    return end;
-  };
-  return {
-    load(lease, modRevision) {
-      const end = place(lease);
-      fill.entry(buffer, 0, lease.key.length, lease.key.length, end, modRevision, modRevision);
-      if (++inPage === PAGE_COUNT) fill.pageDone(systemClock.monotonicMs());
-      inPage %= PAGE_COUNT;
-    },
-    loaded: (revision) => cache.install(fill, revision),
-    update(lease, modRevision) {
-      const end = place(lease);
-      cache.change(PUT, buffer, 0, lease.key.length, lease.key.length, end, 1, modRevision);
-      const { result } = cache.commit(modRevision);
-      if (result !== 'applied') throw new Error(`revision ${modRevision} was ${result}`);
-    },
-    get size() {
-      return cache.storage.engine.size;
-    },
-    memory() {
-      const { versions, engine } = cache.storage;
-      const { stats } = versions;
-      return {
-        'live key and wire bytes': stats.liveBytes,
-        'retired key and wire bytes': stats.retiredBytes,
-        'slots, rounding included': stats.slotBytes,
-        'slabs reserved': stats.reservedBytes - stats.columnBytes,
-        columns: stats.columnBytes,
-        engine: (engine as { reservedBytes?: number }).reservedBytes ?? 0,
-        'history events': cache.history.count,
-        'slow decodes': codec.slowDecodes,
-        'decode errors': cache.decodeErrors.size,
-      };
-    },
-    verify: () => cache.verify(),
-  };
-}
-
 /** One string and one Buffer an object. */
 function mapOfBuffers(): Representation {
   const codec = leaseCodec();
@@ -117,16 +51,7 @@ function mapOfBuffers(): Representation {
     const wire = Buffer.from(writer.bytes.subarray(writer.headerStart, writer.position));
     objects.set(key.toString('latin1'), { revision: modRevision, wire });
   };
-  return {
-    load: put,
-    loaded() {},
-    update: put,
-    get size() {
-      return objects.size;
-    },
-    memory: () => ({}),
-    verify() {},
-  };
+  return inMap(objects, put);
 }
 
 /** Decoded once, held as objects: what a typed informer cache does. */
@@ -139,16 +64,34 @@ function decodedObjects(): Representation {
     codec.toWire(value, 0, value.length, modRevision, writer);
     objects.set(key.toString('latin1'), codec.read(writer.bytes, writer.start, writer.position));
   };
+  return inMap(objects, put);
+}
+
+function inMap(
+  objects: ReadonlyMap<string, unknown>,
+  put: (lease: LeaseStream, modRevision: number) => void,
+): Representation {
+  let revision = 0;
   return {
-    load: put,
-    loaded() {},
-    update: put,
+    async load(lease, count) {
+      for (let index = 0; index < count; index++) {
+        put(lease.set(index, 0), index + 1);
+        if (index % TURN_COUNT === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      revision = count;
+    },
+    update(lease, modRevision) {
+      put(lease, modRevision);
+      revision = modRevision;
+    },
     get size() {
       return objects.size;
     },
+    get revision() {
+      return revision;
+    },
     memory: () => ({}),
     verify() {},
+    stop: () => Promise.resolve(),
   };
 }
-
-export { DEFAULT_ENGINE };

@@ -8,20 +8,25 @@ import { sleep, systemClock } from '../src/lib/clock.js';
 import { seededRandom } from '../src/lib/random.js';
 import { collectGarbage } from './bench.js';
 import { LeaseStream } from './corpus.js';
-import { createRepresentation, DEFAULT_ENGINE, type Representation } from './representations.js';
+import { DEFAULT_ENGINE } from '../src/engine/engines.js';
+import { createRepresentation, type Representation } from './representations.js';
 
 /**
  * A million leases, resident: what they take, and how they take renewals.
  *
- *     node dist/bench/resident.js --objects 1000000 --rate 200000 --seconds 20
+ *     node --expose-gc dist/bench/resident.js --objects 1000000 --seconds 20
  *
- * Loads them as an initial list, renews random ones at the given rate, then as fast as it goes. The
- * making of values (a copy and thirty bytes) is part of the loop in every representation.
+ * Loads them as an initial list, renews random ones as fast as it goes, which is the ceiling, then at 80% of that
+ * (or at --rate). pipeline.ts says what a renewal goes through. The making of values and responses (two copies
+ * and thirty bytes) is part of the loop, and so is the garbage collector. An event's age runs from the moment when
+ * it was due to the end of the turn in which it was applied: what waits because this process is late counts.
  */
 const { values } = parseArgs({
   options: {
     objects: { type: 'string', default: '1000000' },
-    rate: { type: 'string', default: '200000' },
+    rate: { type: 'string' },
+    /** Repeatable: `l` for labels, `f:` and a field. */
+    index: { type: 'string', multiple: true, default: [] },
     seconds: { type: 'string', default: '20' },
     representation: { type: 'string', default: 'listwatch' },
     engine: { type: 'string', default: DEFAULT_ENGINE },
@@ -31,7 +36,9 @@ const { values } = parseArgs({
 });
 
 const UNTHROTTLED = Number.POSITIVE_INFINITY;
-const SLICE_COUNT_MAX = 500; // renewals in one turn of the event loop: two milliseconds
+/** Renewals in one turn of the event loop: as many as one read from a socket brings (64 KiB). */
+const SLICE_COUNT_MAX = 110;
+const CEILING_SHARE = 0.8;
 
 interface Phase {
   readonly eventsPerSecond: number;
@@ -42,6 +49,10 @@ interface Phase {
   readonly loopDelayP99Ms: number;
   readonly loopDelayMaxMs: number;
   readonly loopUtilization: number;
+  readonly ageP50Ms: number;
+  readonly ageP99Ms: number;
+  readonly ageMaxMs: number;
+  readonly rssMaxBytes: number;
 }
 
 /** Longest pauses of the collector since the last `reset`. */
@@ -70,35 +81,29 @@ class GcWatch {
 
 async function main(): Promise<void> {
   const objects = Number(values.objects);
-  const rate = Number(values.rate);
   const seconds = Number(values.seconds);
   const awake = new MessageChannel(); // the clock's timers do not keep the process alive; an open port does
   awake.port1.on('message', () => {});
   const gc = new GcWatch();
   const lease = new LeaseStream();
-  const representation = createRepresentation(values.representation, values.engine);
+  const representation = createRepresentation(values.representation, values.engine, values.index);
   collectGarbage();
   const rssBefore = process.memoryUsage().rss;
 
   const loadStartMs = systemClock.monotonicMs();
-  let storedBytes = 0;
-  for (let index = 0; index < objects; index++) {
-    lease.set(index, 0);
-    storedBytes += lease.key.length + lease.value.length;
-    representation.load(lease, index + 1);
-    if (index % SLICE_COUNT_MAX === 0) await turn();
-  }
-  representation.loaded(objects);
+  await representation.load(lease, objects);
   const loadMs = systemClock.monotonicMs() - loadStartMs;
   const loadGc = await gc.take();
   if (representation.size !== objects) throw new Error(`${representation.size} of ${objects} leases were loaded`);
   const loaded = memoryNow(rssBefore);
 
   const renewer = new Renewer(representation, lease, objects);
-  const throttled = await renewer.run(rate, seconds, gc);
-  const afterThrottled = memoryNow(rssBefore);
+  await renewer.run(UNTHROTTLED, seconds / 4, gc); // until the history is full and the code is compiled
   const unthrottled = await renewer.run(UNTHROTTLED, seconds, gc);
   const afterUnthrottled = memoryNow(rssBefore);
+  const rate = values.rate === undefined ? unthrottled.eventsPerSecond * CEILING_SHARE : Number(values.rate);
+  const throttled = await renewer.run(rate, seconds, gc);
+  const afterThrottled = memoryNow(rssBefore);
   if (values.verify) representation.verify();
 
   const report = {
@@ -106,9 +111,9 @@ async function main(): Promise<void> {
     engine: values.representation === 'listwatch' ? values.engine : undefined,
     node: process.version,
     objects,
-    storedBytesPerObject: storedBytes / objects,
+    storedBytesPerObject: storedBytesOf(lease),
     load: { perSecond: (objects / loadMs) * 1000, gcPauseMaxMs: loadGc.maxMs },
-    memory: { loaded, afterThrottled, afterUnthrottled },
+    memory: { loaded, afterUnthrottled, afterThrottled },
     inside: representation.memory(),
     targetPerSecond: rate,
     throttled,
@@ -120,6 +125,7 @@ async function main(): Promise<void> {
     mkdirSync(dirname(values.output), { recursive: true });
     writeFileSync(values.output, JSON.stringify(report, null, 2));
   }
+  await representation.stop();
   gc.stop();
   awake.port1.close();
 }
@@ -145,9 +151,13 @@ class Renewer {
     const cpuBefore = process.cpuUsage();
     const startMs = systemClock.monotonicMs();
     delay.enable();
+    const ages = new Ages();
+    let rssMaxBytes = 0;
     let done = 0;
     let elapsedMs = 0;
-    while (elapsedMs < seconds * 1000) {
+    const first = this.#revision + 1;
+    let applied = this.#revision;
+    for (let turns = 0; elapsedMs < seconds * 1000; turns++) {
       const wanted = rate === UNTHROTTLED ? SLICE_COUNT_MAX : Math.floor((rate * elapsedMs) / 1000) - done;
       const due = Math.min(SLICE_COUNT_MAX, wanted);
       for (let count = 0; count < due; count++) this.#renewOne();
@@ -155,8 +165,17 @@ class Renewer {
       if (due < SLICE_COUNT_MAX) await sleep(systemClock, 1);
       else await turn();
       elapsedMs = systemClock.monotonicMs() - startMs;
+      for (const revision = this.#representation.revision; rate !== UNTHROTTLED && applied < revision; ) {
+        applied++;
+        ages.add(elapsedMs - ((applied - first + 1) * 1000) / rate);
+      }
+      if (turns % RSS_EVERY_TURNS === 0) rssMaxBytes = Math.max(rssMaxBytes, process.memoryUsage.rss());
     }
     delay.disable();
+    if (this.#representation.revision !== this.#revision) await turn();
+    if (this.#representation.revision !== this.#revision) {
+      throw new Error(`revision ${this.#revision} was sent, ${this.#representation.revision} is reached`);
+    }
     const { user, system } = process.cpuUsage(cpuBefore);
     const pauses = await gc.take();
     return {
@@ -168,6 +187,10 @@ class Renewer {
       loopDelayP99Ms: delay.percentile(99) / 1e6,
       loopDelayMaxMs: delay.max / 1e6,
       loopUtilization: performance.eventLoopUtilization(utilization).utilization,
+      ageP50Ms: ages.percentile(0.5),
+      ageP99Ms: ages.percentile(0.99),
+      ageMaxMs: ages.maxMs,
+      rssMaxBytes,
     };
   }
 
@@ -176,6 +199,42 @@ class Renewer {
     this.#representation.update(this.#lease.set(this.#random.int(this.#objects), revision), revision);
   }
 }
+
+/** Ages of events, in steps of a tenth of a millisecond. */
+class Ages {
+  maxMs = 0;
+  readonly #counts = new Uint32Array(100_000);
+  #count = 0;
+
+  add(ms: number): void {
+    if (ms > this.maxMs) this.maxMs = ms;
+    this.#counts[Math.min(this.#counts.length - 1, Math.max(0, Math.floor(ms * 10)))]!++;
+    this.#count++;
+  }
+
+  /** An upper bound of the share's age; 0 when nothing was added. */
+  percentile(share: number): number {
+    let rest = this.#count * share;
+    for (let step = 0; step < this.#counts.length && this.#count > 0; step++) {
+      rest -= this.#counts[step]!;
+      if (rest <= 0) return (step + 1) / 10;
+    }
+    return 0;
+  }
+}
+
+const RSS_EVERY_TURNS = 256;
+
+function storedBytesOf(lease: LeaseStream): number {
+  let bytes = 0;
+  for (let index = 0; index < SAMPLE_COUNT; index++) {
+    lease.set(index, 0);
+    bytes += lease.key.length + lease.value.length;
+  }
+  return bytes / SAMPLE_COUNT;
+}
+
+const SAMPLE_COUNT = 6_400;
 
 /** Lets the event loop do everything else that waits. */
 function turn(): Promise<void> {
@@ -223,16 +282,21 @@ function table(report: {
   for (const [name, amount] of Object.entries(report.inside)) {
     lines.push(`  ${name.padEnd(28)}${amount.toFixed(0).padStart(13)}${perObject(amount).padStart(8)} an object`);
   }
-  lines.push('', 'renewals                   k/s   cores   k/CPU s   GC max   GC sum   loop p99   loop max (ms)');
+  lines.push(
+    '',
+    'renewals                   k/s   cores   k/CPU s   GC max   GC sum   loop p99   loop max   age p50   age p99   max (ms)   RSS max (MB)',
+  );
   for (const [name, phase] of [
-    [`at ${(report.targetPerSecond / 1000).toFixed(0)} k/s`, report.throttled],
     ['unthrottled', report.unthrottled],
+    [`at ${(report.targetPerSecond / 1000).toFixed(0)} k/s`, report.throttled],
   ] as const) {
     lines.push(
       `  ${name.padEnd(20)}${(phase.eventsPerSecond / 1000).toFixed(1).padStart(8)}${phase.cpuCores.toFixed(2).padStart(8)}` +
         `${(phase.eventsPerSecond / phase.cpuCores / 1000).toFixed(0).padStart(10)}` +
         `${phase.gcPauseMaxMs.toFixed(1).padStart(9)}${phase.gcTotalMs.toFixed(0).padStart(9)}` +
-        `${phase.loopDelayP99Ms.toFixed(1).padStart(11)}${phase.loopDelayMaxMs.toFixed(1).padStart(11)}`,
+        `${phase.loopDelayP99Ms.toFixed(1).padStart(11)}${phase.loopDelayMaxMs.toFixed(1).padStart(11)}` +
+        `${phase.ageP50Ms.toFixed(1).padStart(10)}${phase.ageP99Ms.toFixed(1).padStart(10)}` +
+        `${phase.ageMaxMs.toFixed(1).padStart(11)}${(phase.rssMaxBytes / 1e6).toFixed(0).padStart(15)}`,
     );
   }
   return lines.join('\n');
