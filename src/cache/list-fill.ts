@@ -1,6 +1,5 @@
 import type { ModRevision } from '../api/revision.js';
 import type { KindCodec } from '../codec/codec.js';
-import { createWriter } from '../codec/writer.js';
 import { InvariantError } from '../lib/assert.js';
 import { type ByteRange, prefixEnd, rangeOf } from '../lib/bytes.js';
 import { SourceError } from '../source/source.js';
@@ -18,7 +17,6 @@ export class ValueReader {
   ignoredKeys = 0;
   readonly #codec: KindCodec;
   readonly layout: KeyLayout;
-  readonly #wire = createWriter();
   readonly #key: ByteRange = rangeOf(new Uint8Array(0));
 
   constructor(codec: KindCodec, layout: KeyLayout) {
@@ -43,17 +41,16 @@ export class ValueReader {
     modRevision: ModRevision,
     into: Pending,
   ): void {
-    const key = this.#point(bytes, keyStart, keyEnd);
+    const wire = into.open(this.#point(bytes, keyStart, keyEnd));
     try {
-      this.#wire.position = 0;
-      this.#codec.toWire(bytes, valueStart, valueEnd, modRevision, this.#wire);
+      this.#codec.toWire(bytes, valueStart, valueEnd, modRevision, wire);
     } catch (error) {
       // Whatever a value makes the codec throw is that value's fault, unless it is an invariant of ours.
       if (error instanceof InvariantError || !(error instanceof Error)) throw error;
-      into.unreadable(key, error.message);
+      into.unreadable(error.message);
       return;
     }
-    into.put(key, this.#wire, createRevision, modRevision);
+    into.put(createRevision, modRevision);
   }
 
   delete(bytes: Uint8Array, keyStart: number, keyEnd: number, into: Pending): void {

@@ -66,9 +66,10 @@ function digitsOf(value: number): number {
 
 const LOOP_MAX = 160; // below this many bytes, a loop is faster than making a view
 
+/** The view is a plain one: a Buffer's subarray takes longer to make than a small object to copy. */
 function copy(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): number {
   if (end - start > LOOP_MAX) {
-    to.set(from.subarray(start, end), at);
+    to.set(new Uint8Array(from.buffer, from.byteOffset + start, end - start), at);
     return at + (end - start);
   }
   let out = at;

@@ -23,6 +23,9 @@ export class KeyHash {
   /** 2^depth entries; segments shallower than the directory fill several neighbouring ones. */
   #directory: Segment[] = [newSegment(0, SLOTS_MIN)];
   readonly #range: ByteRange = { bytes: new Uint8Array(0), start: 0, end: 0 };
+  /** The key that was hashed last, and the same memory as words: keys are hashed and compared four bytes at a time. */
+  #words = new Int32Array(KEY_WORDS_MIN);
+  #bytes = new Uint8Array(this.#words.buffer);
 
   constructor(versions: Versions, random: Random = systemRandom) {
     this.#versions = versions;
@@ -30,7 +33,16 @@ export class KeyHash {
   }
 
   hashOf(key: ByteRange): number {
-    return hashBytes(key.bytes, key.start, key.end, this.#seed);
+    const { bytes, start, end } = key;
+    const length = end - start;
+    if (length > this.#bytes.length) {
+      this.#words = new Int32Array((length + 3) >> 2);
+      this.#bytes = new Uint8Array(this.#words.buffer);
+    }
+    const scratch = this.#bytes;
+    for (let from = start, at = 0; from < end; from++, at++) scratch[at] = bytes[from]!;
+    for (let at = length; (at & 3) !== 0; at++) scratch[at] = 0;
+    return hashWords(this.#words, length, this.#seed);
   }
 
   hashOfVersion(id: VersionId): number {
@@ -39,11 +51,13 @@ export class KeyHash {
 
   find(key: ByteRange): VersionId {
     const hash = this.hashOf(key);
+    const length = key.end - key.start;
     const { table, mask } = this.#segmentOf(hash);
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const entry = table[slot << 1]!;
       if (entry === 0) return NONE;
-      if (table[(slot << 1) + 1] === hash && this.#holds(entry - 1, key)) return entry - 1;
+      const isIt = table[(slot << 1) + 1] === hash && this.#versions.hasKey(entry - 1, this.#words, length);
+      if (isIt) return entry - 1;
     }
   }
 
@@ -133,14 +147,8 @@ export class KeyHash {
   }
 
   #holds(id: VersionId, key: ByteRange): boolean {
-    const range = this.#versions.key(id, this.#range);
-    const length = key.end - key.start;
-    if (range.end - range.start !== length) return false;
-    const { bytes, start } = range;
-    for (let offset = length - 1; offset >= 0; offset--) {
-      if (bytes[start + offset] !== key.bytes[key.start + offset]) return false;
-    }
-    return true;
+    this.hashOf(key); // puts the key where it is compared from
+    return this.#versions.hasKey(id, this.#words, key.end - key.start);
   }
 
   /** Doubles a small segment; splits a large one; doubles the directory when the split needs another bit. */
@@ -205,24 +213,23 @@ function moveAll(from: Segment, target: (hash: number) => Segment): void {
   }
 }
 
-/** murmur3's mixing over four bytes at a time. */
-function hashBytes(bytes: Uint8Array, start: number, end: number, seed: number): number {
+const KEY_WORDS_MIN = 64;
+
+/** murmur3's mixing over the first `length` bytes; those that fill up the last word are zero. */
+function hashWords(words: Int32Array, length: number, seed: number): number {
   let hash = seed;
-  let at = start;
-  for (; at + 4 <= end; at += 4) {
-    let word = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
-    word = Math.imul(word, 0xcc9e2d51);
+  const whole = length >> 2;
+  for (let at = 0; at < whole; at++) {
+    let word = Math.imul(words[at]!, 0xcc9e2d51);
     word = (word << 15) | (word >>> 17);
     hash ^= Math.imul(word, 0x1b873593);
     hash = (hash << 13) | (hash >>> 19);
     hash = (Math.imul(hash, 5) + 0xe6546b64) | 0;
   }
-  let rest = 0;
-  for (let shift = 0; at < end; at++, shift += 8) rest |= bytes[at]! << shift;
-  rest = Math.imul(rest, 0xcc9e2d51);
+  let rest = (length & 3) === 0 ? 0 : Math.imul(words[whole]!, 0xcc9e2d51);
   rest = (rest << 15) | (rest >>> 17);
   hash ^= Math.imul(rest, 0x1b873593);
-  hash ^= end - start;
+  hash ^= length;
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return hash ^ (hash >>> 16);

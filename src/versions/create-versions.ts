@@ -46,6 +46,16 @@ export function createVersions(options: VersionsOptions = {}): Versions {
 /** What a freed byte looks like in poisoned builds. */
 export const POISON = 0xdb;
 const LOOP_COPY_BYTES_MAX = 96;
+/** Up to here a loop over words is faster than making a view and having it copied (docs/adr/0017). */
+const WORDS_COPY_BYTES_MAX = 768;
+/** A larger buffer is not worth to be held on to. */
+const SOURCE_BYTES_MAX = 2 ** 20;
+/** By count: a word in which that many bytes, the first ones in memory, are ones. */
+const FIRST_BYTES = Int32Array.from({ length: 4 }, (_, count) => {
+  const word = new Int32Array(1);
+  new Uint8Array(word.buffer).fill(0xff, 0, count);
+  return word[0]!;
+});
 
 /**
  * A slot holds the key, then the wire bytes, without a gap.
@@ -68,6 +78,9 @@ class SlabVersions implements Versions {
   readonly #pins: Pins;
   readonly #fillOnFree: number;
   readonly #checksums: Map<VersionId, number> | undefined;
+  /** The buffer that `add` read last, and the same memory as words. */
+  #source: Uint8Array = new Uint8Array(0);
+  #sourceWords: Int32Array = new Int32Array(0);
   /** Versions superseded at or before this may be gone. */
   #reclaimedTo: ModRevision = 0;
 
@@ -104,8 +117,18 @@ class SlabVersions implements Versions {
     const address = this.#allocator.allocate(size);
     const slab = this.#slabs.bytes[address >>> this.#slabs.unitShift]!;
     const offset = (address & this.#slabs.unitMask) << UNIT_SHIFT;
-    copyInto(slab, offset, key);
-    copyInto(slab, offset + keyLength, wire);
+    if (key.bytes !== wire.bytes || key.end !== wire.start) {
+      copyInto(slab, offset, key);
+      copyInto(slab, offset + keyLength, wire);
+    } else if (size <= WORDS_COPY_BYTES_MAX && this.#hasWords(key)) {
+      const from = this.#sourceWords;
+      const to = this.#slabs.words[address >>> this.#slabs.unitShift]!;
+      const end = key.start + size;
+      for (let word = key.start >> 2, at = offset >> 2; word < end >> 2; word++, at++) to[at] = from[word]!;
+      for (let byte = end & -4; byte < end; byte++) slab[offset - key.start + byte] = key.bytes[byte]!;
+    } else {
+      slab.set(new Uint8Array(key.bytes.buffer, key.bytes.byteOffset + key.start, size), offset);
+    }
 
     const id = this.#rows.take();
     const words = this.#rows.words[id >>> ROW_CHUNK_SHIFT]!;
@@ -187,6 +210,20 @@ class SlabVersions implements Versions {
     return into;
   }
 
+  hasKey(id: VersionId, words: Int32Array, length: number): boolean {
+    const row = (id & ROW_MASK) << 3;
+    const columns = this.#rows.words[id >>> ROW_CHUNK_SHIFT]!;
+    if (columns[row + STATE] === FREE) throw staleId(id);
+    if (columns[row + KEY_AND_OFFSET]! >>> 8 !== length) return false;
+    const address = columns[row + ADDRESS]!;
+    const slab = this.#slabs.words[address >>> this.#slabs.unitShift]!;
+    const start = (address & this.#slabs.unitMask) << (UNIT_SHIFT - 2);
+    const whole = length >> 2;
+    for (let word = whole - 1; word >= 0; word--) if (slab[start + word] !== words[word]) return false;
+    const rest = length & 3;
+    return rest === 0 || ((slab[start + whole]! ^ words[whole]!) & FIRST_BYTES[rest]!) === 0;
+  }
+
   wire(id: VersionId, into: ByteRange): ByteRange {
     return this.#locate(id, into, 0);
   }
@@ -254,6 +291,17 @@ class SlabVersions implements Versions {
     this.#rows.words.length = 0;
     this.#rows.doubles.length = 0;
     this.#checksums?.clear();
+  }
+
+  /** Whether the bytes can be read by words from the start of this key on; remembers the words of the last buffer. */
+  #hasWords({ bytes, start }: ByteRange): boolean {
+    if ((start & 3) !== 0 || bytes.length > SOURCE_BYTES_MAX) return false;
+    if (bytes !== this.#source) {
+      if (((bytes.byteOffset | bytes.length) & 3) !== 0) return false;
+      this.#source = bytes;
+      this.#sourceWords = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+    }
+    return true;
   }
 
   #free(id: VersionId): void {

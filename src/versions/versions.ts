@@ -15,7 +15,10 @@ export const NONE: VersionId = -1;
  * still name it (revision > tail) or a pin may still read it (pin <= the revision that superseded it).
  */
 export interface Versions {
-  /** Copies key and wire bytes in. `objectOffset` is where the message starts in the wire bytes (after the item header). */
+  /**
+   * Copies key and wire bytes in. `objectOffset` is where the message starts in the wire bytes (after the item header).
+   * Fastest when the wire bytes lie right behind the key, and both in one buffer that is used again and again.
+   */
   add(
     key: ByteRange,
     wire: ByteRange,
@@ -39,6 +42,8 @@ export interface Versions {
   createRevision(id: VersionId): ModRevision;
   /** Points `into` at the key bytes, the wire bytes (item header + message), or the message alone. */
   key(id: VersionId, into: ByteRange): ByteRange;
+  /** Whether the key's bytes are the first `length` ones of these words. */
+  hasKey(id: VersionId, words: Int32Array, length: number): boolean;
   wire(id: VersionId, into: ByteRange): ByteRange;
   object(id: VersionId, into: ByteRange): ByteRange;
   /** Bytes of item header + message: what a protobuf LIST sends for it. */

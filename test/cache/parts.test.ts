@@ -4,13 +4,49 @@ import { DecodeErrors } from '../../src/cache/decode-errors.js';
 import { CHANGE, History } from '../../src/cache/history.js';
 import { createKeyLayout } from '../../src/cache/layout.js';
 import { RangeIndex } from '../../src/cache/range-index.js';
+import { Pending } from '../../src/cache/pending.js';
 import { createTimingWheel } from '../../src/cache/timing-wheel.js';
 import { createTurns } from '../../src/cache/turns.js';
-import { prefixEnd, utf8 } from '../../src/lib/bytes.js';
+import { type ByteRange, prefixEnd, rangeOf, utf8 } from '../../src/lib/bytes.js';
 import { createFakeClock } from '../../src/lib/clock.js';
 import { seededRandom } from '../../src/lib/random.js';
 
 const ENTRY = 33;
+
+test('pending: rows lie where slots begin, move to a new arena whole, and forget what did not parse', () => {
+  const pending = new Pending();
+  const where: ByteRange = rangeOf(new Uint8Array(0));
+  const textOf = ({ bytes, start, end }: ByteRange) => Buffer.from(bytes.subarray(start, end)).toString('latin1');
+  const sizes = [0, 1, 700, 100_000, 200_000, 3, 600_000, 40];
+  for (let round = 0; round < 3; round++) {
+    for (const [index, size] of sizes.entries()) {
+      const into = pending.open(rangeOf(utf8(`key-${index}`)));
+      const write = (character: string, count: number) => {
+        into.reserve(count);
+        into.bytes.fill(character, into.position, into.position + count);
+        into.position += count;
+      };
+      write('h', 2);
+      into.start = into.position;
+      write('o', size); // may move what is written already
+      if (index === 5) pending.unreadable('not today');
+      else pending.put(1, 7);
+    }
+    pending.delete(rangeOf(utf8('gone')));
+    assert.equal(pending.count, sizes.length + 1);
+    for (const [index, size] of sizes.entries()) {
+      const row = pending.at(index);
+      assert.equal(row.keyStart % 16, 0);
+      assert.equal(textOf(pending.keyOf(row, where)), `key-${index}`);
+      assert.equal(row.type, index === 5 ? 'unreadable' : 'put');
+      assert.equal(textOf(pending.wireOf(row, where)), index === 5 ? '' : `hh${'o'.repeat(size)}`);
+      if (index !== 5) assert.equal(row.objectOffset, 2);
+    }
+    assert.equal(textOf(pending.keyOf(pending.at(sizes.length), where)), 'gone');
+    pending.clear();
+    assert.equal(pending.count, 0);
+  }
+});
 
 test('history: time, bytes and whole revisions bound it', () => {
   const history = new History(10, 0);

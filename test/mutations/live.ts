@@ -79,6 +79,14 @@ const cache: Mutation[] = [
       ],
     ],
   ),
+  ...of('src/cache/pending.ts', CACHE, [
+    [
+      'a row that moves to a new arena takes along what is written',
+      'arena.set(this.bytes.subarray(this.rowStart, this.position));',
+      'arena.set(this.bytes.subarray(this.rowStart, this.wireStart));',
+    ],
+    ['what the codec wrote before it gave up is forgotten', 'this.#writer.position = this.#writer.wireStart;', ''],
+  ]),
   ...of('src/cache/storage.ts', CACHE, [
     [
       'src/cache/history.ts I4',

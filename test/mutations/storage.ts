@@ -74,6 +74,12 @@ const engines: Mutation[] = [
         cow,
       ],
       ['src/engine/key-hash.ts H2', '    segment.used--;\n', '', cow],
+      [
+        'a key that fills its last word with old bytes is another key',
+        '    for (let at = length; (at & 3) !== 0; at++) scratch[at] = 0;\n',
+        '',
+        cow,
+      ],
     ],
   ),
   ...of(
@@ -125,6 +131,16 @@ const versions: Mutation[] = [
         `${VERSIONS} I2`,
         'const address = this.#allocator.allocate(size);',
         'const address = this.#allocator.allocate(Math.max(1, size - 40));',
+      ],
+      [
+        'keys are compared up to their last byte',
+        'return rest === 0 || ((slab[start + whole]! ^ words[whole]!) & FIRST_BYTES[rest]!) === 0;',
+        'return true;',
+      ],
+      [
+        'a copy by words ends with its object',
+        'byte < end; byte++) slab[offset',
+        'byte < ((end + 3) & -4); byte++) slab[offset',
       ],
       [`${VERSIONS} I4`, '    this.stats.retiredBytes += size;\n', ''],
       [

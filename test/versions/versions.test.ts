@@ -38,6 +38,56 @@ test('key, wire bytes and object come back as they went in, in one contiguous ra
   versions.verify();
 });
 
+test('key and wire bytes that lie together, at every alignment and around every bound', () => {
+  const versions = createVersions({ poison: true });
+  const arena = Buffer.alloc(2 ** 17);
+  const sizes = [1, 3, 4, 5, 40, 95, 97, 766, 767, 768, 769, 5_001, 90_001];
+  const added: { id: VersionId; want: string }[] = [];
+  for (const start of [0, 1, 3, 4, 16, 20]) {
+    for (const [index, size] of sizes.entries()) {
+      for (let at = 0; at < arena.length; at++) arena[at] = (at * 7 + size + start) & 0xff;
+      const keyEnd = start + Math.min(index, size);
+      const wire = { bytes: arena, start: keyEnd, end: start + size };
+      const id = versions.add({ bytes: arena, start, end: keyEnd }, wire, 0, 1, 1);
+      added.push({ id, want: arena.toString('latin1', start, start + size) });
+    }
+  }
+  const latin1 = ({ bytes, start, end }: ByteRange) => Buffer.from(bytes.subarray(start, end)).toString('latin1');
+  for (const { id, want } of added) {
+    assert.equal(latin1(versions.key(id, range())) + latin1(versions.wire(id, range())), want);
+  }
+  versions.verify();
+});
+
+test('a short copy brings nothing along from behind the object', () => {
+  const versions = createVersions();
+  const arena = Buffer.from('keyOBJECTsecret!');
+  const id = versions.add({ bytes: arena, start: 0, end: 3 }, { bytes: arena, start: 3, end: 9 }, 0, 1, 1);
+  const { bytes, end } = versions.wire(id, range());
+  assert.deepEqual([...bytes.subarray(end, end + 7)], [0, 0, 0, 0, 0, 0, 0]);
+});
+
+test('keys are compared whole, up to their last byte', () => {
+  const versions = createVersions();
+  for (let length = 0; length < 13; length++) {
+    const key = Buffer.alloc(length, 'k');
+    const id = versions.add(rangeOf(key), rangeOf(utf8('wire')), 0, 1, 1);
+    const words = new Int32Array(4);
+    const bytes = new Uint8Array(words.buffer);
+    bytes.set(key);
+    assert.equal(versions.hasKey(id, words, length), true, `length ${length}`);
+    assert.equal(versions.hasKey(id, words, length + 1), false);
+    for (let at = 0; at < length; at++) {
+      bytes[at]! ^= 1;
+      assert.equal(versions.hasKey(id, words, length), false, `length ${length}, byte ${at}`);
+      bytes[at]! ^= 1;
+    }
+    versions.retire(id, 2);
+    versions.reclaim(2);
+    assert.throws(() => versions.hasKey(id, words, length), /read after it was freed/);
+  }
+});
+
 test('sizes from nothing to larger than a slab', () => {
   const versions = createVersions({ slabBytes: 2 ** 18 });
   const sizes = [0, 1, 96, 97, 4_000, 8_192, 70_000, 2 ** 18, 2 ** 18 + 1, 3_000_000];
