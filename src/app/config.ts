@@ -125,6 +125,7 @@ export const serveFlags = [
     'encoded objects kept for later LISTs, in bytes or Ki, Mi, Gi; 0 for none (default 256Mi)',
   ],
   ['min-request-timeout', '<seconds>', 'a WATCH without a timeout lasts this long up to twice as long (default 1800)'],
+  ['max-watches-per-client', '<number>', 'open watches of one user or address; more get 429; 0 for any (default 0)'],
   ['request-timeout', '<duration>', 'deadline of GET and LIST (default 1m0s)'],
   ['max-requests-inflight', '<number>', 'answered at once, watches not counted; more get 429; 0 for any (default 400)'],
   ['shutdown-delay-duration', '<duration>', 'go on serving this long after SIGTERM, while /readyz fails (default 0s)'],
@@ -180,6 +181,8 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
   if (fragmentCacheBytes !== undefined) Object.assign(limits, { fragmentCacheBytes });
   const watchSeconds = value('min-request-timeout', readInteger(1, 7 * 24 * 3_600));
   if (watchSeconds !== undefined) Object.assign(limits, { watchTimeoutMinMs: watchSeconds * 1_000 });
+  const watchesPerClientMax = value('max-watches-per-client', readInteger(0, 1_000_000));
+  if (watchesPerClientMax !== undefined) Object.assign(limits, { watchesPerClientMax });
   const requestTimeoutMs = value('request-timeout', readDurationMs);
   if (requestTimeoutMs === 0) throw bad('request-timeout', '0', 'expected a duration greater than zero');
   if (requestTimeoutMs !== undefined) Object.assign(limits, { requestTimeoutMs });

@@ -32,6 +32,8 @@ export interface ExchangeRequest {
   readonly headers: IncomingHttpHeaders;
   /** `host:port` of our end of the connection. */
   readonly localAddress: string;
+  /** Whom a quota counts: the address of the other end, until users are known. */
+  readonly client: string;
   readonly upgrade: Upgrade | undefined;
   readonly response: RawResponse;
 }

@@ -43,6 +43,7 @@ export class Metrics {
   readonly #terminations;
   readonly #deprecated;
   readonly #watchEvents;
+  readonly #watchesRefused;
   readonly #etcdDuration;
   readonly #etcdTotal;
   readonly #etcdErrors;
@@ -103,6 +104,12 @@ export class Metrics {
     this.#watchEvents = new Counter({
       name: 'apiserver_watch_events_total',
       help: 'Events sent to watchers.',
+      labelNames: ['group', 'version', 'resource'],
+      registers,
+    });
+    this.#watchesRefused = new Counter({
+      name: 'listwatch_watches_refused_total',
+      help: 'Watches refused because their client had as many as --max-watches-per-client allows.',
       labelNames: ['group', 'version', 'resource'],
       registers,
     });
@@ -181,6 +188,10 @@ export class Metrics {
   watchEvents(labels: RequestLabels): { inc(count: number): void } {
     const { group, version, resource } = labels;
     return this.#watchEvents.labels({ group, version, resource });
+  }
+
+  watchRefused({ group, version, resource }: RequestLabels): void {
+    this.#watchesRefused.inc({ group, version, resource });
   }
 
   /** For sources: one request to etcd is done. `operation`: get, list, watch ... */

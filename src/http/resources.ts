@@ -32,6 +32,7 @@ import { scaleOf } from './scale.js';
 import type { Problem } from './to-status.js';
 import { jsonFormat, partialJsonFormat } from './watch/json-format.js';
 import { partialProtobufFormat, protobufFormat } from './watch/protobuf-format.js';
+import type { WatchQuota } from './watch/quota.js';
 import { lengthScanner, lineScanner } from './watch/frames.js';
 import { streamWatch } from './watch/stream.js';
 import { tableFormat } from './watch/table-format.js';
@@ -45,6 +46,7 @@ export interface ResourceContext extends WriteContext {
   readonly servesGroup: (group: string) => boolean;
   readonly readerFor: (kind: Kind) => Reader;
   readonly shuttingDown: () => boolean;
+  readonly watchQuota: WatchQuota;
   readonly listSyntax: ListSyntax;
 }
 
@@ -197,6 +199,12 @@ async function watch(
   const { request } = exchange;
   const refuse = (problem: Problem) => problemAnswer(request, problem);
   if (context.shuttingDown()) return refuse({ kind: 'shuttingDown' });
+  const giveBack = context.watchQuota.take(request.client);
+  if (giveBack === undefined) {
+    context.metrics.watchRefused(exchange.labels);
+    return refuse({ kind: 'tooManyWatches', client: request.client, max: context.limits.watchesPerClientMax });
+  }
+  exchange.sink.onClose(giveBack);
   const parsed = parseListOptions(request.query, context.listSyntax);
   if (!parsed.ok) return refuse(badRequest(parsed.message));
   const options = withName(parsed.value, path.name);

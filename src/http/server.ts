@@ -35,6 +35,7 @@ import { problemAnswer } from './respond.js';
 import { answerResource, isWatch, labelResource, type ResourceContext } from './resources.js';
 import { isHttp2, type RawResponse } from './sinks.js';
 import type { BuildInfo } from './version.js';
+import { WatchQuota } from './watch/quota.js';
 import { handshakeRefusal, isWebSocket, refuseHandshake } from './watch/websocket.js';
 
 export interface HttpServerDeps {
@@ -102,6 +103,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     clock,
     limits,
     metrics,
+    watchQuota: new WatchQuota(limits.watchesPerClientMax),
     findKind: (group, version, resource) => kinds.get(`${group}/${version}/${resource}`),
     servesGroup: (group) => groups.has(group),
     readerFor: deps.readerFor,
@@ -331,6 +333,7 @@ function exchangeRequest(request: FastifyRequest, reply: FastifyReply): Exchange
     search,
     query: decodeQuery(search),
     headers: raw.headers,
+    client: raw.socket.remoteAddress ?? '',
     localAddress: formatAddress({ address: localAddress ?? '127.0.0.1', port: localPort ?? 0 }),
     upgrade: upgrades.get(raw as IncomingMessage),
     response: reply.raw as RawResponse,

@@ -17,10 +17,15 @@ export type Refusal =
   | { readonly kind: 'notAcceptableStream' }
   | { readonly kind: 'notAcceptableRoute'; readonly offered: Representations }
   | { readonly kind: 'notConvertible'; readonly message: string }
+  /** `--max-watches-per-client`. */
+  | { readonly kind: 'tooManyWatches'; readonly client: string; readonly max: number }
   | { readonly kind: 'shuttingDown' };
 
 /** What is answered with a Status object. docs/errors.md lists every member; a test holds both together. */
 export type Problem = Failure | Refusal;
+
+/** A place becomes free when the client itself ends a watch: sooner than this asking again is of no use. */
+const WATCH_RETRY_SECONDS = 10;
 
 /**
  * The one place that knows HTTP codes. Messages are kube-apiserver's own (spec 2.2 - 2.9, 4.5, 9.3):
@@ -114,6 +119,11 @@ export function toStatus(problem: Problem): Status {
     }
     case 'notConvertible':
       return failure(406, 'NotAcceptable', problem.message);
+    case 'tooManyWatches': {
+      const { client, max } = problem;
+      const message = `Too many requests, please try again later: ${client} has ${max} watches open, and may not have more`;
+      return failure(429, 'TooManyRequests', message, { retryAfterSeconds: WATCH_RETRY_SECONDS });
+    }
     case 'shuttingDown':
       return failure(503, 'ServiceUnavailable', 'apiserver is shutting down', { retryAfterSeconds: 1 });
     default:

@@ -17,6 +17,8 @@ export interface Limits {
   readonly bookmarkBeforeDeadlineMs: number;
   /** Default timeout of a WATCH is random in [this, twice this). */
   readonly watchTimeoutMinMs: number;
+  /** Watches that one client may have open; 0: any number. */
+  readonly watchesPerClientMax: number;
   readonly requestTimeoutMs: number;
   /** Requests that are answered at once, watches apart; 0: no bound. */
   readonly requestsInFlightMax: number;
@@ -74,6 +76,7 @@ export const defaultLimits: Limits = {
   bookmarkEveryMs: 60_000,
   bookmarkBeforeDeadlineMs: 2_000,
   watchTimeoutMinMs: 1_800_000,
+  watchesPerClientMax: 0,
   requestTimeoutMs: 60_000,
   requestsInFlightMax: 400,
   groupFrameBytesMax: 4 * 2 ** 20,

@@ -48,6 +48,7 @@ const samples: { readonly [K in Problem['kind']]: readonly Extract<Problem, { ki
     { kind: 'notAcceptableRoute', offered: 'json' },
   ],
   notConvertible: [{ kind: 'notConvertible', message: 'you requested PartialObjectMetadata, but ...' }],
+  tooManyWatches: [{ kind: 'tooManyWatches', client: '127.0.0.1', max: 3 }],
   shuttingDown: [{ kind: 'shuttingDown' }],
 };
 

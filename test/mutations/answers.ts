@@ -423,6 +423,24 @@ const http: Mutation[] = [
       ['shardInfo in JSON lists', '...(shard === undefined ? {} : { shardInfo: { selector: shard } }),', ''],
     ],
   ),
+  ...of(
+    'src/http/watch/quota.ts',
+    ['http/watch-quota'],
+    [
+      [
+        'src/http/watch/quota.ts I1',
+        'if (open >= this.#max) return undefined;',
+        'if (open > this.#max) return undefined;',
+      ],
+      ['a watch gives its place back once', '      if (given) return;\n', ''],
+      ['clients without watches are forgotten', 'if (left === 0) this.#open.delete(client);\n      else ', ''],
+    ],
+  ),
+  ...of(
+    'src/http/resources.ts',
+    ['http/watch-quota'],
+    [['a watch gives its place back when it ends', '  exchange.sink.onClose(giveBack);\n', '']],
+  ),
 ];
 
 export const answerMutations: readonly Mutation[] = [...readPlan, ...serve, ...selectors, ...codec, ...http];

@@ -1,0 +1,181 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { provideCertificate } from '../../src/app/certificates.js';
+import { type Caches, createCaches } from '../../src/cache/caches.js';
+import type { Kind } from '../../src/codec/kind.js';
+import { createKindCodec } from '../../src/codec/kind-codec.js';
+import { findKind } from '../../src/codec/kinds.js';
+import { createCowBtree } from '../../src/engine/cow-btree.js';
+import { createHttpServer, type HttpServer } from '../../src/http/server.js';
+import { sleep, systemClock } from '../../src/lib/clock.js';
+import { defaultLimits } from '../../src/lib/limits.js';
+import { seededRandom } from '../../src/lib/random.js';
+import { createService } from '../../src/serve/service.js';
+import { createEmbeddedStore, type EmbeddedStore } from '../../src/source/embedded/embedded-store.js';
+import { createVersions } from '../../src/versions/create-versions.js';
+import { collectGarbage } from '../bench.js';
+import { LeaseStream, pods, type StoredObject } from '../corpus.js';
+
+/** What the bench asks of the process that it measures. Each is answered by one Measured. */
+export type ServerCommand =
+  | { readonly command: 'measure'; readonly collect: boolean }
+  /** `perSecond` 0: as fast as the store takes them. Keys go round the first `spread` objects. */
+  | {
+      readonly command: 'write';
+      readonly resource: 'pods' | 'leases';
+      readonly perSecond: number;
+      readonly count: number;
+      readonly spread: number;
+    }
+  | { readonly command: 'resetPeak' }
+  | { readonly command: 'stop' };
+
+/** Of the server process. */
+export interface Measured {
+  readonly cpuMs: number;
+  readonly rssBytes: number;
+  /** Since the last resetPeak. */
+  readonly peakRssBytes: number;
+  readonly heapBytes: number;
+  readonly revision: number;
+  readonly watchers: number;
+}
+
+export interface Started {
+  readonly port: number;
+  readonly securePort: number;
+  readonly storedBytes: number;
+}
+
+/** Distinct second versions of pods: writes alternate between an object's two values. */
+const SECOND_VALUES_MAX = 2_000;
+const WRITE_SLICE_COUNT = 64;
+
+/** A listwatch over the embedded store, filled with `podCount` pods and as many leases as there are writes to make. */
+export async function serve(podCount: number): Promise<void> {
+  const clock = systemClock;
+  const random = seededRandom(7);
+  const limits = defaultLimits;
+  const store = createEmbeddedStore({ clock, random }, { historyBytesMax: 16 * 2 ** 20 });
+  const first = pods(podCount);
+  let storedBytes = 0;
+  for (const { key, value } of first) {
+    storedBytes += value.length;
+    await store.write([{ type: 'put', key, value: new Uint8Array(value) }]);
+  }
+  const codecs = new Map<Kind, ReturnType<typeof createKindCodec>>();
+  const codec = (kind: Kind) => {
+    if (!codecs.has(kind)) codecs.set(kind, createKindCodec(kind));
+    return codecs.get(kind)!;
+  };
+  const caches: Caches = createCaches({
+    sourceFor: () => store,
+    codecFor: codec,
+    storageFor() {
+      const versions = createVersions({ clock });
+      return { versions, engine: createCowBtree(versions) };
+    },
+    etcdPrefix: '/registry',
+    clock,
+    random,
+    limits,
+  });
+  const kinds = [findKind('', 'v1', 'pods')!, findKind('coordination.k8s.io', 'v1', 'leases')!];
+  const service = createService({
+    etcdPrefix: '/registry',
+    source: () => store,
+    codec,
+    cache: (kind) => caches.get(kind),
+    watchCache: true,
+    watchCacheSizes: new Map(),
+    limits,
+    clock,
+    random,
+  });
+  const http = createHttpServer({
+    kinds,
+    readerFor: (kind) => service.reader(kind),
+    caches: () => caches.all(),
+    healthChecks: [],
+    build: { packageVersion: '0.0.0' },
+    limits,
+    clock,
+    random,
+  });
+  caches.startAll(kinds);
+  for (const cache of caches.all()) await cache.whenReady(60_000);
+  const directory = mkdtempSync(join(tmpdir(), 'listwatch-bench-'));
+  const pair = await provideCertificate({ certDirectory: directory }, '127.0.0.1', clock.nowMs());
+  rmSync(directory, { recursive: true });
+  const { port } = await http.listenInsecure('127.0.0.1', 0);
+  const { port: securePort } = await http.listenSecure('127.0.0.1', 0, pair);
+  const seconds = pods(Math.min(podCount, SECOND_VALUES_MAX), 2);
+  const values = [first.slice(0, seconds.length), seconds] as const;
+  process.on('message', (command: ServerCommand) => void obey(command, { store, caches, http, values }));
+  process.on('disconnect', () => process.exit(0));
+  process.send!({ port, securePort, storedBytes } satisfies Started);
+}
+
+interface World {
+  readonly store: EmbeddedStore;
+  readonly caches: Caches;
+  readonly http: HttpServer;
+  readonly values: readonly [readonly StoredObject[], readonly StoredObject[]];
+}
+
+async function obey(command: ServerCommand, world: World): Promise<void> {
+  switch (command.command) {
+    case 'measure':
+      if (command.collect) collectGarbage();
+      break;
+    case 'resetPeak':
+      collectGarbage();
+      writeFileSync('/proc/self/clear_refs', '5');
+      break;
+    case 'write':
+      await write(command, world);
+      break;
+    case 'stop':
+      await world.http.close();
+      await world.caches.stopAll();
+      await world.store.close();
+      process.disconnect();
+      return;
+  }
+  process.send!(await measured(world));
+}
+
+async function write({ resource, perSecond, count, spread }: ServerCommand & { command: 'write' }, world: World) {
+  const { store, values } = world;
+  const lease = new LeaseStream();
+  const startMs = systemClock.monotonicMs();
+  for (let done = 0; done < count; ) {
+    const elapsedMs = systemClock.monotonicMs() - startMs;
+    const due = perSecond === 0 ? count : Math.min(count, Math.floor((elapsedMs * perSecond) / 1_000));
+    const until = Math.min(due, done + WRITE_SLICE_COUNT);
+    for (; done < until; done++) {
+      const index = done % Math.min(spread, values[0].length);
+      const round = Math.floor(done / spread) + 1;
+      const from = resource === 'pods' ? values[round % 2]![index]! : lease.set(done % spread, round);
+      const { key, value } = from;
+      await store.write([{ type: 'put', key: new Uint8Array(key), value: new Uint8Array(value) }]);
+    }
+    if (done < due) await new Promise<void>((resolve) => setImmediate(resolve));
+    else if (done < count) await sleep(systemClock, ((done + 1) * 1_000) / perSecond - elapsedMs);
+  }
+}
+
+async function measured({ store, caches }: World): Promise<Measured> {
+  const { user, system } = process.cpuUsage();
+  const { rss, heapUsed } = process.memoryUsage();
+  const peak = /VmHWM:\s+([0-9]+) kB/.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
+  return {
+    cpuMs: (user + system) / 1_000,
+    rssBytes: rss,
+    peakRssBytes: Number(peak) * 1_024,
+    heapBytes: heapUsed,
+    revision: await store.currentRevision(),
+    watchers: caches.all().reduce((sum, cache) => sum + cache.stats.watchers, 0),
+  };
+}
