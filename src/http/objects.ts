@@ -89,7 +89,7 @@ export async function streamList(
   const list = await listWriter(context, codec, answer, view, () => sink.closed);
   if (list === undefined) return STREAMED;
   const { contentLength } = list;
-  const member = gzipOffered ? gzipMember(list, answer, view, limits) : undefined;
+  const member = gzipOffered ? await gzipMember(list, answer, view, limits) : undefined;
   if (!exchange.claim()) return STREAMED;
   const body = new Body({
     sink,
@@ -150,14 +150,14 @@ async function listWriter(
 }
 
 /** The list put together from compressed parts; undefined where there are none, or the list is too small for it. */
-function gzipMember(
+async function gzipMember(
   { contentLength, frame }: ListWriter,
   { runs }: ListAnswer,
   { encoding }: View,
   { deflateAhead }: Limits,
-): GzipList | undefined {
+): Promise<GzipList | undefined> {
   if (frame === undefined || runs === undefined) return undefined;
-  const large = contentLength === undefined ? isJsonCompressed(frame, runs) : contentLength > GZIP_ABOVE_BYTES;
+  const large = contentLength === undefined ? await isJsonCompressed(frame, runs) : contentLength > GZIP_ABOVE_BYTES;
   return large ? new GzipList(frame, runs, encoding === 'protobuf' ? 'protobuf' : 'json', deflateAhead) : undefined;
 }
 

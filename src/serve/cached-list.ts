@@ -31,6 +31,7 @@ export class CachedList implements ListAnswer {
   readonly staleMs: number;
   readonly plan: string | undefined;
   readonly runs: ListRuns | undefined;
+  readonly #runs: LeafRuns | undefined;
   readonly #ids: Int32Array;
   readonly #versions: Versions;
   readonly #pinMs: number;
@@ -59,11 +60,14 @@ export class CachedList implements ListAnswer {
     this.#versions = snapshot.versions;
     this.#snapshot = snapshot;
     this.#pinMs = context.limits.pinMs;
-    const { versions } = snapshot;
-    const read = (id: VersionId, into: WireObject) => this.#read(id, into);
     if (runs !== undefined && context.fragments !== undefined) {
-      this.runs = new LeafRuns({ ids, itemBytes: this.itemBytes, runs }, versions, context.fragments, read);
+      const { versions, revision } = snapshot;
+      const source = { versions, hold: () => versions.pin(revision, 'fragments') };
+      this.#runs = new LeafRuns({ ids, itemBytes: this.itemBytes, runs }, source, context.fragments, () =>
+        this.#check(),
+      );
     }
+    this.runs = this.#runs;
     this.#timer = context.clock.setTimer(this.#pinMs, () => {
       this.#revoked = true;
       this.#release();
@@ -71,11 +75,8 @@ export class CachedList implements ListAnswer {
   }
 
   at(index: number, into: WireObject): WireObject {
-    return this.#read(this.#ids[index]!, into);
-  }
-
-  #read(id: VersionId, into: WireObject): WireObject {
-    if (this.#revoked) throw new AnswerRevoked(this.#pinMs);
+    this.#check();
+    const id: VersionId = this.#ids[index]!;
     const wire = this.#versions.wire(id, this.#wire);
     const object = this.#versions.object(id, this.#object);
     into.bytes = wire.bytes;
@@ -90,7 +91,12 @@ export class CachedList implements ListAnswer {
     this.#release();
   }
 
+  #check(): void {
+    if (this.#revoked) throw new AnswerRevoked(this.#pinMs);
+  }
+
   #release(): void {
+    this.#runs?.[Symbol.dispose]();
     this.#snapshot?.[Symbol.dispose]();
     this.#snapshot = undefined;
   }

@@ -110,6 +110,11 @@ export class FragmentCache {
     return kept.fragment;
   }
 
+  /** The same, but it is neither counted nor does it count as used. */
+  peek(scope: FragmentScope, place: number, format: FragmentFormat): Fragment | undefined {
+    return this.#kept.peek(keyOf(scope, place, format))?.fragment;
+  }
+
   /** Keeps a fragment if there is room for it. What is there of a later edition stays. */
   keep(scope: FragmentScope, place: number, format: FragmentFormat, fragment: Fragment): void {
     if (scope.closed || place >= PLACES) return;

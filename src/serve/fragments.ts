@@ -1,10 +1,10 @@
 import { deflateRaw, constants as zlib } from 'node:zlib';
-import type { ByteWriter, KindCodec, WireObject } from '../codec/codec.js';
-import { createWriter } from '../codec/writer.js';
+import type { KindCodec, WireObject } from '../codec/codec.js';
 import { crc32, crcShift } from '../lib/crc32.js';
 import type { Limits } from '../lib/limits.js';
 import type { VersionId, Versions } from '../versions/versions.js';
 import type { Fragment, FragmentCache, FragmentFormat, FragmentScope } from './fragment-cache.js';
+import type { EncodedItems, EncodeTask, FragmentEncoder } from './fragment-encoder.js';
 import type { DeflatedItems } from './reader.js';
 
 /** A leaf as some LIST saw it: see `Leaf` of the engine. */
@@ -14,8 +14,18 @@ export interface LeafItems {
   readonly ids: Int32Array;
 }
 
-/** Points `into` at a version that the reader's snapshot pins. Throws when it does so no longer. */
-export type ReadVersion = (id: VersionId, into: WireObject) => WireObject;
+/** The state that leaves are read from. */
+export interface LeafSource {
+  readonly versions: Versions;
+  /** Keeps what the state holds readable until it is disposed. The state has to be held when this is called. */
+  hold(): Disposable;
+}
+
+/** JSON on its way. Either `take` or `cancel` is called, once. */
+export interface JsonJob {
+  take(): Uint8Array | Promise<Uint8Array>;
+  cancel(): void;
+}
 
 /** The items of a leaf as JSON, a comma between two. */
 interface JsonFragment extends Fragment {
@@ -28,10 +38,19 @@ interface JsonFragment extends Fragment {
 
 interface DeflatedFragment extends Fragment, DeflatedItems {}
 
+/** A leaf that somebody encodes, and how many LISTs wait for it. */
+interface Encoding {
+  readonly task: { take(): JsonFragment | Promise<JsonFragment>; cancel(): void };
+  takers: number;
+  taken: JsonFragment | Promise<JsonFragment> | undefined;
+  keep: boolean;
+}
+
 /** What a fragment costs besides its bytes: its objects, and the slot that it is found by. */
 const OVERHEAD_BYTES = 512;
 const COMMA = 0x2c;
-const SCRATCH_BYTES_MAX = 4 * 2 ** 20;
+const NOTHING: EncodedItems = { bytes: Buffer.alloc(0), starts: Uint32Array.of(1) };
+const NOTHING_TO_DO: EncodeTask = { take: () => NOTHING, cancel: () => {} };
 
 /**
  * The encoded leaves of one kind.
@@ -43,20 +62,21 @@ const SCRATCH_BYTES_MAX = 4 * 2 ** 20;
  * A fragment is right for its edition, whoever asks. For any other edition its JSON is material: an item is used again
  * if the leaf holds the same version. An id alone does not say so, since ids are used again, but no two versions
  * ever had both the same id and the same modRevision: those of one revision are all added before any of
- * them can be freed. One turn of the event loop encodes a leaf; compressing is done by the thread pool, and whoever asks
- * meanwhile waits for the same promise.
+ * them can be freed. What is being encoded or
+ * compressed is shared: whoever asks for the same edition meanwhile gets the same result.
  */
 export class KindFragments {
   readonly #codec: KindCodec;
   readonly #cache: FragmentCache;
   readonly #limits: Limits;
+  readonly #encoder: FragmentEncoder;
   readonly #deflating = new Map<string, Promise<DeflatedItems>>();
-  readonly #wire: WireObject = { bytes: new Uint8Array(0), headerStart: 0, start: 0, end: 0 };
-  #scratch = createWriter();
+  readonly #encoding = new Map<string, Encoding>();
   #versions: Versions | undefined;
   #scope: FragmentScope;
 
-  constructor(codec: KindCodec, cache: FragmentCache, limits: Limits) {
+  constructor(codec: KindCodec, cache: FragmentCache, encoder: FragmentEncoder, limits: Limits) {
+    this.#encoder = encoder;
     this.#codec = codec;
     this.#cache = cache;
     this.#limits = limits;
@@ -75,25 +95,54 @@ export class KindFragments {
     return this.#scope;
   }
 
-  /** Items `start` to `end - 1` of a leaf as JSON. */
-  json(
-    scope: FragmentScope,
-    versions: Versions,
-    leaf: LeafItems,
-    start: number,
-    end: number,
-    read: ReadVersion,
-    keep: boolean,
-  ): Uint8Array {
+  /** How many leaves it is worth having started before the one that is taken. */
+  get ahead(): number {
+    return this.#encoder.ahead;
+  }
+
+  /** Items `start` to `end - 1` of a leaf as JSON. `keep`: for later LISTs. */
+  json(scope: FragmentScope, source: LeafSource, leaf: LeafItems, start: number, end: number, keep: boolean): JsonJob {
     const { edition, place, ids } = leaf;
     const held = this.#cache.get(scope, place, 'json', edition) as JsonFragment | undefined;
-    if (held?.edition === edition) return cut(held, start, end);
+    if (held?.edition === edition) return { take: () => cut(held, start, end), cancel: () => {} };
     // A small part of a leaf does not pay for the rest of it.
-    const whole = (end - start) * 2 > ids.length;
-    const made = this.#encode(edition, whole ? ids : ids.subarray(start, end), versions, held, read);
-    if (!whole) return made.bytes;
-    if ((keep || held !== undefined) && !this.#isLarge(ids, versions)) this.#cache.keep(scope, place, 'json', made);
-    return cut(made, start, end);
+    if ((end - start) * 2 <= ids.length) {
+      const part = this.#encode(edition, ids.subarray(start, end), source, held);
+      return { take: () => map(part.take, ({ bytes }) => bytes), cancel: () => part.cancel() };
+    }
+    const name = `${scope.number} ${edition}`;
+    let encoding = this.#encoding.get(name);
+    if (encoding === undefined) {
+      encoding = { task: this.#encode(edition, ids, source, held), takers: 0, taken: undefined, keep: false };
+      this.#encoding.set(name, encoding);
+    }
+    const shared = encoding;
+    shared.takers++;
+    shared.keep ||= (keep || held !== undefined) && !this.#isLarge(ids, source.versions);
+    const done = () => this.#encoding.delete(name);
+    return {
+      take: () => {
+        shared.taken ??= map(
+          shared.task.take,
+          (fragment) => {
+            done();
+            if (shared.keep) this.#cache.keep(scope, place, 'json', fragment);
+            return fragment;
+          },
+          done,
+        );
+        const { taken } = shared;
+        return map(
+          () => taken,
+          (fragment) => cut(fragment, start, end),
+        );
+      },
+      cancel: () => {
+        if (--shared.takers > 0 || shared.taken !== undefined) return;
+        done();
+        shared.task.cancel();
+      },
+    };
   }
 
   /** Bytes of a whole leaf as JSON, if that is known. */
@@ -102,13 +151,19 @@ export class KindFragments {
     return held?.edition === leaf.edition ? held.size : undefined;
   }
 
+  /** Whether a whole leaf is kept compressed, or is being compressed. */
+  hasDeflated(scope: FragmentScope, { edition, place }: LeafItems, format: FragmentFormat): boolean {
+    const kept = this.#cache.peek(scope, place, format)?.edition === edition;
+    return kept || this.#deflating.has(`${scope.number} ${edition} ${format}`);
+  }
+
   /** A whole leaf, compressed. `make` is called when it is neither kept nor being compressed. */
   deflated(
     scope: FragmentScope,
     versions: Versions,
     leaf: LeafItems,
     format: FragmentFormat,
-    make: () => Uint8Array,
+    make: () => Uint8Array | Promise<Uint8Array>,
   ): DeflatedItems | Promise<DeflatedItems> {
     const { edition, place, ids } = leaf;
     const held = this.#cache.get(scope, place, format, edition) as DeflatedFragment | undefined;
@@ -134,47 +189,105 @@ export class KindFragments {
     return ids.some((id) => versions.wireSize(id) > this.#limits.fragmentObjectBytesMax);
   }
 
+  /** What `base` does not hold is encoded, the rest copied. The bytes are held until it is taken or cancelled. */
   #encode(
     edition: number,
     ids: Int32Array,
-    versions: Versions,
+    { versions, hold }: LeafSource,
     base: JsonFragment | undefined,
-    read: ReadVersion,
-  ): JsonFragment {
+  ): { take(): JsonFragment | Promise<JsonFragment>; cancel(): void } {
     const count = ids.length;
-    const starts = new Uint32Array(count + 1);
     const revisions = new Float64Array(count);
-    const into = this.#scratch;
-    into.position = 0;
+    /** Position of each item in the base; -1: it has to be encoded. */
+    const found = new Int32Array(count).fill(-1);
+    const missing: VersionId[] = [];
     let next = 0;
     for (let index = 0; index < count; index++) {
       const id = ids[index]!;
       revisions[index] = versions.modRevision(id);
-      if (index > 0) appendComma(into);
-      starts[index] = into.position;
-      const found = base === undefined ? -1 : base.ids.indexOf(id, next);
-      if (base !== undefined && found !== -1 && base.revisions[found] === revisions[index]) {
-        append(into, base.bytes, base.starts[found]!, base.starts[found + 1]! - 1);
-        next = found + 1;
-        continue;
-      }
-      const wire = read(id, this.#wire);
-      this.#codec.toJson(wire.bytes, wire.start, wire.end, false, into);
+      const at = base === undefined ? -1 : base.ids.indexOf(id, next);
+      if (at !== -1 && base!.revisions[at] === revisions[index]) {
+        found[index] = at;
+        next = at + 1;
+      } else missing.push(id);
     }
-    starts[count] = into.position + 1;
-    const bytes = Buffer.allocUnsafeSlow(into.position);
-    into.bytes.copy(bytes, 0, 0, into.position);
-    if (into.bytes.length > SCRATCH_BYTES_MAX) this.#scratch = createWriter();
-    const cost = bytes.length + starts.byteLength + revisions.byteLength + ids.byteLength + OVERHEAD_BYTES;
-    return { edition, cost, bytes, starts, ids: ids.slice(), revisions };
+    const held = hold();
+    const release = () => held[Symbol.dispose]();
+    const task =
+      missing.length === 0
+        ? NOTHING_TO_DO
+        : this.#encoder.start({
+            codec: this.#codec,
+            count: missing.length,
+            at: (index, into) => readVersion(versions, missing[index]!, into),
+            hold,
+          });
+    const kept = ids.slice();
+    const finish = (encoded: EncodedItems): JsonFragment => {
+      release();
+      const { bytes, starts } = base === undefined ? encoded : merge(base, found, encoded);
+      const cost = bytes.length + starts.byteLength + revisions.byteLength + kept.byteLength + OVERHEAD_BYTES;
+      return { edition, cost, bytes, starts, ids: kept, revisions };
+    };
+    return {
+      take: () => map(() => task.take(), finish, release),
+      cancel: () => {
+        release();
+        task.cancel();
+      },
+    };
   }
+}
+
+function readVersion(versions: Versions, id: VersionId, into: WireObject): WireObject {
+  const { bytes, start, end } = versions.object(id, into);
+  return Object.assign(into, { bytes, headerStart: start, start, end });
+}
+
+/** The items of a leaf in order: those found in the base, and in between those that were encoded. */
+function merge(base: JsonFragment, found: Int32Array, encoded: EncodedItems): EncodedItems {
+  const count = found.length;
+  const starts = new Uint32Array(count + 1);
+  let size = 0;
+  for (let index = 0, fresh = 0; index < count; index++) {
+    starts[index] = size;
+    const at = found[index]!;
+    size += at === -1 ? encoded.starts[fresh + 1]! - encoded.starts[fresh++]! : base.starts[at + 1]! - base.starts[at]!;
+  }
+  starts[count] = size;
+  const bytes = Buffer.allocUnsafeSlow(Math.max(0, size - 1));
+  for (let index = 0, fresh = 0; index < count; index++) {
+    const to = starts[index]!;
+    if (index > 0) bytes[to - 1] = COMMA;
+    const from = found[index] === -1 ? encoded : base;
+    const at = found[index] === -1 ? fresh++ : found[index]!;
+    from.bytes.copy(bytes, to, from.starts[at]!, from.starts[at + 1]! - 1);
+  }
+  return { bytes, starts };
+}
+
+/** `then`, at once where there is nothing to wait for. `failed` is called when `start` throws or rejects. */
+export function map<T, U>(start: () => T | Promise<T>, done: (value: T) => U, failed = () => {}): U | Promise<U> {
+  let value: T | Promise<T>;
+  try {
+    value = start();
+  } catch (error) {
+    failed();
+    throw error;
+  }
+  if (!(value instanceof Promise)) return done(value);
+  return value.then(done, (error: unknown) => {
+    failed();
+    throw error;
+  });
 }
 
 /**
  * Level 1 as upstream's, and a flush at the end, which fills up the last byte: so streams that were made apart can stand
  * one behind another.
  */
-export function deflate(bytes: Uint8Array): Promise<DeflatedItems> {
+export async function deflate(made: Uint8Array | Promise<Uint8Array>): Promise<DeflatedItems> {
+  const bytes = await made;
   const crc = crc32(bytes);
   const size = bytes.length;
   return new Promise((resolve, reject) => {
@@ -192,14 +305,4 @@ function exact(bytes: Buffer): Uint8Array {
 
 function cut({ bytes, starts }: JsonFragment, start: number, end: number): Uint8Array {
   return bytes.subarray(starts[start]!, starts[end]! - 1);
-}
-
-function appendComma(into: ByteWriter): void {
-  into.reserve(1);
-  into.bytes[into.position++] = COMMA;
-}
-
-function append(into: ByteWriter, bytes: Buffer, start: number, end: number): void {
-  into.reserve(end - start);
-  into.position += bytes.copy(into.bytes, into.position, start, end);
 }

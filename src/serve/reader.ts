@@ -67,10 +67,10 @@ export interface DeflatedItems {
 export interface ListRuns {
   /** Every run holds at least one item. */
   readonly count: number;
-  /** The run's items as JSON, a comma between two. */
-  json(run: number): Uint8Array;
+  /** The run's items as JSON, a comma between two. Runs are asked for in order. */
+  json(run: number): Uint8Array | Promise<Uint8Array>;
   /** Bytes of `json(run)`, without making it where they are known. */
-  jsonSize(run: number): number;
+  jsonSize(run: number): number | Promise<number>;
   /** `json(run)`, or the run's items as they lie, compressed: at once when that is kept. */
   deflated(run: number, format: 'json' | 'protobuf'): DeflatedItems | Promise<DeflatedItems>;
 }

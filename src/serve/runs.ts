@@ -1,9 +1,8 @@
 import type { CacheSnapshot } from '../cache/cache.js';
-import type { WireObject } from '../codec/codec.js';
-import type { ByteRange } from '../lib/bytes.js';
-import type { VersionId, Versions } from '../versions/versions.js';
+import { type ByteRange, rangeOf } from '../lib/bytes.js';
+import type { Versions } from '../versions/versions.js';
 import type { FragmentScope } from './fragment-cache.js';
-import { deflate, type KindFragments, type LeafItems, type ReadVersion } from './fragments.js';
+import { deflate, type JsonJob, type KindFragments, type LeafItems, type LeafSource, map } from './fragments.js';
 import type { DeflatedItems, ListRuns } from './reader.js';
 
 /** What of a leaf belongs to a LIST. */
@@ -63,71 +62,105 @@ export function collectLeaves(
   return { ids: ids.subarray(0, first), itemBytes, runs };
 }
 
-/** The runs of one LIST, and the fragments of its kind. */
-export class LeafRuns implements ListRuns {
+/**
+ * The runs of one LIST, and the fragments of its kind. Disposed, it drops what was started and not taken; `check` throws
+ * when the state is not held any more.
+ */
+export class LeafRuns implements ListRuns, Disposable {
   readonly count: number;
   readonly #runs: readonly Run[];
   readonly #ids: Int32Array;
-  readonly #versions: Versions;
+  readonly #source: LeafSource;
   readonly #fragments: KindFragments;
   readonly #scope: FragmentScope;
-  readonly #read: ReadVersion;
+  readonly #check: () => void;
+  readonly #jobs = new Map<number, JsonJob>();
   /** What had to be made to learn its size, until it is asked for. */
   readonly #measured = new Map<number, Uint8Array>();
-  readonly #wire: WireObject = { bytes: new Uint8Array(0), headerStart: 0, start: 0, end: 0 };
+  readonly #wire = rangeOf(new Uint8Array(0));
 
-  constructor(page: LeafwisePage, versions: Versions, fragments: KindFragments, read: ReadVersion) {
+  constructor(page: LeafwisePage, source: LeafSource, fragments: KindFragments, check: () => void) {
     this.count = page.runs.length;
     this.#runs = page.runs;
     this.#ids = page.ids;
-    this.#versions = versions;
+    this.#source = source;
     this.#fragments = fragments;
-    this.#scope = fragments.scopeOf(versions);
-    this.#read = read;
+    this.#scope = fragments.scopeOf(source.versions);
+    this.#check = check;
   }
 
-  json(run: number): Uint8Array {
-    return this.#json(run, true);
+  json(run: number): Uint8Array | Promise<Uint8Array> {
+    for (let next = run; next <= run + this.#fragments.ahead && next < this.count; next++) this.#start(next, true);
+    return this.#take(run, true);
   }
 
-  jsonSize(run: number): number {
+  jsonSize(run: number): number | Promise<number> {
     const { part } = this.#runs[run]!;
     const known = part === undefined ? this.#fragments.jsonSize(this.#scope, this.#leaf(run)) : undefined;
     if (known !== undefined) return known;
-    const json = this.#json(run, false);
-    this.#measured.set(run, json);
-    return json.length;
+    return map(
+      () => this.#take(run, false),
+      (json) => {
+        this.#measured.set(run, json);
+        return json.length;
+      },
+    );
   }
 
   deflated(run: number, format: 'json' | 'protobuf'): DeflatedItems | Promise<DeflatedItems> {
-    const make = () => (format === 'json' ? this.#json(run, false) : this.#protobuf(run));
+    const make = () => (format === 'json' ? this.#jsonToDeflate(run) : this.#protobuf(run));
     if (this.#runs[run]!.part !== undefined) return deflate(make());
-    return this.#fragments.deflated(this.#scope, this.#versions, this.#leaf(run), `${format}-deflate`, make);
+    return this.#fragments.deflated(this.#scope, this.#source.versions, this.#leaf(run), `${format}-deflate`, make);
+  }
+
+  [Symbol.dispose](): void {
+    for (const job of this.#jobs.values()) job.cancel();
+    this.#jobs.clear();
+  }
+
+  #jsonToDeflate(run: number): Uint8Array | Promise<Uint8Array> {
+    for (let next = run + 1; next <= run + this.#fragments.ahead && next < this.count; next++) {
+      const { part } = this.#runs[next]!;
+      if (part === undefined && this.#fragments.hasDeflated(this.#scope, this.#leaf(next), 'json-deflate')) continue;
+      this.#start(next, false);
+    }
+    return this.#take(run, false);
+  }
+
+  #take(run: number, keep: boolean): Uint8Array | Promise<Uint8Array> {
+    const measured = this.#measured.get(run);
+    this.#measured.delete(run);
+    if (measured !== undefined) return measured;
+    const job = this.#start(run, keep);
+    this.#jobs.delete(run);
+    return job.take();
   }
 
   /** `keep`: plain JSON is ten times as large as compressed JSON, so the compressed one is not a reason to keep it. */
-  #json(run: number, keep: boolean): Uint8Array {
-    const measured = this.#measured.get(run);
-    if (measured !== undefined) {
-      this.#measured.delete(run);
-      return measured;
-    }
+  #start(run: number, keep: boolean): JsonJob {
+    const started = this.#jobs.get(run);
+    if (started !== undefined) return started;
+    this.#check();
     const { count, part } = this.#runs[run]!;
     const start = part?.start ?? 0;
-    return this.#fragments.json(this.#scope, this.#versions, this.#leaf(run), start, start + count, this.#read, keep);
+    const job = this.#fragments.json(this.#scope, this.#source, this.#leaf(run), start, start + count, keep);
+    this.#jobs.set(run, job);
+    return job;
   }
 
   /** A copy: the compressor reads it while the versions may be freed. */
   #protobuf(run: number): Uint8Array {
+    this.#check();
+    const { versions } = this.#source;
     const { first, count } = this.#runs[run]!;
     let size = 0;
-    for (let index = first; index < first + count; index++) size += this.#versions.wireSize(this.#ids[index]!);
+    for (let index = first; index < first + count; index++) size += versions.wireSize(this.#ids[index]!);
     const bytes = Buffer.allocUnsafeSlow(size);
     let at = 0;
     for (let index = first; index < first + count; index++) {
-      const wire = this.#read(this.#ids[index] as VersionId, this.#wire);
-      bytes.set(wire.bytes.subarray(wire.headerStart, wire.end), at);
-      at += wire.end - wire.headerStart;
+      const wire = versions.wire(this.#ids[index]!, this.#wire);
+      bytes.set(wire.bytes.subarray(wire.start, wire.end), at);
+      at += wire.end - wire.start;
     }
     return bytes;
   }

@@ -7,6 +7,7 @@ import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
 import type { Source } from '../source/source.js';
 import type { FragmentCache } from './fragment-cache.js';
+import { type FragmentEncoder, InThreadEncoder } from './fragment-encoder.js';
 import { KindFragments } from './fragments.js';
 import { createRevisionProbe, type RevisionProbe } from './freshness.js';
 import { createReader } from './kind-reader.js';
@@ -47,6 +48,8 @@ export interface ServiceOptions {
   readonly shardedListAndWatch?: boolean;
   /** Where LISTs of a kind keep what they encoded; undefined: nowhere. */
   readonly fragments?: (kind: Kind) => FragmentCache | undefined;
+  /** Who encodes them; this thread when absent. */
+  readonly encoder?: FragmentEncoder;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly random: Random;
@@ -60,6 +63,7 @@ interface Shared {
 
 export function createService(options: ServiceOptions): Service {
   const { limits, clock, random } = options;
+  const encoder = options.encoder ?? new InThreadEncoder();
   const readers = new Map<Kind, Reader>();
   const caches = new Map<Kind, Cache>();
   const shared = new Map<Source, Shared>();
@@ -91,7 +95,7 @@ export function createService(options: ServiceOptions): Service {
       directory: directoryOf(options.etcdPrefix, kind),
       source,
       cache,
-      fragments: fragments === undefined ? undefined : new KindFragments(codec, fragments, limits),
+      fragments: fragments === undefined ? undefined : new KindFragments(codec, fragments, encoder, limits),
       ...sharedBy(source),
       shardedListAndWatch: options.shardedListAndWatch === true,
       limits,

@@ -406,8 +406,8 @@ const http: Mutation[] = [
     [
       [
         'bodies above the threshold are compressed',
-        'Math.max(this.position, contentLength ?? 0) > GZIP_ABOVE_BYTES;',
-        'Math.max(this.position, contentLength ?? 0) < 0;',
+        'Math.max(atLeast, contentLength ?? 0) > GZIP_ABOVE_BYTES;',
+        'Math.max(atLeast, contentLength ?? 0) < 0;',
       ],
     ],
   ),

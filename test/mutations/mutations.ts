@@ -1,5 +1,6 @@
 import { answerMutations } from './answers.js';
 import { boundsMutations } from './bounds.js';
+import { listMutations } from './lists.js';
 import { liveMutations } from './live.js';
 import type { Mutation } from './mutation.js';
 import { storageMutations } from './storage.js';
@@ -9,4 +10,5 @@ export const mutations: readonly Mutation[] = [
   ...liveMutations,
   ...answerMutations,
   ...boundsMutations,
+  ...listMutations,
 ];

@@ -17,10 +17,10 @@ const LAST_BLOCK = Uint8Array.of(3, 0);
 const STORED_BYTES_MAX = 0xffff;
 
 /** Whether the JSON of a LIST is larger than what is sent uncompressed (spec 4.6). */
-export function isJsonCompressed({ head, separator, tail }: ListFrame, runs: ListRuns): boolean {
+export async function isJsonCompressed({ head, separator, tail }: ListFrame, runs: ListRuns): Promise<boolean> {
   let size = head.length + tail.length - separator.length;
   for (let run = 0; run < runs.count; run++) {
-    size += separator.length + runs.jsonSize(run);
+    size += separator.length + (await runs.jsonSize(run));
     if (size > GZIP_ABOVE_BYTES) return true;
   }
   return size > GZIP_ABOVE_BYTES;

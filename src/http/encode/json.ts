@@ -13,7 +13,8 @@ export async function writeJsonList(list: ListDocument, body: ListBody): Promise
   const { runs } = list;
   for (let run = 0; run < (runs?.count ?? 0); run++) {
     if (run > 0) writeText(body, ',');
-    const going = body.append(runs!.json(run));
+    const items = runs!.json(run);
+    const going = body.append(items instanceof Promise ? await items : items);
     if (going !== true && !(await going)) return false;
   }
   for (let index = 0; runs === undefined && index < list.count; index++) {

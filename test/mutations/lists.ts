@@ -1,0 +1,66 @@
+import { type Mutation, of } from './mutation.js';
+
+/** LISTs that are put together from encoded leaves. */
+export const listMutations: readonly Mutation[] = [
+  ...of(
+    'src/engine/nodes.ts',
+    ['engine/engine'],
+    [
+      [
+        'an edition names one content: a replaced version',
+        'this.slots[(node << FANOUT_SHIFT) + index] = value;\n    this.edition[node] = 0;',
+        'this.slots[(node << FANOUT_SHIFT) + index] = value;',
+        { only: '^cow-btree' },
+      ],
+      [
+        'an edition names one content: a leaf that was split',
+        'this.used[node] = count;\n    this.edition[node] = 0;',
+        'this.used[node] = count;',
+        { only: '^cow-btree' },
+      ],
+    ],
+  ),
+  ...of(
+    'src/serve/runs.ts',
+    ['serve/fragments', 'http/fragments'],
+    [
+      ['a part of a leaf is not the leaf', 'if (count === leaf.count) {', 'if (count > 0) {'],
+      ['what was started is released', 'for (const job of this.#jobs.values()) job.cancel();', ''],
+    ],
+  ),
+  ...of(
+    'src/serve/fragments.ts',
+    ['serve/fragments', 'http/fragments'],
+    [
+      ['an id alone is not a version', 'base!.revisions[at] === revisions[index]', 'base !== undefined'],
+      [
+        'a fragment is of one edition',
+        'if (held?.edition === edition) return { take',
+        'if (held !== undefined) return { take',
+      ],
+      ['what is being encoded is shared', 'if (encoding === undefined) {', 'if (encoding?.keep !== null) {'],
+      ['what is being compressed is shared', 'if (deflating === undefined) {', 'if (deflating !== (1 as unknown)) {'],
+      ['the bytes are held until the task is done', 'const held = hold();', 'const held = { [Symbol.dispose]() {} };'],
+      ['leaves with large objects are not kept', 'if (!large) this.#cache.keep', 'this.#cache.keep'],
+    ],
+  ),
+  ...of(
+    'src/serve/fragment-cache.ts',
+    ['serve/fragment-cache'],
+    [
+      ['the bound holds', 'this.#kept.calculatedSize + bytes > fragmentCacheBytes', 'bytes > fragmentCacheBytes'],
+      ['what is in use stays', 'if (this.#kept.peek(oldest)!.usedMs > idleSince) return false;', ''],
+      ['the latest edition stays', 'before.edition >= fragment.edition', 'before.edition < 0'],
+      ['a closed storage keeps nothing', 'if (scope.closed || ', 'if ('],
+    ],
+  ),
+  ...of(
+    'src/http/encode/gzip-list.ts',
+    ['http/fragments'],
+    [
+      ['the CRC of the whole', 'combineCrc(this.#crc, items.crc, items.shift)', 'combineCrc(this.#crc, items.crc, 1)'],
+      ['the length of the whole', 'this.#size += items.size;', 'this.#size += items.bytes.length;'],
+      ['bodies up to the threshold are not compressed', 'return size > GZIP_ABOVE_BYTES;\n}', 'return true;\n}'],
+    ],
+  ),
+];
