@@ -9,6 +9,7 @@ import { createHttpServer } from '../http/server.js';
 import type { Clock } from '../lib/clock.js';
 import type { Random } from '../lib/random.js';
 import { FragmentCache } from '../serve/fragment-cache.js';
+import { EncodePool } from '../workers/encode-pool.js';
 import { createService } from '../serve/service.js';
 import type { Source, WritableStore } from '../source/source.js';
 import { isSecret, openCaches } from './caches.js';
@@ -58,7 +59,15 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
       : meteredSource(opened.source, config.store.prefix, clock, (...request) => report(...request));
   const codec = codecs(config);
   const caches = openCaches(config, codec, source, parts);
-  const fragments = limits.fragmentCacheBytes > 0 ? new FragmentCache(limits, clock) : undefined;
+  const encoder = new EncodePool({
+    workers: config.encodeWorkers,
+    limits,
+    clock,
+    onCrash: (error) => log.error({ err: error }, 'an encode worker has ended; another one takes its place'),
+  });
+  // A cache of no size keeps nothing, but LISTs are made from leaves, which workers can encode.
+  const byLeaves = limits.fragmentCacheBytes > 0 || config.encodeWorkers > 0;
+  const fragments = byLeaves ? new FragmentCache(limits, clock) : undefined;
   const service = createService({
     etcdPrefix: config.store.prefix,
     source: () => source,
@@ -68,6 +77,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     watchCacheSizes: config.watchCacheSizes,
     // Freed Secrets leave no bytes behind, so none of theirs are kept.
     fragments: (kind) => (isSecret(kind) ? undefined : fragments),
+    encoder,
     shardedListAndWatch: config.featureGates.shardedListAndWatch,
     limits,
     clock,
@@ -82,6 +92,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     readerFor: (kind) => service.reader(kind),
     caches: () => caches.all(),
     fragments: () => fragments?.stats,
+    encodeWorkers: () => encoder.stats,
     healthChecks: healthChecks(source, config, () => eager.map((kind) => caches.get(kind))),
     build: { packageVersion: parts.version },
     listSyntax: { extendedFieldSelectors: config.extendedFieldSelectors },
@@ -96,6 +107,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   const release = async () => {
     await sample?.stop();
     fragments?.stop();
+    await encoder.close();
     await caches.stopAll();
     await source.close();
   };

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { groupResourceOf } from '../api/gvr.js';
 import { engines as engineFactories, type EngineName } from '../engine/engines.js';
 import { defaultLimits, type Limits } from '../lib/limits.js';
@@ -44,6 +45,8 @@ export interface Config {
   /** Objects are held without `metadata.managedFields`. */
   readonly omitManagedFields: boolean;
   readonly limits: Limits;
+  /** Threads that encode LISTs; 0: the one that does everything else. */
+  readonly encodeWorkers: number;
   readonly shutdownDelayMs: number;
   readonly verbosity: number;
   readonly logFormat: 'text' | 'json';
@@ -118,6 +121,7 @@ export const serveFlags = [
     '[bool]',
     'keep and serve objects without metadata.managedFields; X-Listwatch-Omit-Managed-Fields: 1 asks for one answer (default false)',
   ],
+  ['encode-workers', '<count>', 'threads that encode JSON LISTs, 0 for none (default: one less than there are cores)'],
   ['history-bytes', '<size>', 'events kept per resource for watches to resume from, in bytes or Ki, Mi, Gi'],
   [
     'fragment-cache-bytes',
@@ -220,6 +224,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
     omitManagedFields: boolean('omit-managed-fields', false),
     featureGates: value('feature-gates', readFeatureGates) ?? defaultFeatureGates,
     limits,
+    encodeWorkers: value('encode-workers', readInteger(0, 64)) ?? Math.min(availableParallelism() - 1, 64),
     shutdownDelayMs: value('shutdown-delay-duration', readDurationMs) ?? 0,
     verbosity: value('v', readInteger(0, 10)) ?? 1,
     logFormat: value('logging-format', readOneOf('text', 'json')) ?? 'text',

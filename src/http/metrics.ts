@@ -1,6 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Cache } from '../cache/cache.js';
 import type { FragmentStats } from '../serve/fragment-cache.js';
+import type { EncodeStats } from '../serve/fragment-encoder.js';
+import { registerEncodeMetrics } from './encode-metrics.js';
 import { registerFragmentMetrics } from './fragment-metrics.js';
 import type { BuildInfo } from './version.js';
 import { versionDocument } from './version.js';
@@ -48,7 +50,12 @@ export class Metrics {
   readonly #etcdTotal;
   readonly #etcdErrors;
 
-  constructor(caches: () => Iterable<MeteredCache>, build: BuildInfo, fragments?: () => FragmentStats | undefined) {
+  constructor(
+    caches: () => Iterable<MeteredCache>,
+    build: BuildInfo,
+    fragments?: () => FragmentStats | undefined,
+    encodeWorkers?: () => EncodeStats,
+  ) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
     this.#total = new Counter({
@@ -141,6 +148,7 @@ export class Metrics {
     }).set({ major, minor, git_version: gitVersion, go_version: goVersion, platform }, 1);
     registerCacheMetrics(this.#registry, caches);
     if (fragments !== undefined) registerFragmentMetrics(this.#registry, fragments);
+    if (encodeWorkers !== undefined) registerEncodeMetrics(this.#registry, encodeWorkers);
   }
 
   readonly contentType = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';

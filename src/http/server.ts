@@ -10,6 +10,7 @@ import { type Clock, sleep } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
 import type { FragmentStats } from '../serve/fragment-cache.js';
+import type { EncodeStats } from '../serve/fragment-encoder.js';
 import type { Reader } from '../serve/reader.js';
 import { parseTimeoutMs } from '../api/duration.js';
 import { createDiscovery } from './discovery.js';
@@ -46,6 +47,8 @@ export interface HttpServerDeps {
   readonly caches: () => Iterable<MeteredCache>;
   /** For /metrics: what LISTs keep encoded, unless they keep nothing. */
   readonly fragments?: () => FragmentStats | undefined;
+  /** For /metrics: the threads that encode LISTs. */
+  readonly encodeWorkers?: () => EncodeStats;
   readonly healthChecks: readonly HealthCheck[];
   readonly build: BuildInfo;
   readonly limits: Limits;
@@ -93,7 +96,7 @@ const ONE_ROUTE = '/';
 export function createHttpServer(deps: HttpServerDeps): HttpServer {
   const { clock, limits, random, log } = deps;
   const health = new Health(deps.healthChecks, clock);
-  const metrics = new Metrics(deps.caches, deps.build, deps.fragments);
+  const metrics = new Metrics(deps.caches, deps.build, deps.fragments, deps.encodeWorkers);
   const discovery = createDiscovery(deps.kinds);
   const kinds = new Map(deps.kinds.map((kind) => [`${kind.group}/${kind.version}/${kind.resource}`, kind]));
   const groups = new Set(['', ...deps.kinds.map((kind) => kind.group)]);

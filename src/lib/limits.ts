@@ -42,6 +42,18 @@ export interface Limits {
   readonly fragmentObjectBytesMax: number;
   /** Leaves that a compressed LIST may have in the compressor, ahead of the one it writes. */
   readonly deflateAhead: number;
+  /** Wire bytes of LIST items that wait for encode workers, or are encoded and not written yet. docs/adr/0011 */
+  readonly encodeAheadBytesMax: number;
+  /** Tasks of encode workers, likewise. */
+  readonly encodeTasksMax: number;
+  /** Fewer bytes are not worth the way to a worker. */
+  readonly encodeTaskBytesMin: number;
+  /** A worker that is at one task for longer is replaced. */
+  readonly encodeTaskMs: number;
+  /** A worker that had nothing to do for this long ends. */
+  readonly encodeWorkerIdleMs: number;
+  /** After a worker has crashed the next one is not started before this. */
+  readonly encodeWorkerRestartMs: number;
   /** A pin held longer aborts its response. */
   readonly pinMs: number;
   readonly backoffMinMs: number;
@@ -90,6 +102,12 @@ export const defaultLimits: Limits = {
   fragmentKeptMs: 600_000,
   fragmentObjectBytesMax: 128 * 2 ** 10,
   deflateAhead: 4,
+  encodeAheadBytesMax: 32 * 2 ** 20,
+  encodeTasksMax: 256,
+  encodeTaskBytesMin: 16 * 2 ** 10,
+  encodeTaskMs: 10_000,
+  encodeWorkerIdleMs: 60_000,
+  encodeWorkerRestartMs: 1_000,
   pinMs: 120_000,
   backoffMinMs: 100,
   backoffMaxMs: 3_000,

@@ -64,7 +64,7 @@ export class FragmentCache {
     this.#limits = limits;
     this.#clock = clock;
     this.#kept = new LRUCache({
-      maxSize: limits.fragmentCacheBytes,
+      maxSize: Math.max(1, limits.fragmentCacheBytes), // 0 would be no bound; #makeRoom keeps it
       sizeCalculation: ({ fragment }) => fragment.cost,
     });
     this.#scheduleTidy();

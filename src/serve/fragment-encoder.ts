@@ -37,6 +37,22 @@ export interface FragmentEncoder {
   start(items: ItemsToEncode): EncodeTask;
 }
 
+/** Of an encoder that uses other threads. Counters since the start, unless they say otherwise. */
+export interface EncodeStats {
+  /** Running now. */
+  readonly workers: number;
+  readonly workersStarted: number;
+  readonly workersCrashed: number;
+  /** Encoded by workers. */
+  readonly tasksByWorkers: number;
+  /** Encoded by the owner: no worker had come to them, or the pool was full. */
+  readonly tasksByOwner: number;
+  /** Of these, what was not offered to a worker because the queue was full. */
+  readonly tasksRefused: number;
+  /** Now: wire bytes of tasks that are started and not taken. */
+  readonly aheadBytes: number;
+}
+
 /** Encodes in the thread that asks, when the task is taken. */
 export class InThreadEncoder implements FragmentEncoder {
   readonly ahead = 0;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
 import { type Config, type FlagValues, resolveConfig } from '../../src/app/config.js';
 import { UsageError } from '../../src/app/usage-error.js';
@@ -60,6 +61,8 @@ const accepted: readonly [flags: FlagValues, part: (config: Config) => unknown, 
     ({ featureGates }) => featureGates.shardedListAndWatch,
     false,
   ],
+  [{}, ({ encodeWorkers }) => encodeWorkers, availableParallelism() - 1],
+  [{ 'encode-workers': '0' }, ({ encodeWorkers }) => encodeWorkers, 0],
   [{ 'history-bytes': '8Mi' }, ({ limits }) => [limits.historyBytesMin, limits.historyBytesFraction], [8 * 2 ** 20, 0]],
   [{ 'request-timeout': '1m30s' }, ({ limits }) => limits.requestTimeoutMs, 90_000],
   [{}, ({ limits }) => limits.requestsInFlightMax, 400],
@@ -118,6 +121,8 @@ const refused: readonly [flags: FlagValues, message: RegExp][] = [
   [{ 'feature-gates': 'CBORServingAndStorage=true' }, /CBORServingAndStorage is always false in listwatch/],
   [{ 'storage-engine': 'pods=magic' }, /no such engine; there are .*hash/],
   [{ 'storage-engine': 'pods' }, /expected resource\[.group\]=engine/],
+  [{ 'encode-workers': '-1' }, /--encode-workers/],
+  [{ 'encode-workers': '65' }, /--encode-workers/],
   [{ 'history-bytes': '64MB' }, /expected a number of bytes such as/],
   [{ 'request-timeout': '60' }, /expected a duration such as 30s/],
   [{ 'request-timeout': '0' }, /greater than zero/],

@@ -12,6 +12,7 @@ import { type Caches, createCaches } from '../../src/cache/caches.js';
 import { createCowBtree } from '../../src/engine/cow-btree.js';
 import { createVersions } from '../../src/versions/create-versions.js';
 import { FragmentCache } from '../../src/serve/fragment-cache.js';
+import type { EncodePool } from '../../src/workers/encode-pool.js';
 import { createService, type Service } from '../../src/serve/service.js';
 import { createEmbeddedStore, type EmbeddedStore } from '../../src/source/embedded/embedded-store.js';
 
@@ -35,6 +36,8 @@ export interface ServingOptions {
   readonly store?: EmbeddedStore;
   /** False: every read goes to the store. */
   readonly watchCache?: boolean;
+  /** Closed with the server. */
+  readonly encoder?: EncodePool;
   readonly shardedListAndWatch?: boolean;
   readonly healthChecks?: HttpServerDeps['healthChecks'];
 }
@@ -68,7 +71,9 @@ export function startServing(options: ServingOptions = {}): Serving {
     random,
     limits,
   });
-  const fragments = limits.fragmentCacheBytes > 0 ? new FragmentCache(limits, clock) : undefined;
+  const { encoder } = options;
+  const byLeaves = limits.fragmentCacheBytes > 0 || encoder !== undefined;
+  const fragments = byLeaves ? new FragmentCache(limits, clock) : undefined;
   const service = createService({
     etcdPrefix: '/registry',
     source: () => store,
@@ -78,6 +83,7 @@ export function startServing(options: ServingOptions = {}): Serving {
     watchCacheSizes: new Map(),
     shardedListAndWatch: options.shardedListAndWatch ?? false,
     fragments: () => fragments,
+    ...(encoder === undefined ? {} : { encoder }),
     limits,
     clock,
     random,
@@ -87,6 +93,7 @@ export function startServing(options: ServingOptions = {}): Serving {
     readerFor: (kind) => service.reader(kind),
     caches: caches.all,
     fragments: () => fragments?.stats,
+    ...(encoder === undefined ? {} : { encodeWorkers: () => encoder.stats }),
     healthChecks: options.healthChecks ?? [],
     build: { packageVersion: '0.1.0' },
     limits,
@@ -99,6 +106,7 @@ export function startServing(options: ServingOptions = {}): Serving {
   const close = async () => {
     await server.close();
     fragments?.stop();
+    await encoder?.close();
     await caches.stopAll();
     if (options.store === undefined) await store.close();
   };
