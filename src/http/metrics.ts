@@ -44,7 +44,9 @@ export class Metrics {
   readonly #aborts;
   readonly #terminations;
   readonly #deprecated;
-  readonly #watchEvents;
+  readonly #watchEvents: Counter<'group' | 'version' | 'resource'>;
+  /** Since the last time that somebody looked: a counter of prom-client costs more than an event. */
+  readonly #eventsSent = new Map<string, EventsSent>();
   readonly #watchesRefused;
   readonly #etcdDuration;
   readonly #etcdTotal;
@@ -113,6 +115,12 @@ export class Metrics {
       help: 'Events sent to watchers.',
       labelNames: ['group', 'version', 'resource'],
       registers,
+      collect: () => {
+        for (const sent of this.#eventsSent.values()) {
+          this.#watchEvents.inc(sent.labels, sent.count);
+          sent.count = 0;
+        }
+      },
     });
     this.#watchesRefused = new Counter({
       name: 'listwatch_watches_refused_total',
@@ -192,10 +200,15 @@ export class Metrics {
     this.#deprecated.set({ group, version, resource, subresource, removed_release: removedRelease }, 1);
   }
 
-  /** A counter of events sent, bound to its labels: it is called for every chunk. */
-  watchEvents(labels: RequestLabels): { inc(count: number): void } {
-    const { group, version, resource } = labels;
-    return this.#watchEvents.labels({ group, version, resource });
+  /** Events sent to the watchers of one resource; all of them add to the same count. */
+  watchEvents({ group, version, resource }: RequestLabels): { count: number } {
+    const key = `${group}/${version}/${resource}`;
+    let sent = this.#eventsSent.get(key);
+    if (sent === undefined) {
+      sent = { labels: { group, version, resource }, count: 0 };
+      this.#eventsSent.set(key, sent);
+    }
+    return sent;
   }
 
   watchRefused({ group, version, resource }: RequestLabels): void {
@@ -212,6 +225,11 @@ export class Metrics {
   close(): void {
     this.#registry.clear();
   }
+}
+
+interface EventsSent {
+  readonly labels: Record<'group' | 'version' | 'resource', string>;
+  count: number;
 }
 
 export interface Outcome {

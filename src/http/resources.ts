@@ -32,7 +32,10 @@ import { scaleOf } from './scale.js';
 import type { Problem } from './to-status.js';
 import { jsonFormat, partialJsonFormat } from './watch/json-format.js';
 import { partialProtobufFormat, protobufFormat } from './watch/protobuf-format.js';
+import { isHttp2 } from './sinks.js';
+import { http1WatchSink } from './watch/http1-sink.js';
 import type { WatchQuota } from './watch/quota.js';
+import type { SharedChunk } from './watch/shared-chunk.js';
 import { lengthScanner, lineScanner } from './watch/frames.js';
 import { streamWatch } from './watch/stream.js';
 import { tableFormat } from './watch/table-format.js';
@@ -47,6 +50,7 @@ export interface ResourceContext extends WriteContext {
   readonly readerFor: (kind: Kind) => Reader;
   readonly shuttingDown: () => boolean;
   readonly watchQuota: WatchQuota;
+  readonly sharedChunk: SharedChunk;
   readonly listSyntax: ListSyntax;
 }
 
@@ -230,7 +234,7 @@ async function watch(
     return STREAMED;
   }
   const binary = view.encoding === 'protobuf';
-  const counter = context.metrics.watchEvents(exchange.labels);
+  const sent = context.metrics.watchEvents(exchange.labels);
   const events = binary ? lengthScanner() : lineScanner();
   const stream = (sink: typeof exchange.sink) =>
     streamWatch({
@@ -240,7 +244,7 @@ async function watch(
       lingerMs: context.limits.lingerMs,
       sent(chunk) {
         exchange.bytes += chunk.length;
-        counter.inc(events.push(chunk));
+        sent.count += context.sharedChunk.events(chunk, events);
       },
     });
   if (request.upgrade !== undefined) {
@@ -258,7 +262,10 @@ async function watch(
   exchange.writeHead(200, { 'content-type': binary ? PROTOBUF_STREAM : mediaTypes.json });
   // Clients wait for the head: it goes out before the first event does.
   (request.response as ServerResponse).flushHeaders();
-  exchange.endWatch = stream(exchange.sink);
+  const { response } = request;
+  exchange.endWatch = stream(
+    isHttp2(response) ? exchange.sink : http1WatchSink(response, exchange.sink, context.sharedChunk),
+  );
   return STREAMED;
 }
 

@@ -37,6 +37,7 @@ import { answerResource, isWatch, labelResource, type ResourceContext } from './
 import { isHttp2, type RawResponse } from './sinks.js';
 import type { BuildInfo } from './version.js';
 import { WatchQuota } from './watch/quota.js';
+import { SharedChunk } from './watch/shared-chunk.js';
 import { handshakeRefusal, isWebSocket, refuseHandshake } from './watch/websocket.js';
 
 export interface HttpServerDeps {
@@ -107,6 +108,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     limits,
     metrics,
     watchQuota: new WatchQuota(limits.watchesPerClientMax),
+    sharedChunk: new SharedChunk(),
     findKind: (group, version, resource) => kinds.get(`${group}/${version}/${resource}`),
     servesGroup: (group) => groups.has(group),
     readerFor: deps.readerFor,

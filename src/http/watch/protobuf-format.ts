@@ -1,7 +1,7 @@
 import type { WatchEventType } from '../../api/watch-event.js';
 import type { ByteWriter, KindCodec, WireObject } from '../../codec/codec.js';
 import { ENVELOPE_TAIL } from '../../codec/codec.js';
-import { utf8, varintSize } from '../../lib/bytes.js';
+import { utf8, varintSize, writeVarint } from '../../lib/bytes.js';
 import type { WatchFormat } from '../../serve/reader.js';
 import { envelopeHead, fieldSize, messageField, writeFieldHeader } from '../encode/envelope.js';
 import { statusMessage } from '../encode/messages.js';
@@ -25,7 +25,8 @@ interface Shape {
   readonly id: string;
   /** Bytes of the bare message that `write` appends. */
   size(wire: WireObject): number;
-  head(rawLength: number): Uint8Array;
+  /** The envelope's head, up to the length of its message. */
+  readonly head: Uint8Array;
   write(wire: WireObject, into: ByteWriter): void;
 }
 
@@ -34,7 +35,7 @@ export function protobufFormat(codec: KindCodec): WatchFormat {
   return framesFormat(codec, {
     id: 'protobuf',
     size: (wire) => wire.end - wire.start,
-    head: (rawLength) => codec.envelopeHead(false, rawLength),
+    head: withoutLength(codec.envelopeHead(false, 0)),
     write: (wire, into) => writeBytes(into, wire.bytes, wire.start, wire.end),
   });
 }
@@ -44,9 +45,14 @@ export function partialProtobufFormat(codec: KindCodec, version: MetaVersion): W
   return framesFormat(codec, {
     id: `partial-protobuf/${version}`,
     size: (wire) => partialMessageSize(codec, wire),
-    head: (rawLength) => partialEnvelopeHead(version, rawLength),
+    head: withoutLength(partialEnvelopeHead(version, 0)),
     write: (wire, into) => writePartialMessage(codec, wire, into),
   });
+}
+
+/** The length of an empty message is one byte, the last one. */
+function withoutLength(head: Uint8Array): Uint8Array {
+  return head.subarray(0, -1);
 }
 
 /**
@@ -56,11 +62,9 @@ export function partialProtobufFormat(codec: KindCodec, version: MetaVersion): W
 function framesFormat(codec: KindCodec, shape: Shape): WatchFormat {
   const event = (type: WatchEventType, wire: WireObject, into: ByteWriter) => {
     const size = shape.size(wire);
-    const head = shape.head(size);
-    writeFrameHead(type, head.length + size + ENVELOPE_TAIL.length, into);
-    writeBytes(into, head);
+    writeFrameHead(type, shape.head, size, into);
     shape.write(wire, into);
-    writeBytes(into, ENVELOPE_TAIL);
+    writeConstant(into, ENVELOPE_TAIL);
   };
   return {
     id: shape.id,
@@ -70,22 +74,37 @@ function framesFormat(codec: KindCodec, shape: Shape): WatchFormat {
       event('BOOKMARK', bookmarkObjects(codec).at(revision, initialEventsEnd), into),
     error(failure, into) {
       const status = statusMessage(toEventStatus(failure));
-      const head = envelopeHead('v1', 'Status', status.length);
-      writeFrameHead('ERROR', head.length + status.length + ENVELOPE_TAIL.length, into);
-      writeBytes(into, head);
+      writeFrameHead('ERROR', STATUS_HEAD, status.length, into);
       writeBytes(into, status);
-      writeBytes(into, ENVELOPE_TAIL);
+      writeConstant(into, ENVELOPE_TAIL);
     },
   };
 }
 
-function writeFrameHead(type: WatchEventType, objectBytes: number, into: ByteWriter): void {
+const STATUS_HEAD = withoutLength(envelopeHead('v1', 'Status', 0));
+/** Tags and lengths of a frame: four bytes, and three varints of at most ten with a tag each. */
+const LENGTHS_BYTES_MAX = 4 + 3 * 11;
+
+/** Everything before the message: `size` bytes of it, and the envelope's tail, follow. */
+function writeFrameHead(type: WatchEventType, head: Uint8Array, size: number, into: ByteWriter): void {
   const typeField = typeFields[type];
-  const rawBytes = fieldSize(objectBytes);
-  into.reserve(4);
+  const envelopeBytes = head.length + varintSize(size) + size + ENVELOPE_TAIL.length;
+  const rawBytes = fieldSize(envelopeBytes);
+  into.reserve(LENGTHS_BYTES_MAX + typeField.length + head.length + size + ENVELOPE_TAIL.length);
   into.bytes.writeUInt32BE(typeField.length + 1 + varintSize(rawBytes) + rawBytes, into.position);
   into.position += 4;
-  writeBytes(into, typeField);
+  writeConstant(into, typeField);
   writeFieldHeader(into, OBJECT_TAG, rawBytes);
-  writeFieldHeader(into, RAW_TAG, objectBytes);
+  writeFieldHeader(into, RAW_TAG, envelopeBytes);
+  writeConstant(into, head);
+  into.position = writeVarint(into.bytes, into.position, size);
+}
+
+/** A few bytes, for which there is room: a loop is quicker than a call of `set`. */
+function writeConstant(into: ByteWriter, constant: Uint8Array): void {
+  into.reserve(constant.length);
+  const { bytes } = into;
+  let at = into.position;
+  for (let index = 0; index < constant.length; index++) bytes[at++] = constant[index]!;
+  into.position = at;
 }

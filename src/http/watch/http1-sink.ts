@@ -1,0 +1,39 @@
+import type { ServerResponse } from 'node:http';
+import type { ByteSink } from '../sinks.js';
+import type { SharedChunk } from './shared-chunk.js';
+
+/** A larger chunk is hardly shared, and its copy would cost more than Node's three writes. */
+const ENCODED_BYTES_MAX = 256 * 2 ** 10;
+
+/**
+ * The sink of a watch over HTTP/1.1. Node's response would encode each chunk again for each watcher, and write it in
+ * three pieces; here the encoded chunk goes to the connection in one write (docs/adr/0013).
+ *
+ * Only while the response owns its connection and has nothing of its own to send: whatever else it has written
+ * (its head, chunks from when it waited behind another response) is with the connection already, in front of ours.
+ */
+export function http1WatchSink(response: ServerResponse, sink: ByteSink, shared: SharedChunk): ByteSink {
+  const connection = response.req.socket;
+  return {
+    get closed() {
+      return sink.closed;
+    },
+    writeBytesMax: sink.writeBytesMax,
+    write(chunk) {
+      const { socket } = response;
+      if (socket === null || !response.chunkedEncoding || chunk.length === 0 || chunk.length > ENCODED_BYTES_MAX) {
+        return sink.write(chunk);
+      }
+      if (sink.closed) return false;
+      return socket.write(shared.http1(chunk)) || socket.writableLength < sink.writeBytesMax;
+    },
+    onDrain(run) {
+      sink.onDrain(run);
+      connection.on('drain', run);
+      sink.onClose(() => connection.off('drain', run));
+    },
+    onClose: (run) => sink.onClose(run),
+    end: () => sink.end(),
+    destroy: () => sink.destroy(),
+  };
+}
