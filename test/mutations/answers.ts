@@ -437,6 +437,22 @@ const http: Mutation[] = [
     ],
   ),
   ...of(
+    'src/http/watch/http1-sink.ts',
+    ['http/http1-watch'],
+    [
+      ['a watch that waits for its connection', 'if (socket === null || ', 'if ('],
+      ['a watch over HTTP/1.0 has no chunks', '!response.chunkedEncoding || ', ''],
+    ],
+  ),
+  ...of(
+    'src/http/watch/shared-chunk.ts',
+    ['http/http1-watch'],
+    [
+      ['another chunk is counted anew', 'if (this.#counted !== chunk) {', 'if (this.#counted === undefined) {'],
+      ['another chunk is encoded anew', 'if (this.#encoded !== chunk) {', 'if (this.#encoded === undefined) {'],
+    ],
+  ),
+  ...of(
     'src/http/resources.ts',
     ['http/watch-quota'],
     [['a watch gives its place back when it ends', '  exchange.sink.onClose(giveBack);\n', '']],
