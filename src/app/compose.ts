@@ -19,6 +19,7 @@ import { withDeclaredFields } from './declared-fields.js';
 import { checkPorts, type Listening, openListeners } from './listen.js';
 import { type LoadProgress, type LoadSummary, loadManifests } from './load/load.js';
 import type { Log } from './log.js';
+import { createMemoryBudget, memoryReport } from './memory.js';
 import { createObjectStore, type ObjectStore } from './object-store.js';
 import { meteredSource, type ReportRequest } from './metered-source.js';
 import { openSource } from './open-source.js';
@@ -68,6 +69,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   // A cache of no size keeps nothing, but LISTs are made from leaves, which workers can encode.
   const byLeaves = limits.fragmentCacheBytes > 0 || config.encodeWorkers > 0;
   const fragments = byLeaves ? new FragmentCache(limits, clock) : undefined;
+  const budget = createMemoryBudget(config, caches, fragments === undefined ? [] : [fragments], { clock, log, limits });
   const service = createService({
     etcdPrefix: config.store.prefix,
     source: () => source,
@@ -79,6 +81,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     fragments: (kind) => (isSecret(kind) ? undefined : fragments),
     encoder,
     shardedListAndWatch: config.featureGates.shardedListAndWatch,
+    admission: budget,
     limits,
     clock,
     random,
@@ -103,8 +106,12 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     log: log.child({}, { level: config.verbosity > 3 ? log.level : 'warn' }),
   });
   report = (...request) => http.metrics.etcdRequest(...request);
+  http.metrics.reportMemory(() =>
+    memoryReport(budget, caches, { fragments: fragments?.bytes ?? 0, unsent: http.unsentBytes }),
+  );
   let sample: RunningSample | undefined;
   const release = async () => {
+    budget.stop();
     await sample?.stop();
     fragments?.stop();
     await encoder.close();
@@ -115,6 +122,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     const { loaded, running } = await fill(embedded, codec, config, parts);
     sample = running;
     caches.startAll(eager);
+    budget.start();
     const listening = await openListeners(http, config, pair);
     log.info({ ...urlsOf(listening), source: source.name }, 'serving');
     return {

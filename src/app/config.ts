@@ -42,6 +42,8 @@ export interface Config {
   readonly indexFields: DeclaredFields;
   /** Field selectors know `in`, `notin` and presence. */
   readonly extendedFieldSelectors: boolean;
+  /** Bytes; 0: any amount; undefined: by the memory that there is. */
+  readonly memoryBudget: number | undefined;
   /** Objects are held without `metadata.managedFields`. */
   readonly omitManagedFields: boolean;
   readonly limits: Limits;
@@ -122,6 +124,11 @@ export const serveFlags = [
     'keep and serve objects without metadata.managedFields; X-Listwatch-Omit-Managed-Fields: 1 asks for one answer (default false)',
   ],
   ['encode-workers', '<count>', 'threads that encode JSON LISTs, 0 for none (default: one less than there are cores)'],
+  [
+    'memory-budget',
+    '<size>',
+    'what the process may use: caches are emptied and large LISTs refused rather than more; 0: any (default: 80% of what there is)',
+  ],
   ['history-bytes', '<size>', 'events kept per resource for watches to resume from, in bytes or Ki, Mi, Gi'],
   [
     'fragment-cache-bytes',
@@ -221,6 +228,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
     engines: value('storage-engine', readEngines) ?? new Map(),
     indexFields: value('index-fields', readDeclaredFields) ?? new Map(),
     extendedFieldSelectors: boolean('extended-field-selectors', false),
+    memoryBudget: value('memory-budget', readMemoryBudget),
     omitManagedFields: boolean('omit-managed-fields', false),
     featureGates: value('feature-gates', readFeatureGates) ?? defaultFeatureGates,
     limits,
@@ -235,6 +243,15 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
         : undefined,
   };
 }
+
+const MEMORY_BUDGET_MIN = 64 * 2 ** 20;
+
+const readMemoryBudget: ValueReader<number> = (flag, text) => {
+  if (text === '0') return 0;
+  const bytes = readBytes(flag, text);
+  if (bytes < MEMORY_BUDGET_MIN) throw bad(flag, text, 'expected at least 64Mi, or 0 for no budget');
+  return bytes;
+};
 
 function resolveStore(flags: FlagValues, environment: Environment): StoreConfig {
   const text = (flag: FlagName) => (typeof flags[flag] === 'string' ? readText(flag, flags[flag]) : undefined);

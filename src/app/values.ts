@@ -58,7 +58,7 @@ export const readDurationMs: ValueReader<number> = (flag, text) => {
 const byteUnits: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
 
 export const readBytes: ValueReader<number> = (flag, text) => {
-  const match = /^([0-9]{1,12})(Ki|Mi|Gi)?$/.exec(text);
+  const match = /^([0-9]{1,13})(?:(Ki|Mi|Gi)B?)?$/.exec(text);
   const value = match === null ? Number.NaN : Number(match[1]) * byteUnits[match[2] ?? '']!;
   if (!(value > 0 && value <= 2 ** 40)) throw bad(flag, text, 'expected a number of bytes such as 67108864 or 64Mi');
   return value;

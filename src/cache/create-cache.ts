@@ -6,6 +6,7 @@ import type { IndexName } from '../indexer/kind-index.js';
 import type { ByteRange } from '../lib/bytes.js';
 import { type Clock, systemClock, type Timer } from '../lib/clock.js';
 import { defaultLimits, type Limits } from '../lib/limits.js';
+import type { Shortenable } from '../lib/memory-budget.js';
 import { type Random, systemRandom } from '../lib/random.js';
 import type { Source } from '../source/source.js';
 import type { VersionId, Versions } from '../versions/versions.js';
@@ -54,7 +55,7 @@ export function createCache(options: CacheOptions): LiveCache {
 }
 
 /** Puts the parts together: follower (what comes), watch cache (what is), watchers (who wants to know). */
-export class LiveCache implements Cache {
+export class LiveCache implements Cache, Shortenable {
   readonly kind: Kind;
   readonly codec: KindCodec;
   readonly #clock: Clock;
@@ -232,6 +233,12 @@ export class LiveCache implements Cache {
   /** Compares with the source now; see consistency.ts. Used by the periodic check and by whoever wants to know. */
   checkConsistency(): Promise<CheckResult> {
     return this.#consistency.check();
+  }
+
+  keepShare(share: number): void {
+    this.#state.keepShare(share);
+    // Who reads what went away is told so, rather than let to read on.
+    if (this.#state.ready) this.#watchers.endPassed();
   }
 
   verify(): void {

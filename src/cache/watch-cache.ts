@@ -73,6 +73,8 @@ export class WatchCache {
   /** The highest revision of the present store that anybody has told us of. */
   #seen: ModRevision = 0;
   #historyBytesMax = 0;
+  /** Of the usual bytes; less while memory is short. */
+  #historyShare = 1;
 
   constructor(options: WatchCacheOptions) {
     this.#options = options;
@@ -226,6 +228,12 @@ export class WatchCache {
     this.index.dropIdle(limits.indexIdleMs);
   }
 
+  /** Of what the history usually keeps, 0 to 1. */
+  keepShare(share: number): void {
+    this.#historyShare = share;
+    if (this.ready) this.tidy();
+  }
+
   dispose(): void {
     this.ready = false;
     this.#turns.stop();
@@ -272,7 +280,7 @@ export class WatchCache {
   #measureHistory(): void {
     const { historyBytes, limits } = this.#options;
     const fraction = limits.historyBytesFraction * this.storage.versions.stats.liveBytes;
-    this.#historyBytesMax = historyBytes ?? Math.max(limits.historyBytesMin, fraction);
+    this.#historyBytesMax = this.#historyShare * (historyBytes ?? Math.max(limits.historyBytesMin, fraction));
   }
 }
 

@@ -4,6 +4,7 @@ import type { FragmentStats } from '../serve/fragment-cache.js';
 import type { EncodeStats } from '../serve/fragment-encoder.js';
 import { registerEncodeMetrics } from './encode-metrics.js';
 import { registerFragmentMetrics } from './fragment-metrics.js';
+import { type MemoryReport, registerMemoryMetrics } from './memory-metrics.js';
 import type { BuildInfo } from './version.js';
 import { versionDocument } from './version.js';
 
@@ -220,6 +221,10 @@ export class Metrics {
     this.#etcdDuration.observe({ operation, group, resource }, seconds);
     this.#etcdTotal.inc({ operation, group, resource });
     if (failed) this.#etcdErrors.inc({ operation, group, resource });
+  }
+
+  reportMemory(report: () => MemoryReport): void {
+    registerMemoryMetrics(this.#registry, report);
   }
 
   close(): void {

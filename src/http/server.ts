@@ -84,6 +84,8 @@ export interface HttpServer {
   readonly metrics: Metrics;
   /** Requests being answered, watches included. */
   readonly open: number;
+  /** Of responses: written, and not taken by the kernel yet. */
+  readonly unsentBytes: number;
 }
 
 const upgrades = new WeakMap<IncomingMessage, Upgrade>();
@@ -324,6 +326,11 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     metrics,
     get open() {
       return exchanges.size;
+    },
+    get unsentBytes() {
+      let bytes = 0;
+      for (const { request } of exchanges) bytes += request.response.writableLength;
+      return bytes;
     },
   };
 }

@@ -64,6 +64,17 @@ export interface Limits {
   readonly indexBytesFraction: number;
   /** An index that nothing was selected by for this long is let go. */
   readonly indexIdleMs: number;
+  /** Shares of the memory budget at which caches are emptied, histories shortened, costly LISTs refused. */
+  readonly memoryShedAt: number;
+  readonly memoryShortenAt: number;
+  readonly memoryRefuseAt: number;
+  /** Each of these ends once the use is this share lower. */
+  readonly memoryHysteresis: number;
+  readonly memorySampleMs: number;
+  /** The least share of its usual bytes that a history keeps. */
+  readonly historyShareMin: number;
+  /** A LIST that reads no more than this is never refused for lack of memory. */
+  readonly cheapListBytes: number;
   readonly requestBodyBytesMax: number;
   readonly headerBytesMax: number;
   readonly continueTokenBytesMax: number;
@@ -115,6 +126,13 @@ export const defaultLimits: Limits = {
   indexBytesMin: 64 * 2 ** 20,
   indexBytesFraction: 0.1,
   indexIdleMs: 3_600_000,
+  memoryShedAt: 0.75,
+  memoryShortenAt: 0.85,
+  memoryRefuseAt: 0.92,
+  memoryHysteresis: 0.05,
+  memorySampleMs: 250,
+  historyShareMin: 1 / 16,
+  cheapListBytes: 1_000_000,
   requestBodyBytesMax: 3 * 2 ** 20,
   headerBytesMax: 2 ** 20,
   continueTokenBytesMax: 16 * 2 ** 10,

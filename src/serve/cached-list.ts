@@ -2,6 +2,7 @@ import type { CacheSnapshot } from '../cache/cache.js';
 import type { WireObject } from '../codec/codec.js';
 import { type ByteRange, rangeOf } from '../lib/bytes.js';
 import type { Timer } from '../lib/clock.js';
+import type { Reservation } from '../lib/memory-budget.js';
 import type { VersionId, Versions } from '../versions/versions.js';
 import type { ReadContext } from './context.js';
 import type { ListAnswer, ListRuns } from './reader.js';
@@ -38,12 +39,14 @@ export class CachedList implements ListAnswer {
   readonly #wire: ByteRange = rangeOf(EMPTY);
   readonly #object: ByteRange = rangeOf(EMPTY);
   readonly #timer: Timer;
+  readonly #reservation: Reservation;
   #snapshot: CacheSnapshot | undefined;
   #revoked = false;
 
   constructor(
     context: ReadContext,
     snapshot: CacheSnapshot,
+    reservation: Reservation,
     ids: Int32Array,
     runs: readonly Run[] | undefined,
     page: Omit<ListAnswer, 'count' | 'at' | 'runs' | typeof Symbol.dispose>,
@@ -59,6 +62,7 @@ export class CachedList implements ListAnswer {
     this.#ids = ids;
     this.#versions = snapshot.versions;
     this.#snapshot = snapshot;
+    this.#reservation = reservation;
     this.#pinMs = context.limits.pinMs;
     if (runs !== undefined && context.fragments !== undefined) {
       const { versions, revision } = snapshot;
@@ -89,6 +93,7 @@ export class CachedList implements ListAnswer {
   [Symbol.dispose](): void {
     this.#timer.cancel();
     this.#release();
+    this.#reservation[Symbol.dispose]();
   }
 
   #check(): void {

@@ -3,6 +3,7 @@ import type { KindCodec } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
 import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
+import type { Admission } from '../lib/memory-budget.js';
 import type { Random } from '../lib/random.js';
 import type { Source } from '../source/source.js';
 import type { Failure } from './failure.js';
@@ -28,6 +29,8 @@ export interface ReadContext {
   readonly progress: ProgressTrust;
   /** Feature gate ShardedListAndWatch. */
   readonly shardedListAndWatch: boolean;
+  /** Of LISTs, by the memory they need. */
+  readonly admission: Admission;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly random: Random;

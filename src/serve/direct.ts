@@ -5,6 +5,8 @@ import { createWriter } from '../codec/writer.js';
 import { ABORTED, type ReadContext, revisionNumber, unlessAborted } from './context.js';
 import { encodeContinueToken, renewContinueToken } from './continue-token.js';
 import { type Failure, failed, type Result, success } from './failure.js';
+import type { Reservation } from '../lib/memory-budget.js';
+import { refused } from './list-cost.js';
 import type { ListAnswer, ObjectAnswer } from './reader.js';
 import type { StatePlan } from './read-plan.js';
 import { type ListWork, pageStart } from './list-work.js';
@@ -22,18 +24,24 @@ const PAGE_COUNT_MAX = 10_000;
 
 export async function listDirectly(context: ReadContext, work: ListWork): Promise<Result<ListAnswer>> {
   const { plan, scope, selected, shard, signal } = work;
+  // How much it will be is not known before it is read.
+  const reservation = context.admission.admit(0, 0);
+  if (reservation === undefined) return refused(context.admission.retryAfterSeconds);
+  let kept = false;
   try {
     // Without a limit the pages are only ours. When the state they are of is compacted midway, read all at once.
     const page =
-      (await readPage(context, work, context.limits.listPageCount, plan.limit === 0)) ??
-      (await readPage(context, work, 0, false));
+      (await readPage(context, work, reservation, context.limits.listPageCount, plan.limit === 0)) ??
+      (await readPage(context, work, reservation, 0, false));
     if (page === undefined) throw new SourceError('compacted', 'the state was compacted while it was read');
     if (page === ABORTED) return failed({ kind: 'deadline' });
+    if (page === CROWDED) return refused(context.admission.retryAfterSeconds);
     context.cache?.saw(page.revision);
     const tooNew = notReached(plan, page.revision);
     if (tooNew !== undefined) return failed(tooNew);
+    kept = true;
     return success(
-      new DirectList(page.items, {
+      new DirectList(reservation, page.items, {
         resourceVersion: String(page.revision),
         continue: page.more ? encodeContinueToken(page.lastKey, scope.tokenPrefix, page.revision, false) : undefined,
         remainingItemCount: page.more && !selected ? page.count - plan.limit : undefined,
@@ -45,6 +53,8 @@ export async function listDirectly(context: ReadContext, work: ListWork): Promis
     if (isCompacted(error)) return failed(expired(plan, scope.tokenPrefix));
     if (isFuture(error)) return failed(await tooLarge(context, plan, error as SourceError, signal));
     return failed(sourceFailure(error, context, 'list'));
+  } finally {
+    if (!kept) reservation[Symbol.dispose]();
   }
 }
 
@@ -92,9 +102,10 @@ interface DirectPage {
 async function readPage(
   context: ReadContext,
   { plan, scope, filter, signal }: ListWork,
+  reservation: Reservation,
   pageCount: number,
   giveUpOnCompaction: boolean,
-): Promise<DirectPage | typeof ABORTED | undefined> {
+): Promise<DirectPage | typeof ABORTED | typeof CROWDED | undefined> {
   const { source } = context;
   const items = new WireList(context);
   const { limit } = plan;
@@ -103,6 +114,7 @@ async function readPage(
   let revision = plan.read === 'exact' ? revisionNumber(plan.revision) : 0;
   let asked = limit > 0 ? Math.min(limit, PAGE_COUNT_MAX) : pageCount;
   let count: number | undefined;
+  let reservedBytes = 0;
   for (;;) {
     const pinned = revision > 0;
     let result: Awaited<ReturnType<typeof source.range>> | typeof ABORTED;
@@ -121,6 +133,11 @@ async function readPage(
     }
     if (result === ABORTED) return ABORTED;
     items.check();
+    const heldBytes = items.writer.bytes.length;
+    if (heldBytes > context.limits.cheapListBytes && heldBytes > reservedBytes) {
+      if (!reservation.grow(heldBytes - reservedBytes)) return CROWDED;
+      reservedBytes = heldBytes;
+    }
     if (!pinned) revision = result.revision;
     count ??= result.count;
     const more = result.more || items.cut;
@@ -130,6 +147,9 @@ async function readPage(
     if (limit > 0) asked = Math.min(asked * 2, PAGE_COUNT_MAX);
   }
 }
+
+/** There is no room for what is being read. */
+const CROWDED = Symbol('crowded');
 
 function notReached(plan: StatePlan, revision: ModRevision): Failure | undefined {
   if (plan.read !== 'notOlderThan' || BigInt(revision) >= plan.revision) return undefined;
@@ -255,11 +275,14 @@ class DirectList implements ListAnswer {
   readonly count: number;
   readonly itemBytes: number;
   readonly #items: WireList;
+  readonly #reservation: Reservation;
 
   constructor(
+    reservation: Reservation,
     items: WireList,
     page: Omit<ListAnswer, 'count' | 'itemBytes' | 'plan' | 'runs' | 'at' | typeof Symbol.dispose>,
   ) {
+    this.#reservation = reservation;
     this.#items = items;
     this.count = items.count;
     this.itemBytes = items.itemBytes;
@@ -274,5 +297,7 @@ class DirectList implements ListAnswer {
     return this.#items.at(index, into);
   }
 
-  [Symbol.dispose](): void {}
+  [Symbol.dispose](): void {
+    this.#reservation[Symbol.dispose]();
+  }
 }

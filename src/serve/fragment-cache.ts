@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
+import type { Sheddable } from '../lib/memory-budget.js';
 
 /** How the items of a leaf are kept: as JSON, or compressed; the order is that of the numbers in keys. */
 export const fragmentFormats = ['json', 'json-deflate', 'protobuf-deflate'] as const;
@@ -48,7 +49,7 @@ const PLACES = 2 ** 26;
  * drop each just before it is read again, and nothing would ever be found. So what is full stays as it is until
  * something in it has not been used for `fragmentIdleMs`: then the part that fits is found every time.
  */
-export class FragmentCache {
+export class FragmentCache implements Sheddable {
   readonly #kept: LRUCache<number, Kept>;
   readonly #clock: Clock;
   readonly #limits: Limits;
@@ -128,10 +129,18 @@ export class FragmentCache {
     this.#kept.set(key, { fragment, usedMs: this.#clock.monotonicMs() });
   }
 
-  /** Lets go of everything: memory is needed elsewhere. */
-  clear(): void {
-    this.#evictions += this.#kept.size;
-    this.#kept.clear();
+  get bytes(): number {
+    return this.#kept.calculatedSize;
+  }
+
+  /** Memory is needed elsewhere: lets go, longest unused first, until at most this much is left. */
+  shrinkTo(bytes: number): void {
+    while (this.#kept.calculatedSize > bytes) {
+      const oldest = this.#kept.rkeys().next().value;
+      if (oldest === undefined) return;
+      this.#kept.delete(oldest);
+      this.#evictions++;
+    }
   }
 
   /** Lets go of what nobody has used for `fragmentKeptMs`, though there is room. */

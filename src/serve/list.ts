@@ -1,14 +1,16 @@
 import { isExact } from '../api/field-selector.js';
 import type { Cache, CacheSnapshot, ObjectFilter } from '../cache/cache.js';
 import { describePlan } from '../indexer/planner.js';
-import type { Plan, SelectionRequest } from '../indexer/indexer.js';
+import type { Plan, Selection, SelectionRequest } from '../indexer/indexer.js';
 import { rangeOf } from '../lib/bytes.js';
 import type { VersionId } from '../versions/versions.js';
 import { AnswerRevoked, CachedList } from './cached-list.js';
 import { ABORTED, initializing, nextTurn, type ReadContext, revisionNumber, unlessAborted } from './context.js';
 import { encodeContinueToken } from './continue-token.js';
+import type { Reservation } from '../lib/memory-budget.js';
 import { unreadableIn } from './decode-failures.js';
 import { listDirectly } from './direct.js';
+import { admitList } from './list-cost.js';
 import { type ListWork, pageStart } from './list-work.js';
 import { compileFilter } from './filter.js';
 import { failed, type Result, success } from './failure.js';
@@ -89,6 +91,7 @@ async function pageOf(
 ): Promise<Result<ListAnswer>> {
   if (snapshot === undefined) return failed(initializing(cache));
   let kept = false;
+  let reservation: Reservation | undefined;
   try {
     const unreadable = unreadableIn(cache, scope);
     if (unreadable !== undefined) return failed(unreadable);
@@ -97,13 +100,18 @@ async function pageOf(
     const staleMs = cache.staleMs;
     const within = scope.within?.map((part) => ({ from: rangeOf(part.from), to: rangeOf(part.to) }));
     const request = { from, to, within, filter, limit: plan.limit };
-    const page = leafwise(context, snapshot, request) ?? (await collect(context, snapshot, request, signal));
+    const selection = snapshot.select(request);
+    const admitted = admitList(context, snapshot, request, selection);
+    if (!admitted.ok) return admitted;
+    reservation = admitted.value;
+    const page =
+      leafwise(context, snapshot, request, selection) ?? (await collect(context, snapshot, request, selection, signal));
     const more = page === undefined ? undefined : await isMore(context, snapshot, request, page, plan.read, signal);
     if (page === undefined || more === undefined) return failed({ kind: 'deadline' });
     const revision = exactRevision ?? snapshot.revision;
     const { plan: found, fetched } = page;
     cache.lists.count(found, fetched, page.ids.length);
-    const answer = new CachedList(context, snapshot, page.ids, page.runs, {
+    const answer = new CachedList(context, snapshot, reservation, page.ids, page.runs, {
       resourceVersion: String(revision),
       continue: more
         ? encodeContinueToken(keyText(snapshot, page.ids.at(-1)!), scope.tokenPrefix, revision, true)
@@ -120,7 +128,10 @@ async function pageOf(
     if (error instanceof AnswerRevoked) return failed({ kind: 'deadline' });
     throw error;
   } finally {
-    if (!kept) snapshot[Symbol.dispose]();
+    if (!kept) {
+      snapshot[Symbol.dispose]();
+      reservation?.[Symbol.dispose]();
+    }
   }
 }
 
@@ -134,12 +145,16 @@ interface Page {
 }
 
 /** Where the keys alone decide and the engine keeps neighbours together; undefined elsewhere. */
-function leafwise({ fragments }: ReadContext, snapshot: CacheSnapshot, request: SelectionRequest): Page | undefined {
+function leafwise(
+  { fragments }: ReadContext,
+  snapshot: CacheSnapshot,
+  request: SelectionRequest,
+  { plan }: Selection,
+): Page | undefined {
   const { from, to, within, filter, limit } = request;
   if (fragments === undefined || snapshot.leaves === undefined || filter !== undefined || within !== undefined) {
     return undefined;
   }
-  const { plan } = snapshot.select(request);
   const page = collectLeaves(snapshot.leaves, snapshot.versions, from, to, limit, plan.estimated);
   return { ...page, plan, fetched: page.ids.length };
 }
@@ -148,14 +163,13 @@ function leafwise({ fragments }: ReadContext, snapshot: CacheSnapshot, request: 
 async function collect(
   context: ReadContext,
   snapshot: CacheSnapshot,
-  request: SelectionRequest,
+  { filter, limit }: SelectionRequest,
+  selection: Selection,
   signal: AbortSignal,
 ): Promise<Page | undefined> {
   const { clock, limits } = context;
   const { versions } = snapshot;
-  const { filter, limit } = request;
   const deadlineMs = clock.monotonicMs() + limits.pinMs;
-  const selection = snapshot.select(request);
   const expected = filter === undefined ? selection.plan.estimated : 64;
   let ids = new Int32Array(expected);
   let count = 0;
@@ -197,7 +211,8 @@ async function isMore(
   if (limit === 0 || ids.length < limit || last === undefined) return false;
   const from = snapshot.versions.key(last, rangeOf(EMPTY)); // pinned by the snapshot
   const candidates = read === 'exact' ? undefined : upstreamIndexed(context, filter);
-  const behind = await collect(context, snapshot, { from, to, filter: candidates, limit: 2 }, signal);
+  const request = { from, to, filter: candidates, limit: 2 };
+  const behind = await collect(context, snapshot, request, snapshot.select(request), signal);
   return behind === undefined ? undefined : behind.ids.some((id) => id !== last);
 }
 

@@ -4,6 +4,7 @@ import type { KindCodec } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
 import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
+import { type Admission, unlimited } from '../lib/memory-budget.js';
 import type { Random } from '../lib/random.js';
 import type { Source } from '../source/source.js';
 import type { FragmentCache } from './fragment-cache.js';
@@ -50,6 +51,8 @@ export interface ServiceOptions {
   readonly fragments?: (kind: Kind) => FragmentCache | undefined;
   /** Who encodes them; this thread when absent. */
   readonly encoder?: FragmentEncoder;
+  /** Of LISTs, by the memory they need; absent: all are admitted. */
+  readonly admission?: Admission;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly random: Random;
@@ -98,6 +101,7 @@ export function createService(options: ServiceOptions): Service {
       fragments: fragments === undefined ? undefined : new KindFragments(codec, fragments, encoder, limits),
       ...sharedBy(source),
       shardedListAndWatch: options.shardedListAndWatch === true,
+      admission: options.admission ?? unlimited,
       limits,
       clock,
       random,

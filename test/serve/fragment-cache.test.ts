@@ -96,7 +96,7 @@ test('a storage that is gone takes its fragments along, and none come later', ()
   keep(2, 1, 1_000);
   assert.ok(!has(2, 1));
   assert.equal(cache.get(other, 1, 'json', 1)?.edition, 1);
-  cache.clear();
+  cache.shrinkTo(0);
   assert.equal(cache.stats.bytes, 0);
   cache.stop();
 });
@@ -113,5 +113,18 @@ test('the bound holds, whatever comes', () => {
     assert.ok(cache.stats.bytes <= BYTES_MAX, `${cache.stats.bytes} bytes after step ${step}`);
   }
   assert.ok(cache.stats.evictions > 100 && cache.stats.refusals > 100);
+  cache.stop();
+});
+
+test('what is let go for memory is what was unused longest', () => {
+  const { cache, keep, has } = start();
+  for (let place = 1; place <= 5; place++) keep(place, 1, 1_000);
+  assert.ok(has(1, 1));
+  cache.shrinkTo(2_500);
+  assert.equal(cache.bytes, 2_000);
+  assert.deepEqual(
+    [1, 2, 3, 4, 5].filter((place) => has(place, 1)),
+    [1, 5],
+  );
   cache.stop();
 });

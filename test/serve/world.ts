@@ -8,6 +8,7 @@ import { createKindCodec } from '../../src/codec/kind-codec.js';
 import { findKind } from '../../src/codec/kinds.js';
 import { systemClock } from '../../src/lib/clock.js';
 import { defaultLimits, type Limits } from '../../src/lib/limits.js';
+import type { Admission } from '../../src/lib/memory-budget.js';
 import { type Random, seededRandom } from '../../src/lib/random.js';
 import type { Failure, Result } from '../../src/serve/failure.js';
 import type { ListAnswer, ObjectAnswer, Reader, WatchFormat, WatchRun } from '../../src/serve/reader.js';
@@ -62,6 +63,7 @@ export interface WorldOptions {
   /** What the readers see of the store: a source that fails, for example. */
   readonly source?: (store: Source) => Source;
   readonly shardedListAndWatch?: boolean;
+  readonly admission?: Admission;
 }
 
 export function createWorld(options: WorldOptions = {}): World {
@@ -97,6 +99,7 @@ export function createWorld(options: WorldOptions = {}): World {
     cache: caches.get,
     fragments: () => fragments,
     shardedListAndWatch: options.shardedListAndWatch === true,
+    ...(options.admission === undefined ? {} : { admission: options.admission }),
     limits,
     clock,
     random,

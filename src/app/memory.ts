@@ -1,0 +1,62 @@
+import { totalmem } from 'node:os';
+import type { Caches } from '../cache/caches.js';
+import type { MemoryReport } from '../http/memory-metrics.js';
+import type { Clock } from '../lib/clock.js';
+import type { Limits } from '../lib/limits.js';
+import { MemoryBudget, type Sheddable } from '../lib/memory-budget.js';
+import type { Config } from './config.js';
+import type { Log } from './log.js';
+
+/** Of the memory that there is; the rest is for the kernel's side of our sockets, and for what a sample has not seen. */
+const SHARE = 0.8;
+
+/**
+ * `--memory-budget`: as given; without it, four fifths of what the container (cgroup) or the machine lets the process
+ * have. docs/adr/0014-memory-budget.md says why.
+ */
+export function memoryBudgetBytes(config: Config): number {
+  if (config.memoryBudget !== undefined) return config.memoryBudget;
+  const constrained = process.constrainedMemory();
+  const available = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+  return Math.floor(available * SHARE);
+}
+
+/** What the kernel's out-of-memory killer would count: pages that are in memory. */
+export function createMemoryBudget(
+  config: Config,
+  caches: Caches,
+  sheddables: readonly Sheddable[],
+  { clock, log, limits }: { readonly clock: Clock; readonly log: Log; readonly limits: Limits },
+): MemoryBudget {
+  const bytesMax = memoryBudgetBytes(config);
+  return new MemoryBudget({
+    bytesMax,
+    measure: () => process.memoryUsage.rss(),
+    sheddables: () => sheddables,
+    shortenables: () => caches.all(),
+    limits,
+    clock,
+    changed: (rung, usedBytes) => {
+      const level = rung === 'calm' || rung === 'shed' ? 'info' : 'warn';
+      log[level]({ rung, usedBytes, budgetBytes: bytesMax }, 'memory');
+    },
+  });
+}
+
+/** `more`: parts that others know of. A history's versions lie in slabs, so it is counted there, too. */
+export function memoryReport(
+  budget: MemoryBudget,
+  caches: Caches,
+  more: Readonly<Record<string, number>>,
+): MemoryReport {
+  const { rss, heapTotal } = process.memoryUsage();
+  let [slabs, indexes, history] = [0, 0, 0];
+  for (const { versions, stats } of caches.all()) {
+    slabs += versions.stats.reservedBytes;
+    indexes += stats.index.bytes;
+    history += stats.historyBytes;
+  }
+  const { bytesMax, rung, reservedBytes, refused, shedBytes, historyShare } = budget;
+  const parts = { resident: rss, heap: heapTotal, slabs, indexes, history, ...more };
+  return { bytesMax, rung, reservedBytes, refused, shedBytes, historyShare, parts };
+}
