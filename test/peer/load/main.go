@@ -46,6 +46,7 @@ var epoch = time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
 type gen struct {
 	seed        uint64
 	pods, nodes int
+	padBytes    int // an annotation of this many bytes on every pod
 }
 
 func (g gen) rng(kind string, i int) *rand.Rand {
@@ -262,6 +263,13 @@ func (g gen) namespace(i int) *corev1.Namespace {
 		Spec:       corev1.NamespaceSpec{Finalizers: []corev1.FinalizerName{"kubernetes"}}, Status: corev1.NamespaceStatus{Phase: corev1.NamespaceActive}}
 }
 
+func (g gen) padded(pod *corev1.Pod, i int) *corev1.Pod {
+	if g.padBytes > 0 {
+		pod.Annotations["example.com/padding"] = hex(g.rng("padding", i), g.padBytes)
+	}
+	return pod
+}
+
 // set is one resource: its etcd directory, object count and constructor.
 type set struct {
 	name, dir string
@@ -279,7 +287,7 @@ func (g gen) sets() []set {
 		{"secrets", "secrets", some, func(i int) metav1.Object { return g.secret(i) }},
 		{"services", "services/specs", some, func(i int) metav1.Object { return g.service(i) }},
 		{"deployments", "deployments", some, func(i int) metav1.Object { return g.deployment(i) }},
-		{"pods", "pods", g.pods, func(i int) metav1.Object { return g.pod(i) }},
+		{"pods", "pods", g.pods, func(i int) metav1.Object { return g.padded(g.pod(i), i) }},
 	}
 }
 
@@ -392,6 +400,41 @@ func churn(c *clientv3.Client, g gen, kinds []string, rate float64, d time.Durat
 	return res
 }
 
+type readResult struct {
+	Keys    int64   `json:"keys"`
+	Bytes   int64   `json:"bytes"`
+	Seconds float64 `json:"seconds"`
+}
+
+// readPageKeys is how many keys a page holds, as in a reflector's paged LIST of the store.
+const readPageKeys = 10000
+
+// read pages through every resource at one revision, one page after the other, and does nothing
+// with what it gets: no server can have filled its caches faster over one connection.
+func read(c *clientv3.Client, g gen) (res readResult) {
+	start := time.Now()
+	for _, s := range g.sets() {
+		prefix := "/registry/" + s.dir + "/"
+		end, revision := clientv3.GetPrefixRangeEnd(prefix), int64(0)
+		for key := prefix; ; {
+			page, err := c.Get(context.Background(), key, clientv3.WithRange(end), clientv3.WithLimit(readPageKeys), clientv3.WithRev(revision))
+			if err != nil {
+				log.Fatal(err)
+			}
+			for _, kv := range page.Kvs {
+				res.Keys++
+				res.Bytes += int64(len(kv.Key) + len(kv.Value))
+			}
+			if !page.More {
+				break
+			}
+			revision, key = page.Header.Revision, string(page.Kvs[len(page.Kvs)-1].Key)+"\x00"
+		}
+	}
+	res.Seconds = time.Since(start).Seconds()
+	return res
+}
+
 type historyResult struct {
 	Creates       int64   `json:"creates"`
 	Updates       int64   `json:"updates"`
@@ -479,7 +522,7 @@ func history(c *clientv3.Client, g gen, ops int64, rate float64, workers int) hi
 
 func main() {
 	endpoints := flag.String("endpoints", "http://127.0.0.1:2379", "etcd endpoints, comma separated")
-	mode := flag.String("mode", "seed", "seed, churn or history")
+	mode := flag.String("mode", "seed", "seed, churn, history or read")
 	pods := flag.Int("pods", 10000, "number of pods; the rest follows from it")
 	seedv := flag.Uint64("seed", 1, "generator seed")
 	workers := flag.Int("workers", 16, "concurrent writers")
@@ -487,6 +530,7 @@ func main() {
 	duration := flag.Duration("duration", 10*time.Second, "churn: how long")
 	ops := flag.Int64("ops", 20000, "history: creates, updates and deletes of pods in all")
 	kinds := flag.String("kinds", "pods,leases", "churn: resources to update")
+	pad := flag.Int("pad", 0, "seed, churn: bytes of an annotation that pods carry besides")
 	flag.Parse()
 	c, err := clientv3.New(clientv3.Config{Endpoints: strings.Split(*endpoints, ","), DialTimeout: 5 * time.Second,
 		Logger: zap.NewNop()}) // what fails is retried and counted, or returned
@@ -494,7 +538,7 @@ func main() {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	g := gen{seed: *seedv, pods: *pods, nodes: max(*pods/30, 1)}
+	g := gen{seed: *seedv, pods: *pods, nodes: max(*pods/30, 1), padBytes: *pad}
 	switch *mode {
 	case "seed":
 		seed(c, g, *workers)
@@ -502,6 +546,8 @@ func main() {
 		json.NewEncoder(os.Stdout).Encode(churn(c, g, strings.Split(*kinds, ","), *rate, *duration, *workers))
 	case "history":
 		json.NewEncoder(os.Stdout).Encode(history(c, g, *ops, *rate, *workers))
+	case "read":
+		json.NewEncoder(os.Stdout).Encode(read(c, g))
 	default:
 		log.Fatalf("unknown mode %q", *mode)
 	}
