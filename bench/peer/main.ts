@@ -23,6 +23,7 @@ import {
  *
  *     npm run bench:peer                          every mode, 50,000 pods, five runs
  *     npm run bench:peer -- --only list/          modes whose name contains the word; repeatable
+ *     npm run bench:peer -- --seconds 10          how long the modes that write do so; default 5
  *     npm run bench:peer -- --small               every mode once, tiny: it works, and says nothing about speed
  *
  * The table goes to standard output, progress to standard error, and JSON, HTML and benchstat's text to
@@ -30,7 +31,8 @@ import {
  * measurement failed, 130 when interrupted. More: bench/README.md.
  */
 const SMALL_PODS = 500;
-const usage = 'usage: bench:peer [--pods N] [--runs N] [--only WORD]... [--small] [--list] [--output FOLDER]';
+const usage =
+  'usage: bench:peer [--pods N] [--runs N] [--only WORD]... [--seconds N] [--small] [--list] [--output FOLDER]';
 
 function options() {
   try {
@@ -38,6 +40,7 @@ function options() {
       options: {
         pods: { type: 'string' },
         runs: { type: 'string' },
+        seconds: { type: 'string' },
         only: { type: 'string', multiple: true },
         small: { type: 'boolean', default: false },
         list: { type: 'boolean', default: false },
@@ -65,9 +68,10 @@ async function main(): Promise<void> {
   const { small, only = [] } = values;
   const pods = positive('pods', values.pods, small ? SMALL_PODS : 50_000);
   const runs = positive('runs', values.runs, small ? 1 : 5);
+  const writeSeconds = positive('seconds', values.seconds, small ? 1 : 5);
   const chosen = (all: Mode[]) =>
     all.filter(({ name }) => only.length === 0 || only.some((word) => name.includes(word)));
-  const names = chosen(modes({ small, load: '', storedBytes: 0 })).map(({ name }) => name);
+  const names = chosen(modes({ small, load: '', storedBytes: 0, writeSeconds })).map(({ name }) => name);
   if (names.length === 0) fail(`--only ${only.join(' ')}: no mode has such a name; --list prints them`);
   if (values.list) return console.log(names.join('\n'));
 
@@ -82,7 +86,7 @@ async function main(): Promise<void> {
 
   const loadBefore = loadavg();
   const lab = await Lab.open({ pods, padBytes: 0, signal, progress });
-  const mine = chosen(modes({ small, load: lab.load, storedBytes: lab.storedBytes }));
+  const mine = chosen(modes({ small, load: lab.load, storedBytes: lab.storedBytes, writeSeconds }));
   const samples: Sample[] = [];
   const failures: Failure[] = [];
   try {

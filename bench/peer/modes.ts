@@ -7,6 +7,8 @@ export interface Scale {
   readonly load: string;
   /** Stored bytes of everything, for targets that are a multiple of them. */
   readonly storedBytes: number;
+  /** How long the modes that write do so. */
+  readonly writeSeconds: number;
 }
 
 /** One mode of the load bench (test/peer/bench), with the targets that its figures have. */
@@ -24,7 +26,7 @@ export interface Mode {
 
 const MIB = 2 ** 20;
 /** What of the memory target does not follow from the objects: 90 MiB and the fragment cache's default bound. */
-const REST_MIB = 90 + 64;
+const REST_MIB = 90 + 256;
 const STORED_MAX = 1.4;
 
 const report: Target = { kind: 'report' };
@@ -49,7 +51,7 @@ export function modes(scale: Scale): Mode[] {
   const { small } = scale;
   const watchers = (whole: number) => String(small ? Math.max(1, Math.round(whole / 100)) : whole);
   const rate = (whole: number) => String(small ? Math.min(whole, 100) : whole);
-  const written = ['-load', scale.load, '-duration', small ? '1s' : '5s'];
+  const written = ['-load', scale.load, '-duration', `${scale.writeSeconds}s`];
   const timed = small ? ['-min-time', '100ms', '-min-lists', '1'] : ['-min-time', '1s', '-min-lists', '3'];
   const connections = small ? '4' : '32';
   const list = (scope: string, accept: string, gzip = 'off', rv = '0') => [

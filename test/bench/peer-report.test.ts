@@ -125,8 +125,8 @@ test('the Markdown table has as many cells in every line', () => {
 });
 
 test('names of modes differ, and small ones are judged by no target', () => {
-  const whole = modes({ small: false, load: 'load', storedBytes: 1e6 });
-  const small = modes({ small: true, load: 'load', storedBytes: 1e6 });
+  const whole = modes({ small: false, load: 'load', storedBytes: 1e6, writeSeconds: 1 });
+  const small = modes({ small: true, load: 'load', storedBytes: 1e6, writeSeconds: 1 });
   assert.equal(new Set(whole.map(({ name }) => name)).size, whole.length);
   assert.deepEqual(
     small.map(({ name }) => name),
