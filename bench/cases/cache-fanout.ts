@@ -5,6 +5,7 @@ import { WatchCache } from '../../src/cache/watch-cache.js';
 import { Watchers } from '../../src/cache/watchers.js';
 import { createKindCodec } from '../../src/codec/kind-codec.js';
 import { findKind } from '../../src/codec/kinds.js';
+import { protobufType } from '../../src/codec/proto-text.js';
 import { createCowBtree } from '../../src/engine/cow-btree.js';
 import { prefixEnd, utf8 } from '../../src/lib/bytes.js';
 import { createFakeClock, type FakeClock } from '../../src/lib/clock.js';
@@ -39,6 +40,7 @@ export function setup(smoke: boolean): BenchCases {
   }
   for (const objects of smoke ? [100] : [10_000, 100_000]) {
     cases[`cache/ingest/objects=${objects}`] = () => ingest(smoke ? 100 : 20_000, objects);
+    cases[`cache/ingest/decoded-map/objects=${objects}`] = () => ingestDecoded(smoke ? 100 : 20_000, objects);
   }
   return cases;
 }
@@ -112,6 +114,30 @@ function ingest(events: number, objects: number): BenchCase {
       return world.cache.storage.engine.size;
     },
     dispose: () => world.close(),
+  };
+}
+
+/** What one would write first: every change decoded with protobufjs into a Map by key, and no history. */
+function ingestDecoded(events: number, objects: number): BenchCase {
+  const unknownType = protobufType('k8s.io.apimachinery.pkg.runtime.Unknown');
+  const leaseType = protobufType('k8s.io.api.coordination.v1.Lease');
+  const leases = new LeaseStream();
+  const cache = new Map<string, unknown>();
+  let revision = 1;
+  const change = () => {
+    const { key, value } = leases.set(++revision % objects, revision);
+    const { raw } = unknownType.decode(value.subarray(4)) as unknown as { raw: Uint8Array };
+    const lease = leaseType.decode(raw) as unknown as { metadata: { resourceVersion: string } };
+    lease.metadata.resourceVersion = String(revision);
+    cache.set(key.toString('latin1'), lease);
+  };
+  for (let index = 0; index < objects; index++) change();
+  return {
+    ops: events,
+    run: () => {
+      for (let event = 0; event < events; event++) change();
+      return cache.size;
+    },
   };
 }
 

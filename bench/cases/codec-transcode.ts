@@ -175,10 +175,14 @@ export function setup(smoke: boolean): BenchCases {
   const storedPods = Array.from({ length: ops }, (_, index) => pods.toStored(samplePod(index)));
   const storedLeases = Array.from({ length: ops }, (_, index) => leases.toStored(sampleLease(index)));
   const wire = createWriter(4 * 2 ** 20);
-  const ranges = storedPods.map((value, index) => {
-    pods.toWire(value, 0, value.length, 1_000_000 + index, wire);
-    return { start: wire.start, end: wire.position };
-  });
+  const leaseType = protobufType('k8s.io.api.coordination.v1.Lease');
+  const rangesOf = (codec: typeof pods, stored: readonly Uint8Array[]) =>
+    stored.map((value, index) => {
+      codec.toWire(value, 0, value.length, 1_000_000 + index, wire);
+      return { start: wire.start, end: wire.position };
+    });
+  const ranges = rangesOf(pods, storedPods);
+  const leaseRanges = rangesOf(leases, storedLeases);
   const output = createWriter(2 ** 16);
   /** `work` returns how many bytes it made. */
   const each = <T>(items: readonly T[], work: (item: T) => number) => ({
@@ -194,6 +198,14 @@ export function setup(smoke: boolean): BenchCases {
     codec.toWire(value, 0, value.length, 1_234_567, output);
     return output.position;
   };
+  type Decoded = { metadata: { resourceVersion: string; labels: Record<string, string> }; spec: { nodeName: string } };
+  const decoded = (type: typeof podType, { start, end }: { start: number; end: number }) =>
+    type.decode(wire.bytes.subarray(start, end)) as unknown as Decoded;
+  const decodeAndEncode = (type: typeof podType) => (range: { start: number; end: number }) => {
+    const object = decoded(type, range);
+    object.metadata.resourceVersion = '1234567';
+    return type.encode(object as never).finish().length;
+  };
   return {
     'codec/pod-to-json/generated': each(ranges, ({ start, end }) => {
       output.position = 0;
@@ -205,21 +217,21 @@ export function setup(smoke: boolean): BenchCases {
       return Buffer.byteLength(JSON.stringify(podType.toObject(message, { longs: Number, bytes: String })));
     }),
     'codec/pod-to-wire/check-and-splice': each(storedPods, ingest(pods)),
-    'codec/pod-to-wire/protobufjs-decode-encode': each(ranges, ({ start, end }) => {
-      const pod = podType.decode(wire.bytes.subarray(start, end)) as unknown as {
-        metadata: { resourceVersion: string };
-      };
-      pod.metadata.resourceVersion = '1234567';
-      return podType.encode(pod as never).finish().length;
-    }),
+    'codec/pod-to-wire/protobufjs-decode-encode': each(ranges, decodeAndEncode(podType)),
     'codec/lease-to-wire/check-and-splice': each(storedLeases, ingest(leases)),
+    'codec/lease-to-wire/protobufjs-decode-encode': each(leaseRanges, decodeAndEncode(leaseType)),
     'codec/pod-label/scan': each(
       ranges,
       ({ start, end }) => pods.label(wire.bytes, start, end, 'release')?.length ?? 0,
+    ),
+    'codec/pod-label/protobufjs-decode': each(
+      ranges,
+      (range) => decoded(podType, range).metadata.labels['release']?.length ?? 0,
     ),
     'codec/pod-field/scan': each(
       ranges,
       ({ start, end }) => pods.field(wire.bytes, start, end, 'spec.nodeName').length,
     ),
+    'codec/pod-field/protobufjs-decode': each(ranges, (range) => decoded(podType, range).spec.nodeName.length),
   };
 }

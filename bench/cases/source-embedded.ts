@@ -4,13 +4,18 @@ import { createEmbeddedStore, type EmbeddedStore } from '../../src/source/embedd
 import type { BenchCase, BenchCases } from '../bench.js';
 import { LeaseStream, podKey, podValue } from '../corpus.js';
 
-/** The embedded store: renewals of leases with a watcher following, and reads of pods. */
+/**
+ * The embedded store: renewals of leases with a watcher following, and reads of pods. `map-of-buffers` has
+ * neither history nor order: it copies the value, calls its one watcher, and sorts when it is read.
+ */
 export function setup(smoke: boolean): BenchCases {
   const leaseCount = smoke ? 100 : 100_000;
   const podCount = smoke ? 100 : 20_000;
   return {
     'source/write-leases/embedded': () => writeLeases(leaseCount),
+    'source/write-leases/map-of-buffers': () => writeLeasesToMap(leaseCount),
     'source/list-pods/embedded': () => listPods(podCount),
+    'source/list-pods/map-of-buffers': () => listPodsOfMap(podCount),
   };
 }
 
@@ -60,5 +65,45 @@ function listPods(count: number): BenchCase {
       return checksum;
     },
     dispose: () => void store.close(),
+  };
+}
+
+function writeLeasesToMap(count: number): BenchCase {
+  const store = new Map<string, Buffer>();
+  const stream = new LeaseStream();
+  let delivered = 0;
+  const watcher = (_key: string, _value: Buffer) => void delivered++;
+  let round = 0;
+  return {
+    ops: count,
+    run: () => {
+      round++;
+      for (let index = 0; index < count; index++) {
+        const { key, value } = stream.set(index, round);
+        const name = key.toString('latin1');
+        const copy = Buffer.from(value);
+        store.set(name, copy);
+        watcher(name, copy);
+      }
+      return delivered === count * round ? store.size : 0;
+    },
+  };
+}
+
+function listPodsOfMap(count: number): BenchCase {
+  const store = new Map<string, Buffer>();
+  const random = seededRandom(2);
+  for (let index = 0; index < count; index++) store.set(podKey(index).toString('latin1'), podValue(index, random));
+  return {
+    ops: count,
+    run: () => {
+      let checksum = 0;
+      for (const key of [...store.keys()].sort()) {
+        if (!key.startsWith('/registry/pods/')) continue;
+        const value = store.get(key)!;
+        checksum = (checksum + value[0]! + value.length) | 0;
+      }
+      return checksum;
+    },
   };
 }

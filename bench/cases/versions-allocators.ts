@@ -15,7 +15,10 @@ const allocators: Record<string, CreateAllocator> = {
   'linear-scan': (slabs) => new LinearScanAllocator(slabs),
 };
 
-/** Allocators alone, with the sizes of pods in churn, and under versions with leases and pods. */
+/**
+ * Allocators alone, with the sizes of pods in churn, and under versions with leases and pods; beside
+ * `buffers`, a Buffer of its own for every value, which the collector frees.
+ */
 export function setup(smoke: boolean): BenchCases {
   const cases: BenchCases = {};
   for (const [name, create] of Object.entries(allocators)) {
@@ -23,15 +26,16 @@ export function setup(smoke: boolean): BenchCases {
     cases[`versions/replace-leases/${name}`] = () => replaceLeases(create, smoke ? 100 : 20_000);
     cases[`versions/replace-pods/${name}`] = () => replacePods(create, smoke ? 20 : 2_000);
   }
+  cases['versions/churn/buffers'] = () => churnBuffers(smoke ? 100 : 20_000);
+  cases['versions/replace-leases/buffers'] = () => replaceLeaseBuffers(smoke ? 100 : 20_000);
+  cases['versions/replace-pods/buffers'] = () => replacePodBuffers(smoke ? 20 : 2_000);
   return cases;
 }
 
 /** Slots of mixed sizes come and go at random: the holes that a first fit has to walk. */
 function churnCase(create: CreateAllocator, count: number): BenchCase {
   const allocator = create(new Slabs());
-  const random = seededRandom(9);
-  const sizes = Int32Array.from({ length: count }, () => 300 + random.int(random.chance(0.05) ? 60_000 : 4_000));
-  const order = Int32Array.from({ length: count }, () => random.int(count));
+  const { sizes, order } = churnPlan(count);
   const addresses = Float64Array.from(sizes, (size) => allocator.allocate(size));
   return {
     ops: count,
@@ -43,6 +47,55 @@ function churnCase(create: CreateAllocator, count: number): BenchCase {
         addresses[slot] = allocator.allocate(sizes[slot]!);
       }
       return allocator.usedBytes;
+    },
+  };
+}
+
+function churnPlan(count: number): { sizes: Int32Array; order: Int32Array } {
+  const random = seededRandom(9);
+  const sizes = Int32Array.from({ length: count }, () => 300 + random.int(random.chance(0.05) ? 60_000 : 4_000));
+  return { sizes, order: Int32Array.from({ length: count }, () => random.int(count)) };
+}
+
+function churnBuffers(count: number): BenchCase {
+  const { sizes, order } = churnPlan(count);
+  const held = Array.from(sizes, (size) => Buffer.allocUnsafe(size));
+  return {
+    ops: count,
+    run: () => {
+      for (let at = 0; at < count; at++) {
+        const slot = order[at]!;
+        sizes[slot] = sizes[(slot + at) % count]!;
+        held[slot] = Buffer.allocUnsafe(sizes[slot]!);
+      }
+      return held.reduce((sum, { length }) => sum + length, 0);
+    },
+  };
+}
+
+function replaceLeaseBuffers(count: number): BenchCase {
+  const stream = new LeaseStream();
+  let revision = 1;
+  const held = Array.from({ length: count }, (_, index) => Buffer.from(stream.set(index, revision).value));
+  return {
+    ops: count,
+    run: () => {
+      for (let index = 0; index < count; index++) held[index] = Buffer.from(stream.set(index, ++revision).value);
+      return held.length;
+    },
+  };
+}
+
+function replacePodBuffers(count: number): BenchCase {
+  const random = seededRandom(4);
+  const values = Array.from({ length: count }, (_, index) => podValue(index, random));
+  let revision = 1;
+  const held = values.map((value) => Buffer.from(value));
+  return {
+    ops: count,
+    run: () => {
+      for (let index = 0; index < count; index++) held[index] = Buffer.from(values[(index + ++revision) % count]!);
+      return held.length;
     },
   };
 }

@@ -30,7 +30,7 @@ th.n, td.n { text-align: right } tbody tr:nth-child(odd) { background: var(--zeb
 @media (max-width: 700px) {
   body { padding: 16px 12px 32px } table, tbody, tr, td { display: block } thead { display: none }
   table { table-layout: auto } tr { border-bottom: 1px solid var(--line); padding: 6px 8px } td { border: 0; padding: 1px 0; width: 100% !important }
-  td.n { text-align: left } td:empty { display: none } td[data-label]::before { content: attr(data-label) ": "; color: var(--soft) } td.figure { font-weight: 600 }
+  td.n { text-align: left; display: inline-block; width: auto !important; margin-right: 14px } td:empty { display: none } td[data-label]::before { content: attr(data-label) ": "; color: var(--soft) } td.figure { font-weight: 600 }
 }`;
 
 /** One page without anything from elsewhere: table and plots, for light and dark, wide and narrow screens. */
