@@ -1,5 +1,6 @@
 import { apiVersionOf } from '../api/gvr.js';
 import type { ModRevision } from '../api/revision.js';
+import { varintSize, writeVarint } from '../lib/bytes.js';
 import { isCanonical } from './canonical.js';
 import { type ByteWriter, CodecError, type KindCodec, type WireObject, type WireWriter } from './codec.js';
 import {
@@ -47,6 +48,9 @@ class BuiltInCodec implements KindCodec {
   private readonly defaults: ReadDefaults | undefined;
   /** The envelope as a current server writes it, up to the length of raw. */
   private readonly head: Buffer;
+  /** What answers begin with, up to the length of raw. */
+  private readonly typeHead: Buffer;
+  private readonly listTypeHead: Buffer;
   private readonly typeMeta: string;
   private readonly transcoder: ReturnType<typeof holderOf>;
   private readonly metadataTranscoder = holderOf(OBJECT_META);
@@ -61,6 +65,8 @@ class BuiltInCodec implements KindCodec {
     this.apiVersion = apiVersionOf(kind.group, kind.version);
     const storedAs = apiVersionOf(kind.group, kind.storageVersion ?? kind.version);
     this.head = envelopeHead(storedAs, kind.kind, 0).subarray(0, -1);
+    this.typeHead = envelopeHead(this.apiVersion, kind.kind, 0).subarray(0, -1);
+    this.listTypeHead = envelopeHead(this.apiVersion, kind.listKind, 0).subarray(0, -1);
     this.foreign.set(`${this.apiVersion} ${kind.kind}`, '');
     this.typeMeta = typeMetaHead(this.apiVersion, kind.kind);
     this.transcoder = holderOf(kind.message, served);
@@ -223,7 +229,11 @@ class BuiltInCodec implements KindCodec {
   }
 
   envelopeHead(listKind: boolean, rawLength: number): Uint8Array {
-    return envelopeHead(this.apiVersion, listKind ? this.kind.listKind : this.kind.kind, rawLength);
+    const type = listKind ? this.listTypeHead : this.typeHead;
+    const head = Buffer.allocUnsafe(type.length + varintSize(rawLength));
+    head.set(type);
+    writeVarint(head, type.length, rawLength);
+    return head;
   }
 }
 

@@ -69,7 +69,7 @@ export class Exchange {
     this.sink = responseSink(request.response);
     this.sink.onClose(() => {
       this.#deadline?.cancel();
-      this.#abort.abort();
+      this.#abort.abort(OVER);
     });
     this.labels = { verb: request.method, group: '', version: '', resource: '', subresource: '', scope: '' };
   }
@@ -85,7 +85,7 @@ export class Exchange {
         } else {
           this.sink.destroy();
         }
-        this.#abort.abort();
+        this.#abort.abort(OVER);
       });
     });
   }
@@ -107,9 +107,12 @@ export class Exchange {
   cut(): void {
     this.terminated = true;
     this.sink.destroy();
-    this.#abort.abort();
+    this.#abort.abort(OVER);
   }
 }
+
+/** The reason of every abort: without one, each request's end would make an error with its stack. */
+const OVER = new Error('the request is over');
 
 export function json(body: string, code = 200): Answer {
   return { code, headers: { 'content-type': 'application/json' }, body };

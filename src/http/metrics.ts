@@ -52,6 +52,9 @@ export class Metrics {
   readonly #etcdDuration;
   readonly #etcdTotal;
   readonly #etcdErrors;
+  /** The one label value that exists of `#inFlight`. */
+  readonly #reading: { inc(): void; dec(): void };
+  readonly #counts = new Map<string, RequestCounts>();
 
   constructor(
     caches: () => Iterable<MeteredCache>,
@@ -93,6 +96,7 @@ export class Metrics {
       labelNames: ['request_kind'],
       registers,
     });
+    this.#reading = this.#inFlight.labels({ request_kind: 'readOnly' });
     this.#aborts = new Counter({
       name: 'apiserver_request_aborts_total',
       help: 'Responses that were cut off, by the client or by us.',
@@ -170,30 +174,47 @@ export class Metrics {
   begin(labels: () => RequestLabels): { readonly watching: () => void; readonly end: (outcome: Outcome) => void } {
     let watching: Record<string, string> | undefined;
     let ended = false;
-    this.#inFlight.inc({ request_kind: 'readOnly' });
+    this.#reading.inc();
     return {
       watching: () => {
         if (ended) return;
         watching = { ...labels(), component: COMPONENT };
-        this.#inFlight.dec({ request_kind: 'readOnly' });
+        this.#reading.dec();
         this.#longRunning.inc(watching);
       },
       end: ({ code, bytes, seconds, aborted, terminated }) => {
         ended = true;
         const { verb, ...rest } = labels();
         const known = { verb: methodOf(verb), ...rest };
-        const all = { ...known, component: COMPONENT };
-        this.#total.inc({ ...all, dry_run: '', code });
+        const counts = this.#countsOf(known, code);
+        counts.total.inc();
         if (watching !== undefined) this.#longRunning.dec(watching);
         else {
-          this.#inFlight.dec({ request_kind: 'readOnly' });
-          this.#duration.observe({ ...all, dry_run: '' }, seconds);
-          this.#sizes.observe(all, bytes);
+          this.#reading.dec();
+          counts.duration.observe(seconds);
+          counts.sizes.observe(bytes);
         }
         if (aborted) this.#aborts.inc(known);
-        if (terminated) this.#terminations.inc({ ...all, code });
+        if (terminated) this.#terminations.inc({ ...known, component: COMPONENT, code });
       },
     };
+  }
+
+  /** Bound to their labels, which are many and seldom new: to look them up by all labels costs more than to count. */
+  #countsOf(known: RequestLabels, code: number): RequestCounts {
+    const { verb, group, version, resource, subresource, scope } = known;
+    const key = `${verb} ${group} ${version} ${resource} ${subresource} ${scope} ${code}`;
+    let counts = this.#counts.get(key);
+    if (counts === undefined) {
+      const all = { ...known, component: COMPONENT };
+      counts = {
+        total: this.#total.labels({ ...all, dry_run: '', code }),
+        duration: this.#duration.labels({ ...all, dry_run: '' }),
+        sizes: this.#sizes.labels(all),
+      };
+      this.#counts.set(key, counts);
+    }
+    return counts;
   }
 
   deprecatedRequested(labels: RequestLabels, removedRelease: string): void {
@@ -235,6 +256,12 @@ export class Metrics {
 interface EventsSent {
   readonly labels: Record<'group' | 'version' | 'resource', string>;
   count: number;
+}
+
+interface RequestCounts {
+  readonly total: { inc(): void };
+  readonly duration: { observe(seconds: number): void };
+  readonly sizes: { observe(bytes: number): void };
 }
 
 export interface Outcome {

@@ -70,7 +70,7 @@ export const discoveryTransforms: TransformRule = (encoding, as) =>
 /** The representation to send, or undefined: 406. */
 export function negotiate(accept: string | undefined, allows: TransformRule): MediaType | undefined {
   if (accept === undefined || accept === '') return { encoding: 'json', as: undefined, pretty: false };
-  for (const clause of parseAccept(accept)) {
+  for (const clause of clausesOf(accept)) {
     for (const encoding of serializers) {
       if (!matches(clause, encoding)) continue;
       const accepted = meet(clause, encoding, allows);
@@ -97,6 +97,20 @@ export function routerAccepts(accept: string | undefined, offered: Representatio
     if (type === '*/*' || type === mediaTypes.json) return true;
     return offered !== 'json' && serializers.some((encoding) => mediaTypes[encoding] === type);
   });
+}
+
+/** Clients send the same few headers over and over. */
+const parsed = new Map<string, readonly Clause[]>();
+const PARSED_COUNT_MAX = 256;
+const PARSED_LENGTH_MAX = 1_024;
+
+function clausesOf(header: string): readonly Clause[] {
+  let clauses = parsed.get(header);
+  if (clauses === undefined) {
+    clauses = parseAccept(header);
+    if (parsed.size < PARSED_COUNT_MAX && header.length <= PARSED_LENGTH_MAX) parsed.set(header, clauses);
+  }
+  return clauses;
 }
 
 export function parseAccept(header: string): Clause[] {

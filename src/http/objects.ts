@@ -43,7 +43,6 @@ const gzip = promisify(gzipCallback);
 
 /** Answers a GET: one object is small enough to be made whole. */
 export async function objectAnswer(
-  exchange: Exchange,
   context: WriteContext,
   codec: KindCodec,
   answer: ObjectAnswer,
@@ -51,7 +50,7 @@ export async function objectAnswer(
 ): Promise<Answer> {
   const body = await objectBody(context, codec, answer, view);
   const headers = { 'content-type': mediaTypes[view.encoding], ...staleness(answer.staleMs) };
-  return compressed(exchange, { code: 200, headers, body });
+  return { code: 200, headers, body };
 }
 
 async function objectBody(context: WriteContext, codec: KindCodec, answer: ObjectAnswer, view: View) {

@@ -155,7 +155,7 @@ async function get(
     return refuse({ kind: 'notConvertible', message });
   }
   const shown = omitsManagedFields(exchange) ? objectWithoutManagedFields(answer) : answer;
-  return await objectAnswer(exchange, context, reader.codec, shown, view);
+  return await objectAnswer(context, reader.codec, shown, view);
 }
 
 async function list(

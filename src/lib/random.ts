@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto';
+import { randomFillSync, randomUUID } from 'node:crypto';
 
 /** Chance is passed in, so that a failing run can be replayed from its seed. */
 export interface Random {
@@ -45,10 +45,13 @@ const pool = new Uint32Array(256);
 let poolIndex = pool.length;
 
 /** Cryptographic randomness in batches: uids and Audit-Ids must not be guessable. */
-export const systemRandom: Random = randomFrom(() => {
-  if (poolIndex === pool.length) {
-    randomFillSync(pool);
-    poolIndex = 0;
-  }
-  return pool[poolIndex++]! / 2 ** 32;
-});
+export const systemRandom: Random = {
+  ...randomFrom(() => {
+    if (poolIndex === pool.length) {
+      randomFillSync(pool);
+      poolIndex = 0;
+    }
+    return pool[poolIndex++]! / 2 ** 32;
+  }),
+  uuid: () => randomUUID(), // has a pool of its own; every request has an Audit-Id
+};

@@ -4,12 +4,15 @@ import type { Source } from '../source/source.js';
 /**
  * Learns the source's revision for reads that must be as new as the source was when they arrived.
  *
- *     request ──> probe starts ──────────> answers all requests that came before it started
+ *     request ─┬─ end of turn: probe starts ──────────> answers all requests that came before it started
+ *     request ─┘
  *          request ─┐   (too early for this one)
- *          request ─┴─ wait ─────────────> next probe ───────────> answers both
+ *          request ─┴─ wait ──────────────────────────> next probe ───────────> answers both
  *
  * A probe that was under way when a request arrived may miss a write that finished before the
  * request: it is never used. At most one probe is under way and one waits, however many requests.
+ * A probe starts at the end of the turn, so that requests which arrive together share it: started by the first of
+ * them, it would be too early for all others, and they would wait for two (docs/adr/0004).
  */
 export interface RevisionProbe {
   /** Rejects with the source's error. */
@@ -36,17 +39,19 @@ export function createRevisionProbe(source: Pick<Source, 'currentRevision'>): Re
 
   return {
     latest() {
-      if (running === undefined) return start();
-      waiting ??= running
-        .catch(() => undefined) // its failure is its own requests' business
-        .then(() => {
-          waiting = undefined;
-          return start();
-        });
+      // The failure of the running probe is its own requests' business.
+      waiting ??= (running?.catch(() => undefined) ?? endOfTurn()).then(() => {
+        waiting = undefined;
+        return start();
+      });
       return waiting;
     },
     get probes() {
       return probes;
     },
   };
+}
+
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

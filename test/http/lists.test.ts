@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { parse as parseYaml } from 'yaml';
 import { messageToJson } from '../../src/codec/kind-codec.js';
+import { seededRandom } from '../../src/lib/random.js';
 import { pod, type Serving, startServing } from './serving.js';
 
 const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io';
@@ -287,3 +288,13 @@ function fieldsOf(bytes: Uint8Array): [number, Uint8Array][] {
 function withoutTypeMeta(json: string): string {
   return json.replace(/^\{"kind":"[^"]*","apiVersion":"[^"]*",/, '{').trimEnd();
 }
+
+test('GET of an object that stays large when compressed: compressed once', async () => {
+  const random = seededRandom(5);
+  const noise = random.hex(700_000);
+  await serving.put('configmaps', { metadata: { name: 'noise', namespace: 'a', uid: 'u' }, data: { noise } });
+  const answer = await get('/api/v1/namespaces/a/configmaps/noise', 'application/json', { 'accept-encoding': 'gzip' });
+  assert.equal(answer.headers['content-encoding'], 'gzip');
+  const object = JSON.parse(gunzipSync(answer.bytes).toString('utf8')) as { data: { noise: string } };
+  assert.equal(object.data.noise, noise);
+});

@@ -240,9 +240,10 @@ const serve: Mutation[] = [
     [
       [
         'a probe that was under way is not used',
-        'if (running === undefined) return start();',
-        'return running ?? start();',
+        '      waiting ??= (running?.',
+        '      if (running !== undefined) return running;\n      waiting ??= (running?.',
       ],
+      ['requests of one turn share a probe', '?? endOfTurn())', '?? Promise.resolve())'],
     ],
   ),
   ...of(

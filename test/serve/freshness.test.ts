@@ -20,10 +20,13 @@ function gatedStore() {
   };
 }
 
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
 test('a probe that started before a request arrived is never used for it', async () => {
   const store = gatedStore();
   const probe = createRevisionProbe(store);
   const first = probe.latest();
+  await turn();
   store.write();
   const second = probe.latest(); // its write is not in the answer that is under way
   await store.answer(10);
@@ -32,10 +35,27 @@ test('a probe that started before a request arrived is never used for it', async
   assert.equal(await second, 11);
 });
 
+test('requests that arrive in one turn share the probe that starts at its end', async () => {
+  const store = gatedStore();
+  const probe = createRevisionProbe(store);
+  const all: Promise<number>[] = [];
+  for (let request = 0; request < 32; request++) {
+    all.push(probe.latest());
+    await null; // each came over a connection of its own
+  }
+  assert.equal(store.asked, 0);
+  await turn();
+  assert.equal(store.asked, 1);
+  await store.answer();
+  assert.deepEqual(new Set(await Promise.all(all)), new Set([10]));
+  assert.equal(probe.probes, 1);
+});
+
 test('requests that wait share one probe', async () => {
   const store = gatedStore();
   const probe = createRevisionProbe(store);
   const first = probe.latest();
+  await turn();
   const others = Array.from({ length: 100 }, () => probe.latest());
   assert.equal(store.asked, 1);
   await store.answer();
@@ -56,6 +76,7 @@ test('a failed probe fails its own requests only', async () => {
     },
   });
   const first = probe.latest();
+  await turn();
   const second = probe.latest();
   await assert.rejects(first, /no answer/);
   assert.equal(await second, 7);
