@@ -43,11 +43,11 @@ return ${body};`;
 }
 
 /** Reads a tag into `t`; at most field numbers up to 2047 take the short way. */
-const READ_TAG =
+export const READ_TAG =
   't=b[i++];if(t>127){const c=b[i++];if(c<128)t=(t&127)|(c<<7);else{t=readTag(b,i-2,end);i=after.at;}}else if(!(t>7)){t=readTag(b,i-1,end);}';
 
 /** Reads a length at `i` and leaves the end of the value in `e`, its start in `i`. */
-const readLength = (end: string) =>
+export const readLength = (end: string) =>
   `e=b[i++];if(e>127){const c=b[i++];if(c<128)e=(e&127)|(c<<7);else{i-=2;e=readEnd(b,i,${end})-after.at;i=after.at;}}e+=i;if(!(e<=${end}))truncated(i);`;
 
 /** What pass 1 of one message type leaves behind for pass 2. */

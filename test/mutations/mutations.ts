@@ -4,6 +4,7 @@ import { listMutations } from './lists.js';
 import { liveMutations } from './live.js';
 import type { Mutation } from './mutation.js';
 import { storageMutations } from './storage.js';
+import { tableMutations } from './tables.js';
 
 export const mutations: readonly Mutation[] = [
   ...storageMutations,
@@ -11,4 +12,5 @@ export const mutations: readonly Mutation[] = [
   ...answerMutations,
   ...boundsMutations,
   ...listMutations,
+  ...tableMutations,
 ];

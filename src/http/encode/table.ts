@@ -1,11 +1,13 @@
 import type { ByteWriter, KindCodec, WireObject } from '../../codec/codec.js';
+import type { Kind } from '../../codec/kind.js';
+import { type Projector, projectorOf } from '../../codec/projector.js';
 import type { ListAnswer } from '../../serve/reader.js';
 import type { ListDocument } from './document.js';
 import { listMetaJson } from './envelope.js';
 import { goJson } from './go-json.js';
 import { type MetaVersion, writePartialJson } from './partial.js';
 import { emptyWire } from './protobuf.js';
-import { tableFor } from './table/index.js';
+import { COMMON, tableFor } from './table/index.js';
 import { writeText } from './writer.js';
 
 /** What a row carries beside its cells (spec 4.3). */
@@ -16,12 +18,15 @@ export function parseIncludeObject(text: string | undefined): IncludeObject | un
   return text === 'None' || text === 'Metadata' || text === 'Object' ? text : undefined;
 }
 
-type Read = Parameters<ReturnType<typeof tableFor>['row']>[0];
-
 /** How objects of one kind become rows, for one request. `nowMs` is asked per row: ages count from the time of the answer. */
 export interface TableEncoder {
   readonly columns: readonly unknown[];
   row(wire: WireObject, into: ByteWriter): void;
+}
+
+/** Reads of a wire object what the kind's table shows. */
+export function tableProjector(kind: Kind): Projector {
+  return projectorOf(kind.message, `${COMMON} ${tableFor(kind).reads}`);
 }
 
 export function createTableEncoder(
@@ -31,11 +36,12 @@ export function createTableEncoder(
   nowMs: () => number,
 ): TableEncoder {
   const table = tableFor(codec.kind);
+  const project = tableProjector(codec.kind);
   return {
     columns: table.columns,
     row(wire, into) {
       const { bytes, start, end } = wire;
-      const { cells, conditions } = table.row(codec.read(bytes, start, end) as Read, nowMs());
+      const { cells, conditions } = table.row(project(bytes, start, end), nowMs());
       writeText(into, `{"cells":${cellsJson(cells)}`);
       if (conditions !== undefined && conditions.length > 0) writeText(into, `,"conditions":${goJson(conditions)}`);
       writeText(into, ',"object":');
@@ -90,10 +96,11 @@ export function tableObjectDocument(
 function rowOrder(codec: KindCodec, answer: ListAnswer): readonly number[] | undefined {
   const { compare } = tableFor(codec.kind);
   if (compare === undefined) return undefined;
+  const project = tableProjector(codec.kind);
   const wire = emptyWire();
   const objects = Array.from({ length: answer.count }, (_, index) => {
     const { bytes, start, end } = answer.at(index, wire);
-    return { index, object: codec.read(bytes, start, end) as Read };
+    return { index, object: project(bytes, start, end) };
   });
   return objects.sort((a, b) => compare(a.object, b.object)).map(({ index }) => index);
 }

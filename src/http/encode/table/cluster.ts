@@ -16,6 +16,8 @@ export const nodes: TableKind = {
     'Kernel-Version*',
     'Container-Runtime*',
   ),
+  reads:
+    'metadata{labels} spec{unschedulable} status{conditions{type status} addresses{type address} nodeInfo{kubeletVersion osImage kernelVersion containerRuntimeVersion}}',
   row: (node, nowMs) => ({
     cells: [
       text(node, 'metadata.name'),
@@ -56,6 +58,7 @@ function nodeAddress(node: Json, type: string): string {
 
 export const namespaces: TableKind = {
   columns: columns('Status', 'Age'),
+  reads: 'status{phase}',
   row: (object, nowMs) => ({
     cells: [text(object, 'metadata.name'), text(object, 'status.phase'), age(object, nowMs)],
   }),
@@ -74,6 +77,8 @@ export const events: TableKind = {
     'Count*',
     'Name*',
   ),
+  reads:
+    'eventTime firstTimestamp lastTimestamp series{lastObservedTime count} count type reason message involvedObject{kind name fieldPath} source{component host} reportingComponent reportingInstance',
   row(event, nowMs) {
     const eventTime = text(event, 'eventTime');
     const firstSeen = orElse(text(event, 'firstTimestamp'), eventTime);
@@ -106,6 +111,7 @@ function eventSource(event: Json): string {
 
 export const secrets: TableKind = {
   columns: columns('Type', 'Data:integer', 'Age'),
+  reads: 'type data{}',
   row: (object, nowMs) => ({
     cells: [text(object, 'metadata.name'), text(object, 'type'), entries(object, 'data').length, age(object, nowMs)],
   }),
@@ -113,6 +119,7 @@ export const secrets: TableKind = {
 
 export const configMaps: TableKind = {
   columns: columns('Data', 'Age'),
+  reads: 'data{} binaryData{}',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -124,6 +131,7 @@ export const configMaps: TableKind = {
 
 export const serviceAccounts: TableKind = {
   columns: columns('Secrets:integer', 'Age'),
+  reads: 'secrets{}',
   row: (object, nowMs) => ({
     cells: [text(object, 'metadata.name'), items(object, 'secrets').length, age(object, nowMs)],
   }),
@@ -131,6 +139,7 @@ export const serviceAccounts: TableKind = {
 
 export const leases: TableKind = {
   columns: columns('Holder', 'Age'),
+  reads: 'spec{holderIdentity}',
   row: (object, nowMs) => ({
     cells: [text(object, 'metadata.name'), text(object, 'spec.holderIdentity'), age(object, nowMs)],
   }),
@@ -138,6 +147,7 @@ export const leases: TableKind = {
 
 export const leaseCandidates: TableKind = {
   columns: columns('LeaseName', 'BinaryVersion', 'EmulationVersion', 'Age'),
+  reads: 'spec{leaseName binaryVersion emulationVersion}',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -151,6 +161,7 @@ export const leaseCandidates: TableKind = {
 
 export const priorityClasses: TableKind = {
   columns: columns('Value:integer', 'Global-Default:boolean', 'Age', 'PreemptionPolicy'),
+  reads: 'value globalDefault preemptionPolicy',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -164,6 +175,7 @@ export const priorityClasses: TableKind = {
 
 export const runtimeClasses: TableKind = {
   columns: columns('Handler', 'Age'),
+  reads: 'handler',
   row: (object, nowMs) => ({
     cells: [text(object, 'metadata.name'), text(object, 'handler'), age(object, nowMs)],
   }),
@@ -171,6 +183,7 @@ export const runtimeClasses: TableKind = {
 
 export const resourceQuotas: TableKind = {
   columns: columns('Request', 'Limit', 'Age'),
+  reads: 'status{hard used}',
   row(object, nowMs) {
     const requests: string[] = [];
     const limits: string[] = [];
@@ -184,10 +197,11 @@ export const resourceQuotas: TableKind = {
 
 export const storageVersionMigrations: TableKind = {
   columns: columns('Resource'),
+  reads: 'spec{resource{group resource}}',
   row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
-      ['resource', 'version', 'group']
+      ['resource', 'group']
         .map((part) => text(object, `spec.resource.${part}`))
         .filter((part) => part !== '')
         .join('.'),

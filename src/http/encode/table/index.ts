@@ -10,21 +10,25 @@ import * as storage from './storage.js';
 import { columns, type TableKind } from './table-kind.js';
 import * as workloads from './workloads.js';
 
+export { COMMON } from './table-kind.js';
 export type { Column, Row, TableKind } from './table-kind.js';
 
 const nameAndAge: TableKind = {
   columns: columns('Age'),
+  reads: '',
   row: (object, nowMs) => ({ cells: [text(object, 'metadata.name'), age(object, nowMs)] }),
 };
 
 /** What kube-apiserver shows for kinds without a printer of their own: the raw creation time. */
 const nameAndCreation: TableKind = {
   columns: columns('Created At:date'),
+  reads: '',
   row: (object) => ({ cells: [text(object, 'metadata.name'), text(object, 'metadata.creationTimestamp')] }),
 };
 
 const resourceClaims: TableKind = {
   columns: columns('State', 'Age'),
+  reads: 'metadata{deletionTimestamp} status{allocation{} reservedFor{}}',
   row(object, nowMs) {
     const deleted = present(object, 'metadata.deletionTimestamp');
     const parts = deleted ? ['deleted'] : [];
@@ -37,6 +41,7 @@ const resourceClaims: TableKind = {
 
 const resourceSlices: TableKind = {
   columns: columns('Node', 'Driver', 'Pool', 'Age'),
+  reads: 'spec{nodeName driver pool{name}}',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),

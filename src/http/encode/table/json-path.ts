@@ -1,4 +1,4 @@
-/** A value as JSON has it; table cells are rare enough to be read from decoded objects. */
+/** A value as JSON has it: of a projected object (codec/projector.ts), or of a whole one. */
 export type Json = unknown;
 
 const splitPaths = new Map<string, readonly string[]>();

@@ -1,9 +1,11 @@
 import { at, integer, items, type Json, present, text } from './json-path.js';
-import { age, firstThree, joined, labelPairs, orElse, selector } from './phrases.js';
+import { age, firstThree, joined, labelPairs, orElse, SELECTOR, selector } from './phrases.js';
 import { columns, type TableKind } from './table-kind.js';
 
 export const services: TableKind = {
   columns: columns('Type', 'Cluster-IP', 'External-IP', 'Port(s)', 'Age', 'Selector*'),
+  reads:
+    'spec{type clusterIPs externalIPs externalName ports{port nodePort protocol} selector} status{loadBalancer{ingress{ip hostname}}}',
   row: (service, nowMs) => ({
     cells: [
       text(service, 'metadata.name'),
@@ -53,6 +55,7 @@ function servicePorts(service: Json): string {
 
 export const endpoints: TableKind = {
   columns: columns('Endpoints', 'Age'),
+  reads: 'subsets{ports{port} addresses{ip}}',
   row(object, nowMs) {
     const addresses: string[] = [];
     for (const subset of items(object, 'subsets')) {
@@ -72,6 +75,7 @@ function hostPort(ip: string, port: string): string {
 
 export const endpointSlices: TableKind = {
   columns: columns('AddressType', 'Ports', 'Endpoints', 'Age'),
+  reads: 'addressType ports{name port} endpoints{addresses}',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -93,6 +97,7 @@ function slicePort(port: Json): string {
 
 export const ingresses: TableKind = {
   columns: columns('Class', 'Hosts', 'Address', 'Ports', 'Age'),
+  reads: 'spec{ingressClassName rules{host} tls{}} status{loadBalancer{ingress{ip hostname}}}',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -114,6 +119,7 @@ function ingressHosts(object: Json): string {
 
 export const ingressClasses: TableKind = {
   columns: columns('Controller', 'Parameters', 'Age'),
+  reads: 'spec{controller parameters{apiGroup kind name}}',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -133,6 +139,7 @@ function classParameters(object: Json): string {
 
 export const networkPolicies: TableKind = {
   columns: columns('Pod-Selector', 'Age'),
+  reads: `spec{podSelector${SELECTOR}}`,
   row: (object, nowMs) => ({
     cells: [text(object, 'metadata.name'), selector(object, 'spec.podSelector'), age(object, nowMs)],
   }),
@@ -140,6 +147,7 @@ export const networkPolicies: TableKind = {
 
 export const serviceCidrs: TableKind = {
   columns: columns('CIDRs', 'Age'),
+  reads: 'spec{cidrs}',
   row: (object, nowMs) => ({
     cells: [text(object, 'metadata.name'), items(object, 'spec.cidrs').map(String).join(','), age(object, nowMs)],
   }),
@@ -147,6 +155,7 @@ export const serviceCidrs: TableKind = {
 
 export const ipAddresses: TableKind = {
   columns: columns('ParentRef', 'Age'),
+  reads: 'spec{parentRef{group resource namespace name}}',
   row: (object, nowMs) => ({
     cells: [text(object, 'metadata.name'), parentReference(at(object, 'spec.parentRef')), age(object, nowMs)],
   }),

@@ -22,6 +22,9 @@ export function labelPairs(object: Json, path: string): string {
   );
 }
 
+/** What `selector` reads of a metav1.LabelSelector. */
+export const SELECTOR = '{matchLabels matchExpressions{key operator values}}';
+
 /** A metav1.LabelSelector in its canonical text: requirements sorted by key. */
 export function selector(object: Json, path: string): string {
   const terms: { key: string; text: string }[] = entries(object, `${path}.matchLabels`).map(([key, value]) => ({
@@ -54,6 +57,9 @@ export function selector(object: Json, path: string): string {
     '<none>',
   );
 }
+
+/** What the two functions below read of a PodTemplateSpec. */
+export const CONTAINERS = 'spec{containers{name image}}';
 
 export function containerNames(object: Json, podSpecPath: string): string {
   return items(object, `${podSpecPath}.containers`)

@@ -12,8 +12,18 @@ interface PodSummary {
   lastRestartMs: number;
 }
 
+/** What the cells of a pod are made of. */
+const POD_MEMBERS = `metadata{deletionTimestamp}
+  spec{nodeName containers{} initContainers{name restartPolicy} readinessGates{conditionType}}
+  status{phase reason nominatedNodeName podIPs{ip} conditions{type status reason}
+    initContainerStatuses{name ready started restartCount state{waiting{reason} terminated{reason signal exitCode}}
+      lastState{terminated{finishedAt}}}
+    containerStatuses{ready restartCount state{waiting{reason} running{} terminated{reason signal exitCode}}
+      lastState{terminated{finishedAt}}}}`;
+
 export const pods: TableKind = {
   columns: columns('Ready', 'Status', 'Restarts', 'Age', 'IP*', 'Node*', 'Nominated Node*', 'Readiness Gates*'),
+  reads: POD_MEMBERS,
   row(pod, nowMs) {
     const summary = summarize(pod);
     const cells = [
@@ -156,6 +166,7 @@ function readinessGates(pod: Json): string {
 
 export const podTemplates: TableKind = {
   columns: columns('Containers', 'Images', 'Pod Labels'),
+  reads: 'template{metadata{labels} spec{containers{name image}}}',
   row: (object) => ({
     cells: [
       text(object, 'metadata.name'),

@@ -1,11 +1,12 @@
 import { humanDuration } from './human-duration.js';
 import { at, integer, items, type Json, present, text } from './json-path.js';
-import { age, condition, orElse, selector } from './phrases.js';
+import { age, condition, orElse, SELECTOR, selector } from './phrases.js';
 import { columns, type TableKind } from './table-kind.js';
 
 /** Kinds that decide who may do what: RBAC, admission, certificates, budgets, flow control. */
 export const bindings: TableKind = {
   columns: columns('Role', 'Age', 'Users*', 'Groups*', 'ServiceAccounts*'),
+  reads: 'roleRef{kind name} subjects{kind namespace name}',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -27,6 +28,7 @@ function subjects(object: Json, kind: string, show: (subject: Json) => string): 
 
 export const podDisruptionBudgets: TableKind = {
   columns: columns('Min Available', 'Max Unavailable', 'Allowed Disruptions:integer', 'Age'),
+  reads: 'spec{minAvailable maxUnavailable} status{disruptionsAllowed}',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -40,6 +42,7 @@ export const podDisruptionBudgets: TableKind = {
 
 export const certificateSigningRequests: TableKind = {
   columns: columns('Age', 'SignerName', 'Requestor', 'RequestedDuration', 'Condition'),
+  reads: 'spec{signerName username expirationSeconds} status{conditions{type} certificate}',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -64,23 +67,26 @@ function signingState(object: Json): string {
 
 export const clusterTrustBundles: TableKind = {
   columns: columns('SignerName'),
+  reads: 'spec{signerName}',
   row: (object) => ({ cells: [text(object, 'metadata.name'), text(object, 'spec.signerName')] }),
 };
 
 export const webhookConfigurations: TableKind = {
   columns: columns('Webhooks:integer', 'Age'),
+  reads: 'webhooks{}',
   row: (object, nowMs) => ({
     cells: [text(object, 'metadata.name'), items(object, 'webhooks').length, age(object, nowMs)],
   }),
 };
 
-function admissionPolicy(counted: string, path: string): TableKind {
+function admissionPolicy(counted: string, list: string): TableKind {
   return {
     columns: columns(`${counted}:integer`, 'ParamKind', 'Age'),
+    reads: `spec{${list}{} paramKind{apiVersion kind}}`,
     row: (object, nowMs) => ({
       cells: [
         text(object, 'metadata.name'),
-        items(object, path).length,
+        items(object, `spec.${list}`).length,
         present(object, 'spec.paramKind')
           ? `${text(object, 'spec.paramKind.apiVersion')}/${text(object, 'spec.paramKind.kind')}`
           : '<unset>',
@@ -90,11 +96,12 @@ function admissionPolicy(counted: string, path: string): TableKind {
   };
 }
 
-export const validatingAdmissionPolicies = admissionPolicy('Validations', 'spec.validations');
-export const mutatingAdmissionPolicies = admissionPolicy('Mutations', 'spec.mutations');
+export const validatingAdmissionPolicies = admissionPolicy('Validations', 'validations');
+export const mutatingAdmissionPolicies = admissionPolicy('Mutations', 'mutations');
 
 export const admissionPolicyBindings: TableKind = {
   columns: columns('PolicyName', 'ParamRef', 'Age'),
+  reads: `spec{policyName paramRef{namespace name selector${SELECTOR}}}`,
   row: (object, nowMs) => ({
     cells: [text(object, 'metadata.name'), text(object, 'spec.policyName'), paramReference(object), age(object, nowMs)],
   }),
@@ -109,6 +116,8 @@ function paramReference(object: Json): string {
 
 export const flowSchemas: TableKind = {
   columns: columns('PriorityLevel', 'MatchingPrecedence', 'DistinguisherMethod', 'Age', 'MissingPL'),
+  reads:
+    'spec{priorityLevelConfiguration{name} matchingPrecedence distinguisherMethod{type}} status{conditions{type status}}',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -130,6 +139,7 @@ const QUEUING = 'spec.limited.limitResponse.queuing';
 
 export const priorityLevelConfigurations: TableKind = {
   columns: columns('Type', 'NominalConcurrencyShares', 'Queues', 'HandSize', 'QueueLengthLimit', 'Age'),
+  reads: 'spec{type limited{nominalConcurrencyShares limitResponse{queuing{queues handSize queueLengthLimit}}}}',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -145,6 +155,7 @@ export const priorityLevelConfigurations: TableKind = {
 
 export const apiServices: TableKind = {
   columns: columns('Service', 'Available', 'Age'),
+  reads: 'spec{service{namespace name}} status{conditions{type status reason}}',
   row: (object, nowMs) => ({
     cells: [text(object, 'metadata.name'), serviceOf(object), availability(object), age(object, nowMs)],
   }),

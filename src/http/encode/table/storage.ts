@@ -44,6 +44,8 @@ export const persistentVolumes: TableKind = {
     'Age',
     'VolumeMode*',
   ),
+  reads:
+    'metadata{deletionTimestamp annotations} spec{capacity accessModes persistentVolumeReclaimPolicy claimRef{namespace name} storageClassName volumeAttributesClassName volumeMode} status{phase reason}',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -77,6 +79,8 @@ export const persistentVolumeClaims: TableKind = {
     'Age',
     'VolumeMode*',
   ),
+  reads:
+    'metadata{deletionTimestamp annotations} spec{volumeName storageClassName volumeAttributesClassName volumeMode} status{phase capacity accessModes}',
   row(object, nowMs) {
     const bound = text(object, 'spec.volumeName') !== '';
     return {
@@ -102,6 +106,7 @@ function nameWithDefault(object: Json, ...annotations: string[]): string {
 
 export const storageClasses: TableKind = {
   columns: columns('Provisioner', 'ReclaimPolicy', 'VolumeBindingMode', 'AllowVolumeExpansion', 'Age'),
+  reads: 'metadata{annotations} provisioner reclaimPolicy volumeBindingMode allowVolumeExpansion',
   row: (object, nowMs) => ({
     cells: [
       nameWithDefault(
@@ -120,6 +125,7 @@ export const storageClasses: TableKind = {
 
 export const volumeAttributesClasses: TableKind = {
   columns: columns('DriverName', 'Age'),
+  reads: 'metadata{annotations} driverName',
   row: (object, nowMs) => ({
     cells: [
       nameWithDefault(object, 'storageclass.kubernetes.io/is-default-class'),
@@ -131,6 +137,7 @@ export const volumeAttributesClasses: TableKind = {
 
 export const volumeAttachments: TableKind = {
   columns: columns('Attacher', 'PV', 'Node', 'Attached:boolean', 'Age'),
+  reads: 'spec{attacher source{persistentVolumeName} nodeName} status{attached}',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -145,6 +152,7 @@ export const volumeAttachments: TableKind = {
 
 export const csiNodes: TableKind = {
   columns: columns('Drivers:integer', 'Age'),
+  reads: 'spec{drivers{}}',
   row: (object, nowMs) => ({
     cells: [text(object, 'metadata.name'), items(object, 'spec.drivers').length, age(object, nowMs)],
   }),
@@ -160,6 +168,8 @@ export const csiDrivers: TableKind = {
     'Modes',
     'Age',
   ),
+  reads:
+    'spec{attachRequired podInfoOnMount storageCapacity tokenRequests{audience} requiresRepublish volumeLifecycleModes}',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -179,6 +189,7 @@ export const csiDrivers: TableKind = {
 
 export const csiStorageCapacities: TableKind = {
   columns: columns('StorageClassName', 'Capacity', 'Age'),
+  reads: 'storageClassName capacity',
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),

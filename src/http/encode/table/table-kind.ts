@@ -15,9 +15,14 @@ export interface Row {
   readonly conditions?: readonly unknown[];
 }
 
+/** What every kind's table reads. */
+export const COMMON = 'metadata{name creationTimestamp}';
+
 /** How one kind is shown as a Table (spec section 10). */
 export interface TableKind {
   readonly columns: readonly Column[];
+  /** The members that `row` and `compare` look at, besides COMMON: a selection (codec/projector.ts). Others are not there. */
+  readonly reads: string;
   row(object: Json, nowMs: number): Row;
   /** FlowSchemas alone are not shown in LIST order. */
   compare?(left: Json, right: Json): number;

@@ -1,9 +1,20 @@
 import { ageOf, humanDuration } from './human-duration.js';
 import { at, integer, items, type Json, present, text } from './json-path.js';
-import { age, condition, containerImages, containerNames, labelPairs, orElse, selector, yesNo } from './phrases.js';
+import {
+  age,
+  condition,
+  CONTAINERS,
+  containerImages,
+  containerNames,
+  labelPairs,
+  orElse,
+  SELECTOR,
+  selector,
+  yesNo,
+} from './phrases.js';
 import { columns, type TableKind } from './table-kind.js';
 
-function replicaTable(showSelector: (object: Json) => string): TableKind {
+function replicaTable(selectorMembers: string, showSelector: (object: Json) => string): TableKind {
   return {
     columns: columns(
       'Desired:integer',
@@ -14,6 +25,7 @@ function replicaTable(showSelector: (object: Json) => string): TableKind {
       'Images*',
       'Selector*',
     ),
+    reads: `spec{replicas selector${selectorMembers} template{${CONTAINERS}}} status{replicas readyReplicas}`,
     row: (object, nowMs) => ({
       cells: [
         text(object, 'metadata.name'),
@@ -29,11 +41,12 @@ function replicaTable(showSelector: (object: Json) => string): TableKind {
   };
 }
 
-export const replicaSets = replicaTable((object) => selector(object, 'spec.selector'));
-export const replicationControllers = replicaTable((object) => labelPairs(object, 'spec.selector'));
+export const replicaSets = replicaTable(SELECTOR, (object) => selector(object, 'spec.selector'));
+export const replicationControllers = replicaTable('', (object) => labelPairs(object, 'spec.selector'));
 
 export const deployments: TableKind = {
   columns: columns('Ready', 'Up-to-date', 'Available', 'Age', 'Containers*', 'Images*', 'Selector*'),
+  reads: `spec{replicas selector${SELECTOR} template{${CONTAINERS}}} status{readyReplicas updatedReplicas availableReplicas}`,
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -50,6 +63,7 @@ export const deployments: TableKind = {
 
 export const statefulSets: TableKind = {
   columns: columns('Ready', 'Age', 'Containers*', 'Images*'),
+  reads: `spec{replicas template{${CONTAINERS}}} status{readyReplicas}`,
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -74,6 +88,7 @@ export const daemonSets: TableKind = {
     'Images*',
     'Selector*',
   ),
+  reads: `spec{selector${SELECTOR} template{spec{nodeSelector} ${CONTAINERS}}} status{desiredNumberScheduled currentNumberScheduled numberReady updatedNumberScheduled numberAvailable}`,
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -93,6 +108,7 @@ export const daemonSets: TableKind = {
 
 export const controllerRevisions: TableKind = {
   columns: columns('Controller', 'Revision', 'Age'),
+  reads: 'metadata{ownerReferences{controller apiVersion kind name}} revision',
   row: (object, nowMs) => ({
     cells: [text(object, 'metadata.name'), controllerOf(object), at(object, 'revision') ?? 0, age(object, nowMs)],
   }),
@@ -108,6 +124,7 @@ function controllerOf(object: Json): string {
 
 export const jobs: TableKind = {
   columns: columns('Status', 'Completions', 'Duration', 'Age', 'Containers*', 'Images*', 'Selector*'),
+  reads: `metadata{deletionTimestamp} spec{completions parallelism selector${SELECTOR} template{${CONTAINERS}}} status{conditions{type status} succeeded startTime completionTime}`,
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -157,6 +174,7 @@ export const cronJobs: TableKind = {
     'Images*',
     'Selector*',
   ),
+  reads: `spec{schedule timeZone suspend jobTemplate{spec{selector${SELECTOR} template{${CONTAINERS}}}}} status{active{} lastScheduleTime}`,
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),
@@ -173,8 +191,18 @@ export const cronJobs: TableKind = {
   }),
 };
 
+const RESOURCE_METRICS = 'averageValue averageUtilization';
+const OTHER_METRICS = 'value averageValue';
+const AUTOSCALER_MEMBERS = `spec{scaleTargetRef{kind name} minReplicas maxReplicas
+    metrics{type external{target{${OTHER_METRICS}}} pods{target{${OTHER_METRICS}}} object{target{${OTHER_METRICS}}}
+      resource{name target{${RESOURCE_METRICS}}} containerResource{name target{${RESOURCE_METRICS}}}}}
+  status{currentReplicas currentMetrics{
+      external{current{${OTHER_METRICS}}} pods{current{${OTHER_METRICS}}} object{current{${OTHER_METRICS}}}
+      resource{current{${RESOURCE_METRICS}}} containerResource{current{${RESOURCE_METRICS}}}}}`;
+
 export const horizontalPodAutoscalers: TableKind = {
   columns: columns('Reference', 'Targets', 'MinPods', 'MaxPods', 'Replicas', 'Age'),
+  reads: AUTOSCALER_MEMBERS,
   row: (object, nowMs) => ({
     cells: [
       text(object, 'metadata.name'),

@@ -1,0 +1,26 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the strings are source text.
+import { type Mutation, of } from './mutation.js';
+
+/** What Table cells are made of. */
+export const tableMutations: readonly Mutation[] = [
+  ...of(
+    'src/codec/projector.ts',
+    ['http/table-projection'],
+    [
+      ['projection: the walk ends behind the last member', 'Math.max(0, ...fields', 'Math.min(...fields'],
+      ['projection: text that is not UTF-8', "text.includes('\\ufffd')", "text.includes('\\ufffc')"],
+      [
+        'projection: a key that assigning does not set',
+        "if (key !== '__proto__') map[key] = value;",
+        'if (key) map[key] = value;',
+      ],
+      ['projection: integers beyond 2^53', 'Number.isNaN(value) ? readInt64(b, start, end) : value', 'value'],
+      ['projection: what is absent and shown as zero', 'return `${v}??${zero}`;', 'return v;'],
+    ],
+  ),
+  ...of(
+    'src/http/encode/table/pods.ts',
+    ['http/table-projection'],
+    [['tables declare what they read', 'spec{nodeName containers{}', 'spec{containers{}']],
+  ),
+];
