@@ -29,7 +29,7 @@ export function linePlot(title: string, xLabel: string, yLabel: string, series: 
   if (ys.length === 0 || !points.every(({ x, y }) => x > 0 && y > 0)) {
     throw new Error(`${title}: a logarithmic plot needs points, and positive ones`);
   }
-  const top = 44 + Math.ceil(series.length / 2) * LEGEND_LINE;
+  const top = 62 + Math.ceil(series.length / 2) * LEGEND_LINE;
   const [low, high] = [10 ** Math.floor(Math.log10(Math.min(...ys))), 10 ** Math.ceil(Math.log10(Math.max(...ys)))];
   const first = xs[0]!;
   const last = xs.at(-1)!;
