@@ -1,5 +1,6 @@
 import { groupResourceOf } from '../api/gvr.js';
 import { type Caches, createCaches } from '../cache/caches.js';
+import type { Checkpoints } from '../checkpoint/checkpoints.js';
 import type { KindCodec } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
 import { DEFAULT_ENGINE, engines } from '../engine/engines.js';
@@ -16,6 +17,7 @@ export function openCaches(
   config: Config,
   codecFor: (kind: Kind) => KindCodec,
   source: Source,
+  checkpoints: Checkpoints | undefined,
   { clock, random, log }: { readonly clock: Clock; readonly random: Random; readonly log: Log },
 ): Caches {
   const resourceOf = (kind: Kind) => groupResourceOf(kind.group, kind.resource);
@@ -32,6 +34,7 @@ export function openCaches(
       return { versions, engine: engines[config.engines.get(resource) ?? DEFAULT_ENGINE](versions) };
     },
     indexedFor: (kind) => declaredOf(kind, config.indexFields).map((path) => `f:${path}`),
+    savedFor: (kind) => checkpoints?.savedFor(kind, codecFor(kind)),
     etcdPrefix: config.store.prefix,
     clock,
     random,

@@ -22,6 +22,7 @@ import type { Log } from './log.js';
 import { createMemoryBudget, memoryReport } from './memory.js';
 import { createObjectStore, type ObjectStore } from './object-store.js';
 import { meteredSource, type ReportRequest } from './metered-source.js';
+import { openCheckpoints } from './open-checkpoints.js';
 import { openSource } from './open-source.js';
 import { type RunningSample, runSample } from './sample/run-sample.js';
 import type { Stoppable } from './shutdown.js';
@@ -59,7 +60,8 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
       ? opened.source
       : meteredSource(opened.source, config.store.prefix, clock, (...request) => report(...request));
   const codec = codecs(config);
-  const caches = openCaches(config, codec, source, parts);
+  const checkpoints = openCheckpoints(config, source, parts);
+  const caches = openCaches(config, codec, source, checkpoints, parts);
   const encoder = new EncodePool({
     workers: config.encodeWorkers,
     limits,
@@ -96,6 +98,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     caches: () => caches.all(),
     fragments: () => fragments?.stats,
     encodeWorkers: () => encoder.stats,
+    checkpoints: () => checkpoints?.stats,
     healthChecks: healthChecks(source, config, () => eager.map((kind) => caches.get(kind))),
     build: { packageVersion: parts.version },
     listSyntax: { extendedFieldSelectors: config.extendedFieldSelectors },
@@ -115,6 +118,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     await sample?.stop();
     fragments?.stop();
     await encoder.close();
+    await checkpoints?.stop(caches.all());
     await caches.stopAll();
     await source.close();
   };
@@ -123,6 +127,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     sample = running;
     caches.startAll(eager);
     budget.start();
+    checkpoints?.start(() => caches.all());
     const listening = await openListeners(http, config, pair);
     log.info({ ...urlsOf(listening), source: source.name }, 'serving');
     return {

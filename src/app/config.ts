@@ -46,6 +46,8 @@ export interface Config {
   readonly memoryBudget: number | undefined;
   /** Objects are held without `metadata.managedFields`. */
   readonly omitManagedFields: boolean;
+  /** Where checkpoints are kept; undefined: nowhere. */
+  readonly cacheDir: string | undefined;
   readonly limits: Limits;
   /** Threads that encode LISTs; 0: the one that does everything else. */
   readonly encodeWorkers: number;
@@ -135,6 +137,12 @@ export const serveFlags = [
     '<size>',
     'encoded objects kept for later LISTs, in bytes or Ki, Mi, Gi; 0 for none (default 256Mi)',
   ],
+  [
+    'cache-dir',
+    '<folder>',
+    'keep checkpoints of the caches here, so that a restart goes on where it ended (default none)',
+  ],
+  ['checkpoint-interval', '<duration>', 'how often what has changed is written to --cache-dir (default 1m0s)'],
   ['min-request-timeout', '<seconds>', 'a WATCH without a timeout lasts this long up to twice as long (default 1800)'],
   ['max-watches-per-client', '<number>', 'open watches of one user or address; more get 429; 0 for any (default 0)'],
   ['request-timeout', '<duration>', 'deadline of GET and LIST (default 1m0s)'],
@@ -201,6 +209,19 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
   const inFlightMax = value('max-requests-inflight', readInteger(0, 1_000_000));
   if (inFlightMax !== undefined) Object.assign(limits, { requestsInFlightMax: inFlightMax });
 
+  const cacheDir = value('cache-dir', readText);
+  if (cacheDir !== undefined && !etcd) {
+    throw new UsageError('--cache-dir needs --etcd-servers: the embedded store does not outlive the process');
+  }
+  const checkpointEveryMs = value('checkpoint-interval', readDurationMs);
+  if (checkpointEveryMs !== undefined) {
+    if (cacheDir === undefined) throw new UsageError('--checkpoint-interval has no effect without --cache-dir');
+    if (checkpointEveryMs < 1_000) {
+      throw bad('checkpoint-interval', `${flags['checkpoint-interval']}`, 'expected at least 1s');
+    }
+    Object.assign(limits, { checkpointEveryMs });
+  }
+
   const load = flags.load;
   const paths = Array.isArray(load) ? (load as readonly string[]) : [];
   if (paths.includes('')) throw bad('load', '', 'expected the path of a file or folder');
@@ -231,6 +252,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
     memoryBudget: value('memory-budget', readMemoryBudget),
     omitManagedFields: boolean('omit-managed-fields', false),
     featureGates: value('feature-gates', readFeatureGates) ?? defaultFeatureGates,
+    cacheDir,
     limits,
     encodeWorkers: value('encode-workers', readInteger(0, 64)) ?? Math.min(availableParallelism() - 1, 64),
     shutdownDelayMs: value('shutdown-delay-duration', readDurationMs) ?? 0,

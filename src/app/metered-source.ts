@@ -32,11 +32,15 @@ export function meteredSource(source: Source, prefix: string, clock: Clock, repo
       throw error;
     }
   };
+  const identify = source.identify?.bind(source);
   return {
     name: source.name,
     range: (request, visit, signal) =>
       timed(operationOf(request), request.from, () => source.range(request, visit, signal)),
     currentRevision: (signal) => timed('get', undefined, () => source.currentRevision(signal)),
+    ...(identify === undefined
+      ? {}
+      : { identify: (signal?: AbortSignal) => timed('get', undefined, () => identify(signal)) }),
     watch: (request, handler) => source.watch(request, handler),
     progressTrusted: (signal) => source.progressTrusted(signal),
     probe: (signal) => source.probe(signal),

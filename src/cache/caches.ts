@@ -7,6 +7,7 @@ import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
 import type { Source } from '../source/source.js';
 import { createCache, type LiveCache } from './create-cache.js';
+import type { SavedState } from './restored-state.js';
 import type { Storage } from './storage.js';
 import { createTimingWheel } from './timing-wheel.js';
 
@@ -18,6 +19,8 @@ export interface CachesOptions {
   readonly storageFor: (kind: Kind) => Storage;
   /** What is indexed from the start, whether or not somebody asks for it. */
   readonly indexedFor?: (kind: Kind) => readonly IndexName[];
+  /** Where the state of an earlier process may be. */
+  readonly savedFor?: (kind: Kind) => SavedState | undefined;
   /** Without a slash at its end, e.g. `/registry`. */
   readonly etcdPrefix: string;
   readonly clock?: Clock;
@@ -38,7 +41,7 @@ export interface Caches {
 }
 
 export function createCaches(options: CachesOptions): Caches {
-  const { sourceFor, codecFor, storageFor, indexedFor, etcdPrefix, log, ...shared } = options;
+  const { sourceFor, codecFor, storageFor, indexedFor, savedFor, etcdPrefix, log, ...shared } = options;
   const wheel = createTimingWheel(options.clock ?? systemClock);
   const caches = new Map<Kind, LiveCache>();
   const get = (kind: Kind): LiveCache => {
@@ -51,6 +54,7 @@ export function createCaches(options: CachesOptions): Caches {
       source: sourceFor(kind),
       createStorage: () => storageFor(kind),
       indexed: indexedFor?.(kind) ?? [],
+      saved: savedFor?.(kind),
       prefix: utf8(`${etcdPrefix}/${kind.directory}/`),
       wheel,
       ...(log === undefined ? {} : { log: (message: string) => log(kind, message) }),

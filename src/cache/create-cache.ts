@@ -22,6 +22,7 @@ import type {
 import { type CheckResult, ConsistencyCheck } from './consistency.js';
 import { Follower } from './follower.js';
 import { createKeyLayout } from './layout.js';
+import type { SavedState, StateCapture } from './restored-state.js';
 import type { CreateStorage } from './storage.js';
 import { createTimingWheel, type TimingWheel } from './timing-wheel.js';
 import { Waiters } from './waiters.js';
@@ -29,6 +30,8 @@ import { WatchCache } from './watch-cache.js';
 import { Watchers } from './watchers.js';
 
 const TIDY_EVERY_MS = 1_000;
+/** A restored cache answers its first reads before it is compared with the source, key by key. */
+const CHECK_RESTORED_AFTER_MS = 2_000;
 
 export interface CacheOptions {
   readonly kind: Kind;
@@ -46,6 +49,8 @@ export interface CacheOptions {
   readonly log?: (message: string) => void;
   /** Bound of the history, instead of the one from the limits. */
   readonly historyBytes?: number | undefined;
+  /** Where the state of an earlier process may be. */
+  readonly saved?: SavedState | undefined;
   /** Shared by the caches of a process. */
   readonly wheel?: TimingWheel;
 }
@@ -69,6 +74,11 @@ export class LiveCache implements Cache, Shortenable {
   #installs = 0;
   #unreadySinceMs: number;
   #tidyTimer: Timer | undefined;
+  readonly #saved: SavedState | undefined;
+  readonly #createStorage: CreateStorage;
+  #restoredTimer: Timer | undefined;
+  /** Present while the saved state is read. */
+  #restoring: AbortController | undefined;
 
   constructor(options: CacheOptions) {
     const { kind, codec, source, createStorage, prefix, historyBytes, indexed = [] } = options;
@@ -80,6 +90,8 @@ export class LiveCache implements Cache, Shortenable {
     const layout = createKeyLayout(prefix, kind.namespaced);
     this.kind = kind;
     this.codec = codec;
+    this.#saved = options.saved;
+    this.#createStorage = createStorage;
     this.#clock = clock;
     this.#ownWheel = options.wheel === undefined ? wheel : undefined;
     this.#unreadySinceMs = clock.monotonicMs();
@@ -124,6 +136,7 @@ export class LiveCache implements Cache, Shortenable {
 
   get state(): CacheState {
     const { phase } = this.#follower.state;
+    if (this.#restoring !== undefined) return 'initializing';
     if (phase === 'idle' || phase === 'stopped') return phase;
     return this.#state.ready ? 'ready' : 'initializing';
   }
@@ -183,14 +196,40 @@ export class LiveCache implements Cache, Shortenable {
   start(): void {
     if (this.state !== 'idle') return;
     this.#unreadySinceMs = this.#clock.monotonicMs();
-    this.#follower.input({ kind: 'started' });
     this.#consistency.start();
     this.#scheduleTidy();
+    if (this.#saved === undefined) this.#follower.input({ kind: 'started' });
+    else void this.#restore(this.#saved);
+  }
+
+  /** Starts from the saved state if there is one that may be used, else from a list. */
+  async #restore(saved: SavedState): Promise<void> {
+    const abort = new AbortController();
+    this.#restoring = abort;
+    const found = await saved.restore(this.#createStorage, abort.signal);
+    this.#restoring = undefined;
+    if (abort.signal.aborted) {
+      found?.state.storage.versions.dispose();
+      return;
+    }
+    if (found === undefined) return this.#follower.input({ kind: 'started' });
+    this.#follower.restored(found.state, found.generation);
+    // What the samples of the restore have not shown shows here.
+    this.#restoredTimer = this.#clock.setTimer(CHECK_RESTORED_AFTER_MS, () => void this.checkConsistency());
+  }
+
+  /** Everything as it is now, to be written down; see WatchCache.capture. With the generation of the store that it is of. */
+  capture(): { readonly state: StateCapture; readonly generation: number | undefined } | undefined {
+    const state = this.#state.capture();
+    return state === undefined ? undefined : { state, generation: this.#follower.generation };
   }
 
   /** Everything is released before this returns; the promise is the interface's. */
   stop(): Promise<void> {
     if (this.state === 'stopped') return Promise.resolve();
+    this.#restoring?.abort();
+    this.#restoring = undefined;
+    this.#restoredTimer?.cancel();
     this.#consistency.stop();
     this.#tidyTimer?.cancel();
     this.#watchers.stop();

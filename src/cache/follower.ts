@@ -15,6 +15,7 @@ import {
   type ReflectorState,
   step,
 } from './reflector.js';
+import type { RestoredState } from './restored-state.js';
 import type { WatchCache } from './watch-cache.js';
 
 export interface FollowerEvents {
@@ -53,7 +54,8 @@ export class Follower {
   #running = false;
   #timer: Timer | undefined;
   #listAbort: AbortController | undefined;
-  #complete: { readonly fill: ListFill; readonly revision: ModRevision } | undefined;
+  /** Takes over the list, or the earlier state, that is complete. */
+  #install: (() => void) | undefined;
   #watch: WatchSession | undefined;
   #generation: number | undefined;
   /** Lists in a row that compaction overtook; see listPrefix. */
@@ -75,6 +77,19 @@ export class Follower {
 
   get staleMs(): number {
     return this.#connected ? 0 : this.#options.clock.monotonicMs() - this.#heardMs;
+  }
+
+  /** Of the store that the list or the checkpoint came from; see RangeResult. */
+  get generation(): number | undefined {
+    return this.#generation;
+  }
+
+  /** Goes on from an earlier process's state instead of a list. Only in phase `idle`. */
+  restored(state: RestoredState, generation: number): void {
+    this.lists++; // A later list is one that had to be done again.
+    this.#generation = generation;
+    this.#install = () => this.#options.cache.adopt(state);
+    this.input({ kind: 'restored', revision: state.revision });
   }
 
   requestProgress(): void {
@@ -108,11 +123,11 @@ export class Follower {
         this.#listAbort = undefined;
         return;
       case 'install': {
-        const complete = this.#complete;
-        assert(complete !== undefined, 'a list is taken over before it is complete');
-        this.#complete = undefined;
+        const install = this.#install;
+        assert(install !== undefined, 'a list is taken over before it is complete');
+        this.#install = undefined;
         events.ending();
-        cache.install(complete.fill, complete.revision);
+        install();
         this.#heard();
         events.installed();
         return;
@@ -180,7 +195,7 @@ export class Follower {
       this.#listAbort = undefined;
       this.#overtakenLists = 0;
       this.#generation = generation;
-      this.#complete = { fill, revision };
+      this.#install = () => cache.install(fill, revision);
       this.input({ kind: 'listed', revision });
     } catch (error) {
       this.#dropFill(fill);

@@ -14,6 +14,17 @@ const CAPACITY_MIN = 1024;
 /** What one entry takes in the columns below. */
 const ENTRY_BYTES = 8 + 8 + 8 + 4 + 4 + 1;
 
+/** A history apart from its time: entry `i` of every column belongs together. Only CHANGE entries. */
+export interface HistoryCopy {
+  readonly tail: ModRevision;
+  readonly tailAgeMs: number;
+  readonly count: number;
+  readonly revisions: Float64Array;
+  readonly agesMs: Float64Array;
+  readonly next: Int32Array;
+  readonly previous: Int32Array;
+}
+
 /**
  * The recent changes of one kind, oldest first: a ring over typed arrays.
  *
@@ -148,6 +159,33 @@ export class History {
     this.#unreadable.clear();
     this.#tailTimeMs = nowMs;
     if (this.#mask >= CAPACITY_MIN) this.#resize(CAPACITY_MIN);
+  }
+
+  /** All of it as it is now, the oldest entry first. */
+  copy(nowMs: number): HistoryCopy {
+    const mask = this.#mask;
+    const [first, count] = [this.first & mask, this.count];
+    const ordered = <T extends Float64Array | Int32Array>(from: T, to: T): T => {
+      to.set(from.subarray(first, Math.min(first + count, mask + 1)) as never);
+      if (first + count > mask + 1) to.set(from.subarray(0, first + count - mask - 1) as never, mask + 1 - first);
+      return to;
+    };
+    const agesMs = ordered(this.#times, new Float64Array(count));
+    for (let index = 0; index < count; index++) agesMs[index] = nowMs - agesMs[index]!;
+    return {
+      tail: this.tail,
+      tailAgeMs: nowMs - this.#tailTimeMs,
+      count,
+      revisions: ordered(this.#revisions, new Float64Array(count)),
+      agesMs,
+      next: ordered(this.#next, new Int32Array(count)),
+      previous: ordered(this.#previous, new Int32Array(count)),
+    };
+  }
+
+  /** True if an entry is UNREADABLE: a copy would not say why. */
+  get hasUnreadable(): boolean {
+    return this.#unreadable.size > 0;
   }
 
   verify(modRevisionOf: (id: VersionId) => ModRevision): void {

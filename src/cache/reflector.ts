@@ -12,6 +12,7 @@ import type { SourceError, WatchEnd } from '../source/source.js';
  *                        │ backingOff <─────────┴ compacted, replaced             │
  *                        └────────────────────────────────────────────────────────┘
  *
+ * A restart with a checkpoint goes from idle to watching at once.
  * A cut is resumed at the revision after the last one applied: nothing is lost and nobody notices.
  * What cannot be resumed is listed again, see docs/adr/0003-compaction-gap.md.
  */
@@ -35,6 +36,8 @@ export type ReflectorState =
 
 export type ReflectorInput =
   | { readonly kind: 'started' }
+  /** Instead of `started`: an earlier process's state at this revision is at hand, and checked (docs/warm-start.md). */
+  | { readonly kind: 'restored'; readonly revision: ModRevision }
   | { readonly kind: 'stopped' }
   /** The list is complete at this revision. */
   | { readonly kind: 'listed'; readonly revision: ModRevision }
@@ -49,7 +52,7 @@ export type ReflectorInput =
 export type ReflectorEffect =
   | { readonly do: 'list'; readonly mode: ListMode }
   | { readonly do: 'abortList' }
-  /** Takes over what the list gave: history is dropped, watchers end, the cache is ready. */
+  /** Takes over what the list (or the checkpoint) gave: history is dropped, watchers end, the cache is ready. */
   | { readonly do: 'install' }
   | { readonly do: 'watch'; readonly from: ModRevision }
   | { readonly do: 'closeWatch' }
@@ -71,6 +74,8 @@ export function step(state: ReflectorState, input: ReflectorInput): Step {
   switch (input.kind) {
     case 'started':
       return state.phase === 'idle' ? list('fresh', 0) : same(state);
+    case 'restored':
+      return state.phase === 'idle' ? listed(0, input.revision) : same(state);
     case 'stopped':
       return { state: { phase: 'stopped' }, effects: undo(state) };
     case 'listed':

@@ -9,11 +9,12 @@ import { type IndexName, KindIndex, newCounts } from '../indexer/kind-index.js';
 import { NONE, type VersionId } from '../versions/versions.js';
 import type { CacheSnapshot } from './cache.js';
 import { DecodeErrors } from './decode-errors.js';
-import { History } from './history.js';
+import { CHANGE, History } from './history.js';
 import type { KeyLayout } from './layout.js';
 import { ListFill, ValueReader } from './list-fill.js';
 import { Pending } from './pending.js';
 import type { ListMode } from './reflector.js';
+import type { RestoredState, StateCapture } from './restored-state.js';
 import { LiveSnapshot, PastSnapshot } from './snapshots.js';
 import { Applier, type CreateStorage, type Storage } from './storage.js';
 import { createTurns, type Turns } from './turns.js';
@@ -199,6 +200,60 @@ export class WatchCache {
     this.#reclaim();
     this.#measureHistory();
     if (this.index.pending) this.#buildIndex();
+  }
+
+  /** Takes over the state of an earlier process, history included: as if we had been there all the time. */
+  adopt({ storage, history, revision }: RestoredState): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    const { index } = this.#held;
+    index.dispose();
+    this.#held.retire();
+    this.#held = this.#hold(storage, index);
+    this.#applier.index = this.#held.index;
+    const { versions } = storage;
+    const key = rangeOf(new Uint8Array(0));
+    this.history.clear(history.tail, nowMs - history.tailAgeMs);
+    for (let entry = 0; entry < history.count; entry++) {
+      const [at, previous] = [history.revisions[entry]!, history.previous[entry]!];
+      let retained = 0;
+      if (previous !== NONE) {
+        versions.retire(previous, at);
+        versions.key(previous, key);
+        retained = versions.wireSize(previous) + key.end - key.start;
+      }
+      this.history.append(at, CHANGE, history.next[entry]!, previous, retained, nowMs - history.agesMs[entry]!);
+    }
+    this.revision = revision;
+    this.#committed = revision;
+    this.ready = true;
+    this.#measureHistory();
+    if (this.index.pending) this.#buildIndex();
+  }
+
+  /**
+   * Everything as it is now, to be written down while changes go on. undefined: not ready, or a value does not parse, which
+   * only a list can say about. Holds what the history names; dispose it on every path.
+   */
+  capture(): StateCapture | undefined {
+    if (!this.ready || this.decodeErrors.size > 0 || this.history.hasUnreadable) return undefined;
+    const held = this.#held;
+    const { versions, engine } = held.storage;
+    const { history, revision } = this;
+    const pin = versions.pin(history.tail, 'checkpoint');
+    const snapshot = engine.snapshot();
+    held.readers++;
+    return {
+      revision,
+      changes: this.eventsReceived,
+      versions,
+      snapshot,
+      history: history.copy(this.#options.clock.monotonicMs()),
+      [Symbol.dispose]() {
+        snapshot[Symbol.dispose]();
+        pin[Symbol.dispose]();
+        held.released();
+      },
+    };
   }
 
   get(key: ByteRange): VersionId {

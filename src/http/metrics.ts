@@ -1,8 +1,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Cache } from '../cache/cache.js';
+import type { CheckpointStats } from '../checkpoint/checkpoints.js';
 import type { FragmentStats } from '../serve/fragment-cache.js';
 import type { EncodeStats } from '../serve/fragment-encoder.js';
 import { registerEncodeMetrics } from './encode-metrics.js';
+import { registerCheckpointMetrics } from './checkpoint-metrics.js';
 import { registerFragmentMetrics } from './fragment-metrics.js';
 import { type MemoryReport, registerMemoryMetrics } from './memory-metrics.js';
 import type { BuildInfo } from './version.js';
@@ -61,6 +63,7 @@ export class Metrics {
     build: BuildInfo,
     fragments?: () => FragmentStats | undefined,
     encodeWorkers?: () => EncodeStats,
+    checkpoints?: () => CheckpointStats | undefined,
   ) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
@@ -162,6 +165,7 @@ export class Metrics {
     registerCacheMetrics(this.#registry, caches);
     if (fragments !== undefined) registerFragmentMetrics(this.#registry, fragments);
     if (encodeWorkers !== undefined) registerEncodeMetrics(this.#registry, encodeWorkers);
+    if (checkpoints !== undefined) registerCheckpointMetrics(this.#registry, checkpoints);
   }
 
   readonly contentType = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';

@@ -9,6 +9,7 @@ import type { Kind } from '../codec/kind.js';
 import { type Clock, sleep } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
+import type { CheckpointStats } from '../checkpoint/checkpoints.js';
 import type { FragmentStats } from '../serve/fragment-cache.js';
 import type { EncodeStats } from '../serve/fragment-encoder.js';
 import type { Reader } from '../serve/reader.js';
@@ -50,6 +51,7 @@ export interface HttpServerDeps {
   readonly fragments?: () => FragmentStats | undefined;
   /** For /metrics: the threads that encode LISTs. */
   readonly encodeWorkers?: () => EncodeStats;
+  readonly checkpoints?: () => CheckpointStats | undefined;
   readonly healthChecks: readonly HealthCheck[];
   readonly build: BuildInfo;
   readonly limits: Limits;
@@ -99,7 +101,7 @@ const ONE_ROUTE = '/';
 export function createHttpServer(deps: HttpServerDeps): HttpServer {
   const { clock, limits, random, log } = deps;
   const health = new Health(deps.healthChecks, clock);
-  const metrics = new Metrics(deps.caches, deps.build, deps.fragments, deps.encodeWorkers);
+  const metrics = new Metrics(deps.caches, deps.build, deps.fragments, deps.encodeWorkers, deps.checkpoints);
   const discovery = createDiscovery(deps.kinds);
   const kinds = new Map(deps.kinds.map((kind) => [`${kind.group}/${kind.version}/${kind.resource}`, kind]));
   const groups = new Set(['', ...deps.kinds.map((kind) => kind.group)]);

@@ -59,6 +59,14 @@ export interface Limits {
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
   readonly consistencyCheckEveryMs: number;
+  /** Kinds that changed are written to --cache-dir this often. */
+  readonly checkpointEveryMs: number;
+  /** Those that did not: before etcd compacts the revision, which kube-apiserver has it do after 5 to 10 minutes. */
+  readonly checkpointRefreshMs: number;
+  /** Written and read at a time. */
+  readonly checkpointBlockBytes: number;
+  /** The last checkpoint may hold up a shutdown for this long. */
+  readonly checkpointShutdownMs: number;
   /** What the label and field indexes of a kind may reserve: the larger of these. */
   readonly indexBytesMin: number;
   readonly indexBytesFraction: number;
@@ -123,6 +131,10 @@ export const defaultLimits: Limits = {
   backoffMinMs: 100,
   backoffMaxMs: 3_000,
   consistencyCheckEveryMs: 300_000,
+  checkpointEveryMs: 60_000,
+  checkpointRefreshMs: 120_000,
+  checkpointBlockBytes: 2 ** 20,
+  checkpointShutdownMs: 15_000,
   indexBytesMin: 64 * 2 ** 20,
   indexBytesFraction: 0.1,
   indexIdleMs: 3_600_000,

@@ -28,9 +28,22 @@ export interface Source {
    * version is unknown. Events are as reliable as ever; a progress report then only tells that the store is alive.
    */
   progressTrusted(signal?: AbortSignal): Promise<boolean>;
+  /** Which store this is, by a linearizable read; rejects with SourceError. Absent: the store does not outlive the process. */
+  identify?(signal?: AbortSignal): Promise<StoreId>;
   /** Cheap health probe for /readyz; rejects with SourceError. */
   probe(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Tells stores apart over restarts of this process. */
+export interface StoreId {
+  /** etcd's, in hex. A store that is wiped and set up with the same flags has the same one. */
+  readonly clusterId: string;
+  /** Never falls in one store. */
+  readonly raftTerm: number;
+  readonly revision: ModRevision;
+  /** See `RangeResult`. */
+  readonly generation: number;
 }
 
 export interface RangeRequest {

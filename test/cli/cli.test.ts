@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +27,10 @@ const badManifest = file(
   'apiVersion: v1\nkind: Pod\nmetadata:\n  name: a/b\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers: 7\n',
 );
 
+const open = join(folder, 'open');
+mkdirSync(open);
+chmodSync(open, 0o755);
+
 /** What a person may get wrong: one line that names it, exit 2, no stack. */
 const wrong: readonly [args: readonly string[], says: RegExp][] = [
   [['frobnicate'], /unknown command 'frobnicate'/],
@@ -42,6 +46,15 @@ const wrong: readonly [args: readonly string[], says: RegExp][] = [
   [
     ['serve', '--etcd-servers', 'https://127.0.0.1:1', '--etcd-cafile', '/nonexistent'],
     /--etcd-cafile \/nonexistent: no such file/,
+  ],
+  [
+    ['serve', '--etcd-servers', 'http://127.0.0.1:1', '--cache-dir', '/proc/none'],
+    /--cache-dir \/proc\/none: .*checkpoints/,
+  ],
+  [['serve', '--etcd-servers', 'http://127.0.0.1:1', '--cache-dir', notPem], /--cache-dir .*not\.pem: .*checkpoints/],
+  [
+    ['serve', '--etcd-servers', 'http://127.0.0.1:1', '--cache-dir', open],
+    /--cache-dir .*open: others can get in \(mode 755\); expected mode 700/,
   ],
   [['serve', '--cert-dir', '/proc/none'], /--cert-dir \/proc\/none: .*self-signed certificate/],
   [['kubeconfig', '--server', 'nowhere'], /--server "nowhere": expected a URL such as/],

@@ -7,6 +7,7 @@ import {
   type RangeResult,
   type Source,
   SourceError,
+  type StoreId,
   type WatchHandle,
   type WatchHandler,
   type WatchRequest,
@@ -81,6 +82,13 @@ class EtcdSource implements Source, WritableStore {
     const skim = new RangeSkim();
     await this.#read(this.#healthRequest(), skim, { signal });
     return skim.header.revision;
+  }
+
+  async identify(signal?: AbortSignal): Promise<StoreId> {
+    const skim = new RangeSkim();
+    await this.#read(this.#healthRequest(), skim, { signal });
+    const { clusterId, generation } = this.#identity;
+    return { clusterId, raftTerm: skim.header.raftTerm, revision: skim.header.revision, generation };
   }
 
   async probe(signal?: AbortSignal): Promise<void> {

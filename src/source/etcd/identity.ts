@@ -38,6 +38,11 @@ export class StoreIdentity {
     return this.#generation;
   }
 
+  /** Of the store that answered last. */
+  get clusterId(): string {
+    return clusterId(this.#clusterIdHigh, this.#clusterIdLow);
+  }
+
   floor(): Floor {
     return { generation: this.#generation, revision: this.#revision, raftTerm: this.#raftTerm };
   }
