@@ -124,7 +124,7 @@ async function makePair(address: string, nowMs: number): Promise<KeyPair> {
 }
 
 /** Not mkdir's own `recursive`: in folders that cannot hold any, such as /proc, Node 20 tries for ever. */
-function makeFolder(path: string): void {
+export function makeFolder(path: string): void {
   if (existsSync(path)) return;
   const parent = dirname(path);
   if (parent !== path) makeFolder(parent);

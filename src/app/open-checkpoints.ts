@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { groupResourceOf } from '../api/gvr.js';
 import { Checkpoints } from '../checkpoint/checkpoints.js';
@@ -6,6 +6,7 @@ import type { Clock } from '../lib/clock.js';
 import type { Random } from '../lib/random.js';
 import type { Source } from '../source/source.js';
 import { isSecret } from './caches.js';
+import { makeFolder } from './certificates.js';
 import type { Config } from './config.js';
 import { fileProblem } from './load/files.js';
 import type { Log } from './log.js';
@@ -42,7 +43,7 @@ function prepareFolder(folder: string): void {
   const probe = join(folder, `writable.${process.pid}.tmp`);
   let mode: number;
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     mode = statSync(folder).mode & 0o777;
     writeFileSync(probe, '', { mode: 0o600 });
     rmSync(probe);
