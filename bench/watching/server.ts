@@ -16,6 +16,7 @@ import { createEmbeddedStore, type EmbeddedStore } from '../../src/source/embedd
 import { createVersions } from '../../src/versions/create-versions.js';
 import { collectGarbage } from '../bench.js';
 import { LeaseStream, pods, type StoredObject } from '../corpus.js';
+import { relabelled } from '../indexed-pods.js';
 
 /** What the bench asks of the process that it measures. Each is answered by one Measured. */
 export type ServerCommand =
@@ -58,7 +59,7 @@ export async function serve(podCount: number): Promise<void> {
   const random = seededRandom(7);
   const limits = defaultLimits;
   const store = createEmbeddedStore({ clock, random }, { historyBytesMax: 16 * 2 ** 20 });
-  const first = pods(podCount);
+  const first = complete(podCount, 1);
   let storedBytes = 0;
   for (const { key, value } of first) {
     storedBytes += value.length;
@@ -110,11 +111,16 @@ export async function serve(podCount: number): Promise<void> {
   rmSync(directory, { recursive: true });
   const { port } = await http.listenInsecure('127.0.0.1', 0);
   const { port: securePort } = await http.listenSecure('127.0.0.1', 0, pair);
-  const seconds = pods(Math.min(podCount, SECOND_VALUES_MAX), 2);
+  const seconds = complete(Math.min(podCount, SECOND_VALUES_MAX), 2);
   const values = [first.slice(0, seconds.length), seconds] as const;
   process.on('message', (command: ServerCommand) => void obey(command, { store, caches, http, values }));
   process.on('disconnect', () => process.exit(0));
   process.send!({ port, securePort, storedBytes } satisfies Started);
+}
+
+/** Pods with the defaults that an apiserver writes: the codec takes them as they are, as it takes those of a cluster. */
+function complete(count: number, seed: number): StoredObject[] {
+  return pods(count, seed).map(({ key, value }) => ({ key, value: relabelled(value, {}) }));
 }
 
 interface World {
