@@ -11,6 +11,7 @@ import { createHttpServer, type HttpServer } from '../../src/http/server.js';
 import { sleep, systemClock } from '../../src/lib/clock.js';
 import { defaultLimits } from '../../src/lib/limits.js';
 import { seededRandom } from '../../src/lib/random.js';
+import { FragmentCache } from '../../src/serve/fragment-cache.js';
 import { createService } from '../../src/serve/service.js';
 import { createEmbeddedStore, type EmbeddedStore } from '../../src/source/embedded/embedded-store.js';
 import { createVersions } from '../../src/versions/create-versions.js';
@@ -83,6 +84,7 @@ export async function serve(podCount: number): Promise<void> {
     limits,
   });
   const kinds = [findKind('', 'v1', 'pods')!, findKind('coordination.k8s.io', 'v1', 'leases')!];
+  const fragments = new FragmentCache(limits, clock);
   const service = createService({
     etcdPrefix: '/registry',
     source: () => store,
@@ -90,6 +92,7 @@ export async function serve(podCount: number): Promise<void> {
     cache: (kind) => caches.get(kind),
     watchCache: true,
     watchCacheSizes: new Map(),
+    fragments: () => fragments,
     limits,
     clock,
     random,

@@ -1,7 +1,7 @@
 import type { ModRevision } from '../api/revision.js';
 import type { ByteWriter, KindCodec, WireObject } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
-import type { VisitLeaf } from '../engine/engine.js';
+import type { Leaf, VisitLeaf } from '../engine/engine.js';
 import type { IndexStats, ListCounts } from '../indexer/index-stats.js';
 import type { Selection, SelectionRequest, Selector } from '../indexer/indexer.js';
 import type { ByteRange } from '../lib/bytes.js';
@@ -103,6 +103,11 @@ export interface Framer {
     first: boolean,
     into: ByteWriter,
   ): void;
+  /**
+   * Appends the ADDED events of items `start` to `end - 1` of a leaf of the initial state, each as `event` would write it.
+   * Only formats whose events do not depend on `first` have it. Absent: each object is framed by `event`.
+   */
+  leaf?(versions: Versions, leaf: Leaf, start: number, end: number, into: ByteWriter): void;
   bookmark(revision: ModRevision, initialEventsEnd: boolean, first: boolean, into: ByteWriter): void;
   /** True when `event` output depends on `first`. */
   readonly firstDiffers: boolean;

@@ -1,6 +1,7 @@
 import type { ModRevision } from '../api/revision.js';
 import type { KindCodec, WireObject } from '../codec/codec.js';
 import { createWriter } from '../codec/writer.js';
+import type { Leaf } from '../engine/engine.js';
 import { type ByteRange, rangeOf } from '../lib/bytes.js';
 import { NONE, type VersionId, type Versions } from '../versions/versions.js';
 import type { CacheWatchRequest, Framer, ObjectFilter } from './cache.js';
@@ -182,6 +183,11 @@ export class EventFramer {
   initial(group: Group<unknown>, versions: Versions, id: VersionId, first: boolean): void {
     this.#locate(versions, id);
     group.framer.event('ADDED', this.#wire, versions.modRevision(id), first, this.#into);
+  }
+
+  /** Neighbours of the initial state, for formats that frame them together; likewise. */
+  leaf(framer: Framer, versions: Versions, leaf: Leaf, start: number, end: number): void {
+    framer.leaf!(versions, leaf, start, end, this.#into);
   }
 
   bookmark(group: Group<unknown>, revision: ModRevision, initialEventsEnd: boolean, first: boolean): void {

@@ -1,6 +1,6 @@
-import type { Selection } from '../indexer/indexer.js';
 import type { CacheSnapshot, CacheWatch, CacheWatchRequest, WatchSink } from './cache.js';
 import type { Group } from './groups.js';
+import type { InitialEvents } from './initial-events.js';
 import type { WheelEntry } from './timing-wheel.js';
 
 /** What a watcher asks of those who keep it. */
@@ -29,7 +29,7 @@ export class Watcher implements CacheWatch {
   queued = false;
   snapshot: CacheSnapshot | undefined;
   /** What of the snapshot it is to get, and how far that has been sent. */
-  selection: Selection | undefined;
+  initial: InitialEvents | undefined;
   deadline: WheelEntry | undefined;
   bookmark: WheelEntry | undefined;
   pinLimit: WheelEntry | undefined;

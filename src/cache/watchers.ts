@@ -1,14 +1,13 @@
 import type { KindCodec } from '../codec/codec.js';
 import { assert } from '../lib/assert.js';
 import { ObjectChange } from '../indexer/interests.js';
-import { rangeOf } from '../lib/bytes.js';
 import type { Clock, Timer } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
-import type { VersionId } from '../versions/versions.js';
 import type { CacheWatch, CacheWatchRequest, WatchFailureReason, WatchSink } from './cache.js';
 import { type Chunk, EventFramer, type Framed, Group, groupId } from './groups.js';
 import { UNREADABLE } from './history.js';
+import { InitialEvents } from './initial-events.js';
 import { RangeIndex } from './range-index.js';
 import type { TimingWheel } from './timing-wheel.js';
 import { createTurns, type Turns } from './turns.js';
@@ -118,8 +117,7 @@ export class Watchers implements WatcherHome {
       watcher.state = 'initial';
       watcher.snapshot = cache.snapshot(undefined, 'watch: initial events')!;
       // At once, while the indexes show the state of the snapshot.
-      const [from, to] = [rangeOf(request.from), rangeOf(request.to)];
-      watcher.selection = watcher.snapshot.select({ from, to, filter: request.filter, limit: 0 });
+      watcher.initial = new InitialEvents(watcher.snapshot, request);
       watcher.position = cache.history.end;
       watcher.pinLimit = wheel.schedule(limits.pinMs, () => {
         watcher.pinLimit = undefined;
@@ -357,14 +355,11 @@ export class Watchers implements WatcherHome {
     const snapshot = watcher.snapshot!;
     const untilMs = clock.monotonicMs() + limits.listSliceMs;
     const framer = this.#framer;
-    let first = watcher.first;
     framer.begin();
-    const take = (id: VersionId) => {
-      framer.initial(group, snapshot.versions, id, first);
-      first = false;
-      return framer.size < limits.listChunkBytes && (++this.#framed % 128 !== 0 || clock.monotonicMs() < untilMs);
-    };
-    if (watcher.selection!.advance(take, () => clock.monotonicMs() >= untilMs) === 'end') {
+    const isTime = () => clock.monotonicMs() >= untilMs;
+    const isEnough = () => framer.size >= limits.listChunkBytes || (++this.#framed % 128 === 0 && isTime());
+    if (watcher.initial!.advance(framer, group, watcher.first, isEnough, isTime)) {
+      const first = watcher.first && framer.size === 0;
       if (request.initialEventsEnd) framer.bookmark(group, snapshot.revision, true, first);
       this.#leave(watcher);
       this.#fallBehind(watcher);
@@ -503,7 +498,7 @@ export class Watchers implements WatcherHome {
       default:
         watcher.snapshot?.[Symbol.dispose]();
         watcher.snapshot = undefined;
-        watcher.selection = undefined;
+        watcher.initial = undefined;
         watcher.pinLimit?.cancel();
         watcher.pinLimit = undefined;
     }

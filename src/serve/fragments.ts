@@ -28,7 +28,7 @@ export interface JsonJob {
 }
 
 /** The items of a leaf as JSON, a comma between two. */
-interface JsonFragment extends Fragment {
+export interface JsonFragment extends Fragment {
   readonly bytes: Buffer;
   /** Item i lies at `starts[i]` and ends before the comma in front of `starts[i + 1]`. */
   readonly starts: Uint32Array;
@@ -51,6 +51,12 @@ const OVERHEAD_BYTES = 512;
 const COMMA = 0x2c;
 const NOTHING: EncodedItems = { bytes: Buffer.alloc(0), starts: Uint32Array.of(1) };
 const NOTHING_TO_DO: EncodeTask = { take: () => NOTHING, cancel: () => {} };
+
+/** Which item of a fragment is a version's JSON, not before item `from`; -1: it is not there. */
+export function itemIn(fragment: JsonFragment, id: VersionId, revision: number, from: number): number {
+  const found = fragment.ids.indexOf(id, from);
+  return found !== -1 && fragment.revisions[found] === revision ? found : -1;
+}
 
 /**
  * The encoded leaves of one kind.
@@ -145,6 +151,11 @@ export class KindFragments {
     };
   }
 
+  /** What is kept of the leaf at a place, perhaps of another edition of it; nothing is made. */
+  kept(scope: FragmentScope, { place, edition }: Pick<LeafItems, 'place' | 'edition'>): JsonFragment | undefined {
+    return this.#cache.get(scope, place, 'json', edition) as JsonFragment | undefined;
+  }
+
   /** Bytes of a whole leaf as JSON, if that is known. */
   jsonSize(scope: FragmentScope, leaf: LeafItems): number | undefined {
     const held = this.#cache.get(scope, leaf.place, 'json-deflate', leaf.edition) as DeflatedFragment | undefined;
@@ -205,8 +216,8 @@ export class KindFragments {
     for (let index = 0; index < count; index++) {
       const id = ids[index]!;
       revisions[index] = versions.modRevision(id);
-      const at = base === undefined ? -1 : base.ids.indexOf(id, next);
-      if (at !== -1 && base!.revisions[at] === revisions[index]) {
+      const at = base === undefined ? -1 : itemIn(base, id, revisions[index]!, next);
+      if (at !== -1) {
         found[index] = at;
         next = at + 1;
       } else missing.push(id);

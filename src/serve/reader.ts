@@ -45,6 +45,10 @@ export interface WatchRequest extends ListRequest {
 /** A Framer that can also say a Failure, as the Status object of an ERROR event. */
 export interface WatchFormat extends Framer {
   error(failure: Failure, into: ByteWriter): void;
+  /** Appends the ADDED event of an object whose JSON, as an item of a list has it, lies in `json`. Absent: not JSON of whole objects. */
+  added?(json: Uint8Array, start: number, end: number, into: ByteWriter): void;
+  /** Appends the ADDED event of an object whose JSON, as an item of a list has it, lies in `json`. Absent: not JSON of whole objects. */
+  added?(json: Uint8Array, start: number, end: number, into: ByteWriter): void;
 }
 
 export interface ObjectAnswer extends Disposable {

@@ -14,6 +14,8 @@ import { type Failure, failed, type Result, success } from './failure.js';
 import { checkFieldSelector, compileFilter, shardOf } from './filter.js';
 import { waitUntil } from './list.js';
 import { planRead, type WatchPlan } from './read-plan.js';
+import type { KindFragments } from './fragments.js';
+import { fromFragments } from './watch-fragments.js';
 import type { WatchFormat, WatchRequest, WatchRun, WatchSession } from './reader.js';
 import { scopeOf } from './scope.js';
 import { sourceFailure } from './source-failure.js';
@@ -76,7 +78,7 @@ export async function openWatch(context: ReadContext, request: WatchRequest): Pr
     return success({ start: (sink) => startDirectWatch(context, work, sink), cancel: () => undefined });
   }
   const start = await startOf(context, cache, plan, signal);
-  if (start.ok) return success(cachedSession(cache, work, start.value));
+  if (start.ok) return success(cachedSession(cache, work, start.value, context.fragments));
   return start.failure.kind === 'deadline' ? start : success(errorSession(format, start.failure));
 }
 
@@ -118,7 +120,12 @@ async function startOf(
   }
 }
 
-function cachedSession(cache: Cache, work: WatchWork, start: CachedStart): WatchSession {
+function cachedSession(
+  cache: Cache,
+  work: WatchWork,
+  start: CachedStart,
+  fragments: KindFragments | undefined,
+): WatchSession {
   const { plan, scope, filter, format, bookmarks, timeoutMs } = work;
   return {
     cancel: () => undefined,
@@ -135,7 +142,7 @@ function cachedSession(cache: Cache, work: WatchWork, start: CachedStart): Watch
           from: scope.from,
           to: scope.to,
           filter,
-          framer: format,
+          framer: start.state ? fromFragments(format, fragments) : format,
           afterRevision: revisionNumber(after),
           initialEvents: start.state,
           initialEventsEnd: plan.initialEventsEnd,

@@ -438,6 +438,23 @@ const http: Mutation[] = [
     ],
   ),
   ...of(
+    'src/cache/initial-events.ts',
+    ['http/watch-fragments'],
+    [['initial events go on after the last one', '=== last ? start + 1 : start;', '=== last ? start : start;']],
+  ),
+  ...of(
+    'src/serve/watch-fragments.ts',
+    ['http/watch-fragments'],
+    [
+      [
+        'what was encoded is of the same version',
+        'if (kept !== undefined && found !== -1) {',
+        'if (kept !== undefined) {',
+      ],
+      ['what was encoded is used', 'kept === undefined ? -1 : itemIn', 'kept !== undefined ? -1 : itemIn'],
+    ],
+  ),
+  ...of(
     'src/http/watch/http1-sink.ts',
     ['http/http1-watch'],
     [

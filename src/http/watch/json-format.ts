@@ -3,13 +3,27 @@ import type { ByteWriter, KindCodec, WireObject } from '../../codec/codec.js';
 import type { WatchFormat } from '../../serve/reader.js';
 import { goJson } from '../encode/go-json.js';
 import { type MetaVersion, writePartialJson } from '../encode/partial.js';
-import { writeText } from '../encode/writer.js';
+import { apiVersionOf } from '../../api/gvr.js';
+import { utf8 } from '../../lib/bytes.js';
+import { writeBytes, writeText } from '../encode/writer.js';
 import { toEventStatus } from '../to-status.js';
 import { bookmarkObjects } from './event-objects.js';
 
 /** `{"type":"ADDED","object":{...}}`, one event a line (spec 3.3). */
 export function jsonFormat(codec: KindCodec): WatchFormat {
-  return linesFormat(codec, 'json', (wire, into) => codec.toJson(wire.bytes, wire.start, wire.end, true, into));
+  const { group, version, kind } = codec.kind;
+  // An item of a list is the object without its type, which comes first in an event.
+  const head = utf8(`{"type":"ADDED","object":{"kind":"${kind}","apiVersion":"${apiVersionOf(group, version)}",`);
+  const tail = utf8('}\n');
+  return {
+    ...linesFormat(codec, 'json', (wire, into) => codec.toJson(wire.bytes, wire.start, wire.end, true, into)),
+    added(json, start, end, into) {
+      into.reserve(head.length + end - start + tail.length);
+      writeBytes(into, head);
+      writeBytes(into, json, start + 1, end);
+      writeBytes(into, tail);
+    },
+  };
 }
 
 /** The same with metadata only. */
