@@ -1,6 +1,7 @@
 import type { WireObject } from '../codec/codec.js';
 import { sizeWithoutManagedFields, writeWithoutManagedFields } from '../codec/managed-fields.js';
 import { createWriter } from '../codec/writer.js';
+import { nextTurn } from '../lib/line.js';
 import type { ListAnswer, ObjectAnswer, WatchFormat } from '../serve/reader.js';
 import { emptyWire } from './encode/protobuf.js';
 import type { Exchange } from './exchange.js';
@@ -39,7 +40,7 @@ export async function listWithoutManagedFields(
   for (let index = 0; index < answer.count; index++) {
     itemBytes += sizeWithoutManagedFields(answer.at(index, item));
     if (index % MEASURED_PER_TURN !== 0 || clock.monotonicMs() - sliceStartMs < limits.listSliceMs) continue;
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
     sliceStartMs = clock.monotonicMs();
     if (gone()) return undefined;
   }

@@ -4,6 +4,7 @@ import { apiVersionOf } from '../api/gvr.js';
 import type { KindCodec } from '../codec/codec.js';
 import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
+import { ownTurn } from '../lib/line.js';
 import type { ListAnswer, ObjectAnswer } from '../serve/reader.js';
 import { Body, GZIP_ABOVE_BYTES } from './encode/body.js';
 import { type ListBody, type ListDocument, wholeBody } from './encode/document.js';
@@ -107,6 +108,7 @@ export async function streamList(
       }),
   });
   try {
+    await ownTurn();
     if (await (member ?? list).write(body)) await body.end();
   } catch (error) {
     // Nothing but a cut says that what was sent is not the whole list.

@@ -24,6 +24,47 @@ export const boundsMutations: readonly Mutation[] = [
     ],
   ),
   ...of(
+    'src/lib/line.ts',
+    ['lib/line'],
+    [
+      ['one slice in a turn of the loop', 'taken = next !== undefined;', 'taken = false;'],
+      ['whoever begins waits behind the line', 'if (taken || line.length > 0)', 'if (taken)'],
+    ],
+  ),
+  ...of(
+    'src/lib/memory-budget.ts',
+    ['lib/memory-budget'],
+    [
+      [
+        'src/lib/memory-budget.ts I1',
+        'share < bounds[this.#level - 1]! - limits.memoryHysteresis',
+        'share < bounds[this.#level - 1]!',
+      ],
+      ['src/lib/memory-budget.ts I2', 'this.usedBytes + this.reservedBytes + bytes', 'this.usedBytes + bytes'],
+      ['src/lib/memory-budget.ts I3', 'if (!open) return; // I3', ''],
+      ['what is shed is what is too much', 'Math.max(excess, before / 2)', 'before / 2'],
+      ['cheap LISTs are never refused', 'costBytes > this.#options.limits.cheapListBytes', 'costBytes > 0'],
+      ['histories come back', ': 1;\n    if (share', ': this.historyShare;\n    if (share'],
+    ],
+  ),
+  ...of(
+    'src/serve/list-cost.ts',
+    ['serve/admission'],
+    [
+      ['a page costs its share', 'limit > 0 ? limit : Number.POSITIVE_INFINITY', 'Number.POSITIVE_INFINITY'],
+      [
+        'an index lowers the cost',
+        'Math.min(least, estimate), plan.estimated',
+        'Math.max(least, estimate), plan.inRange',
+      ],
+    ],
+  ),
+  ...of(
+    'src/serve/cached-list.ts',
+    ['serve/admission'],
+    [['a LIST gives its place back', 'this.#reservation[Symbol.dispose]();', '']],
+  ),
+  ...of(
     'src/http/managed-fields.ts',
     ['http/managed-fields'],
     [

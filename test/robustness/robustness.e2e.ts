@@ -3,3 +3,4 @@ import './stored-values.js';
 import './bad-requests.js';
 import './outages.js';
 import './leaks.js';
+import './memory.js';

@@ -12,9 +12,13 @@ const ATTEMPTS_MAX = 5;
 const START_TIMEOUT_MS = 60_000;
 
 /** Starts the real binary as a user would, on free loopback ports, and waits for /readyz. */
-export async function startServer(args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<RunningServer> {
+export async function startServer(
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+  prefix: readonly string[] = [],
+): Promise<RunningServer> {
   for (let attempt = 1; ; attempt++) {
-    const server = await spawnServer(args, env);
+    const server = await spawnServer(args, env, prefix);
     const hasEnded = () => server.child.exitCode !== null || server.child.signalCode !== null;
     const ended = server.exited.then(() => true);
     const ready = eventually(
@@ -34,12 +38,18 @@ export async function startServer(args: readonly string[] = [], env: NodeJS.Proc
   }
 }
 
-/** The same without waiting: for servers that cannot be ready yet. */
-export async function spawnServer(args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<RunningServer> {
+/** The same without waiting: for servers that cannot be ready yet. `prefix`: a command that starts what follows it. */
+export async function spawnServer(
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+  prefix: readonly string[] = [],
+): Promise<RunningServer> {
   const [plain, secure] = [await freePort(), await freePort()];
+  const [file, ...before] = [...prefix, process.execPath];
   const command = start(
-    process.execPath,
+    file!,
     [
+      ...before,
       join(repositoryRoot, 'dist/src/cli/main.js'),
       'serve',
       '--insecure-port',

@@ -1,5 +1,6 @@
 import { createGzip, constants as zlib, type Gzip } from 'node:zlib';
 import type { Clock } from '../../lib/clock.js';
+import { nextTurn, ownTurn } from '../../lib/line.js';
 import type { ByteSink } from '../sinks.js';
 import { BufferWriter, writeBytes } from './writer.js';
 
@@ -95,7 +96,7 @@ export class Body extends BufferWriter {
     const { sink, chunkBytes, sliceMs, clock } = this.#options;
     if (this.position >= chunkBytes && !(await this.#send())) return false;
     if (clock.monotonicMs() - this.#sliceStartMs >= sliceMs) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await nextTurn();
       this.#sliceStartMs = clock.monotonicMs();
     }
     return !sink.closed;
@@ -148,6 +149,7 @@ export class Body extends BufferWriter {
         this.#drained = resolve;
       });
     }
+    await ownTurn();
     // The time spent waiting was given to others.
     this.#sliceStartMs = this.#options.clock.monotonicMs();
     return !sink.closed;
@@ -170,6 +172,7 @@ export class Body extends BufferWriter {
       this.#closed = resolve; // a destroyed compressor need not call back
       gzip.write(chunk, () => resolve());
     });
+    await ownTurn();
     this.#sliceStartMs = this.#options.clock.monotonicMs();
     return !this.#options.sink.closed;
   }

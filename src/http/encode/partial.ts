@@ -1,6 +1,7 @@
 import type { ByteWriter, KindCodec, WireObject } from '../../codec/codec.js';
 import { ENVELOPE_TAIL } from '../../codec/codec.js';
 import type { Clock } from '../../lib/clock.js';
+import { nextTurn } from '../../lib/line.js';
 import type { ListAnswer } from '../../serve/reader.js';
 import type { ListBody, ListDocument } from './document.js';
 import { envelopeHead, fieldSize, listMetaField, listMetaJson, writeFieldHeader } from './envelope.js';
@@ -76,7 +77,7 @@ export async function partialProtobufList(
   for (let index = 0; index < answer.count; index++) {
     itemBytes += fieldSize(partialMessageSize(codec, answer.at(index, item)));
     if (index % MEASURED_PER_TURN !== MEASURED_PER_TURN - 1 || clock.monotonicMs() - sliceStartMs < sliceMs) continue;
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
     sliceStartMs = clock.monotonicMs();
     if (gone()) return undefined;
   }
