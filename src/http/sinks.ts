@@ -7,13 +7,14 @@ import { constants, type Http2ServerResponse } from 'node:http2';
  *
  * `write` returns false when the transport holds as much as it should; then `onDrain` fires once
  * there is room. `onClose` fires once, when the transport is gone, whether the response was
- * complete or not. Chunks belong to the sink after `write`: nobody may change them.
+ * complete or not. Chunks belong to the sink after `write`: nobody may change them before `done` is called, which
+ * it may never be.
  */
 export interface ByteSink {
   readonly closed: boolean;
   /** Not more than this in one write, so that a stalled stream holds little. */
   readonly writeBytesMax: number;
-  write(chunk: Uint8Array): boolean;
+  write(chunk: Uint8Array, done?: () => void): boolean;
   onDrain(run: () => void): void;
   onClose(run: () => void): void;
   /** A clean end of the body. */
@@ -57,9 +58,9 @@ export function responseSink(response: RawResponse): ByteSink {
       return closed;
     },
     writeBytesMax,
-    write(chunk) {
+    write(chunk, done) {
       if (closed) return false;
-      const room = http2 ? response.write(chunk) : response.write(chunk);
+      const room = http2 ? response.write(chunk, done) : response.write(chunk, done);
       return room || response.writableLength < writeBytesMax;
     },
     onDrain(run) {

@@ -9,6 +9,8 @@ export const GZIP_ABOVE_BYTES = 128 * 2 ** 10;
 /** Smaller pieces are copied, so that several make one write. */
 const APART_BYTES_MIN = 64 * 2 ** 10;
 const SMALL_BYTES = 4 * 2 ** 10;
+/** A chunk is full with the item that fills it: room for the rest of that. */
+const SLACK_BYTES = 32 * 2 ** 10;
 
 export interface BodyOptions {
   readonly sink: ByteSink;
@@ -42,11 +44,13 @@ export class Body extends BufferWriter {
   #checks = 0;
   #drained: (() => void) | undefined;
   #closed: (() => void) | undefined;
+  /** Buffers that were sent, to be filled again: fresh memory costs as much as filling it. */
+  readonly #sent: Buffer[] = [];
   /** Bytes handed to the transport, or to the compressor. */
   bytesOut = 0;
 
   constructor(options: BodyOptions) {
-    super(Math.min(options.contentLength ?? options.chunkBytes, options.chunkBytes) + 1024);
+    super(sizeOf(options));
     this.#options = options;
     this.#sliceStartMs = options.clock.monotonicMs();
     const wake = () => {
@@ -112,12 +116,16 @@ export class Body extends BufferWriter {
   }
 
   async #send(): Promise<boolean> {
-    const { sink, chunkBytes, contentLength } = this.#options;
+    const { sink, chunkBytes } = this.#options;
     if (sink.closed) return false;
     // The first chunk is sent when it is full or the body complete: either way its class is known.
     if (!this.#started) this.#start(this.position, this.position < chunkBytes ? this.position : undefined);
     if (this.position === 0) return true;
-    return this.#write(this.take(Math.min(contentLength ?? chunkBytes, chunkBytes) + 1024));
+    const buffer = this.bytes;
+    const chunk = this.written();
+    this.bytes = this.#sent.pop() ?? Buffer.allocUnsafeSlow(sizeOf(this.#options));
+    this.position = 0;
+    return this.#write(chunk, () => this.#sent.push(buffer));
   }
 
   /** `atLeast`: bytes that the body has in any case; `whole`: all that it has, if it is complete. */
@@ -130,13 +138,16 @@ export class Body extends BufferWriter {
     if (compress) this.#gzip = this.#compressor();
   }
 
-  async #write(chunk: Uint8Array): Promise<boolean> {
+  /** `done`: the chunk is not needed any more. */
+  async #write(chunk: Uint8Array, done?: () => void): Promise<boolean> {
     const { sink } = this.#options;
     if (sink.closed) return false;
     this.bytesOut += chunk.length;
     if (this.#gzip !== undefined) return this.#compress(this.#gzip, chunk);
     for (let at = 0; at < chunk.length; at += sink.writeBytesMax) {
-      if (!sink.write(chunk.subarray(at, at + sink.writeBytesMax)) && !(await this.#room())) return false;
+      const end = at + sink.writeBytesMax;
+      const room = end < chunk.length ? sink.write(chunk.subarray(at, end)) : sink.write(chunk.subarray(at), done);
+      if (!room && !(await this.#room())) return false;
     }
     return !sink.closed;
   }
@@ -176,4 +187,8 @@ export class Body extends BufferWriter {
     this.#sliceStartMs = this.#options.clock.monotonicMs();
     return !this.#options.sink.closed;
   }
+}
+
+function sizeOf({ contentLength, chunkBytes }: BodyOptions): number {
+  return contentLength !== undefined && contentLength < chunkBytes ? contentLength : chunkBytes + SLACK_BYTES;
 }
