@@ -32,7 +32,7 @@ export const listMutations: readonly Mutation[] = [
     'src/serve/fragments.ts',
     ['serve/fragments', 'http/fragments'],
     [
-      ['an id alone is not a version', 'base!.revisions[at] === revisions[index]', 'base !== undefined'],
+      ['an id alone is not a version', 'fragment.revisions[found] === revision', 'found >= 0'],
       [
         'a fragment is of one edition',
         'if (held?.edition === edition) return { take',
