@@ -58,7 +58,7 @@ export interface Cache {
    * then every LIST fails. The cache has no version under these keys.
    */
   readonly decodeErrors: ReadonlyMap<string, string>;
-  /** Counts LISTs by what found their objects. */
+  /** Counts LISTs, by what found their objects, and those of the most recent state. */
   readonly lists: ListCounts;
   readonly stats: CacheStats;
   verify(): void;

@@ -22,7 +22,7 @@ export interface RequestLabels {
   scope: string;
 }
 
-export type MeteredCache = Pick<Cache, 'kind' | 'stats' | 'revision' | 'staleMs' | 'versions'>;
+export type MeteredCache = Pick<Cache, 'kind' | 'lists' | 'stats' | 'revision' | 'staleMs' | 'versions'>;
 
 const REQUEST = ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'] as const;
 const RESOURCE = ['group', 'resource'] as const;
@@ -500,6 +500,20 @@ function registerCacheMetrics(registry: Registry, caches: () => Iterable<Metered
       },
     });
   }
+  new Counter({
+    name: 'apiserver_watch_cache_consistent_read_total',
+    help: 'LISTs of the most recent state that went to a watch cache. fallback: etcd answered, as the cache was late.',
+    labelNames: [...RESOURCE, 'success', 'fallback'],
+    registers,
+    collect() {
+      this.reset();
+      for (const cache of caches()) {
+        for (const { success, fallback, count } of cache.lists.consistentReads) {
+          this.inc({ ...labelsOf(cache), success: String(success), fallback: String(fallback) }, count);
+        }
+      }
+    },
+  });
   new Gauge({
     name: 'listwatch_index_terms',
     help: 'Distinct terms of each index: label sets, or texts of a field.',

@@ -259,6 +259,7 @@ async function watch(
     if (!accepted) session.cancel();
     return STREAMED;
   }
+  if (isExplained(exchange)) exchange.headers['x-listwatch-plan'] = session.plan;
   exchange.writeHead(200, { 'content-type': binary ? PROTOBUF_STREAM : mediaTypes.json });
   // Clients wait for the head: it goes out before the first event does.
   (request.response as ServerResponse).flushHeaders();

@@ -29,6 +29,12 @@ export interface ListCount {
   readonly fetched: number;
 }
 
+export interface ConsistentReads {
+  readonly success: boolean;
+  readonly fallback: boolean;
+  count: number;
+}
+
 /** Clients choose label keys, and a metric's labels are kept for good: beyond these they share one. */
 const NAMES_MAX = 64;
 const OTHER = 'other';
@@ -36,9 +42,18 @@ const OTHER = 'other';
 /** Counts LISTs by what found their objects, as kube-apiserver's apiserver_cache_list_* metrics do. */
 export class ListCounts {
   readonly byIndex = new Map<string, { lists: number; fetched: number }>();
+  /** LISTs of the most recent state, in the order in which their labels were first seen. */
+  readonly consistentReads: ConsistentReads[] = [];
   returned = 0;
   hits = 0;
   misses = 0;
+
+  /** `fallback`: the cache did not get there in time, and the source answered. */
+  consistentRead(success: boolean, fallback: boolean): void {
+    const known = this.consistentReads.find((one) => one.success === success && one.fallback === fallback);
+    if (known !== undefined) known.count++;
+    else this.consistentReads.push({ success, fallback, count: 1 });
+  }
 
   count({ by, index }: Plan, fetched: number, returned: number): void {
     const name = this.byIndex.has(index) || this.byIndex.size < NAMES_MAX ? index : OTHER;

@@ -154,6 +154,21 @@ function anchorOf(selector: Selector | undefined): Anchor | undefined {
   return best;
 }
 
+/**
+ * How a change finds a watch with this selector, for `explain`; one line that a header can carry:
+ *
+ *     term f:spec.nodeName=node-7     filed under the term: changes of objects without it cost the watch nothing
+ *     key l:app                       filed under the key, whatever its value
+ *     every change                    its selector demands no term, so it is asked about each change of its range
+ */
+export function describeDispatch(selector: Selector | undefined): string {
+  const anchor = anchorOf(selector);
+  if (anchor === undefined) return 'every change';
+  const name = `${anchor.kind === 'label' ? 'l' : 'f'}:${anchor.name}`;
+  const text = anchor.values === undefined ? `key ${name}` : `term ${name}=${anchor.values.join('|')}`;
+  return text.replace(/[^\x20-\x7e]/g, (character) => encodeURIComponent(character));
+}
+
 function shortest(values: readonly string[]): number {
   return values.reduce((length, value) => Math.min(length, value.length), 999);
 }

@@ -27,9 +27,9 @@ export async function listFromCache(context: ReadContext, cache: Cache, work: Li
       break;
     case 'mostRecent': {
       const caughtUp = await catchUp(context, cache, signal, 'list');
-      if (!caughtUp.ok) return caughtUp;
+      if (!caughtUp.ok) return counted(cache, caughtUp, false);
       // The source has moved on, and its changes do not reach us in time: it has to answer itself.
-      if (!caughtUp.value) return listDirectly(context, work);
+      if (!caughtUp.value) return counted(cache, await listDirectly(context, work), true);
       break;
     }
     default: {
@@ -43,11 +43,20 @@ export async function listFromCache(context: ReadContext, cache: Cache, work: Li
     }
   }
   if (cache.state !== 'ready') return failed(initializing(cache));
-  if (plan.read !== 'exact') return pageOf(context, cache, cache.snapshot(), undefined, work);
+  if (plan.read !== 'exact') {
+    const answer = await pageOf(context, cache, cache.snapshot(), undefined, work);
+    return plan.read === 'mostRecent' ? counted(cache, answer, false) : answer;
+  }
   const revision = revisionNumber(plan.revision);
   const snapshot = cache.snapshot(revision);
   if (snapshot === undefined) return listDirectly(context, work);
   return pageOf(context, cache, snapshot, revision, work);
+}
+
+/** A consistent read, as kube-apiserver counts it: LISTs only. */
+function counted<T>(cache: Cache, answer: Result<T>, fallback: boolean): Result<T> {
+  cache.lists.consistentRead(answer.ok, fallback);
+  return answer;
 }
 
 /** True once the cache holds everything that the source held when this was called; false if that takes too long. */

@@ -101,6 +101,8 @@ export interface ListAnswer extends Disposable {
 }
 
 export interface WatchSession {
+  /** How changes find this watch, for `explain`: `source`, or as describeDispatch of indexer/interests.ts has it. */
+  readonly plan: string;
   /** Starts writing. Called once; the returned handle ends it. */
   start(sink: WatchSink): WatchRun;
   /** When never started. */

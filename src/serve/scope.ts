@@ -16,6 +16,7 @@ export interface Scope {
   readonly to: Uint8Array;
   /** The one key of a single object; undefined: a directory. */
   readonly key: string | undefined;
+  readonly width: 'object' | 'namespace' | 'kind';
   /** The parts of the range that can hold what is selected, in order; undefined: any part. */
   readonly within: readonly KeyRange[] | undefined;
   /**
@@ -56,11 +57,12 @@ export function scopeOf(
   const name = continued ? undefined : exactFieldValue(fields, 'metadata.name');
   const known = name !== undefined && name !== '' && pathSegmentProblems(name).length === 0;
   if (known && (!kind.namespaced || narrowed !== undefined)) {
-    return { ...singleKeyRange(keyOf(directory, narrowed, name)), within: undefined, tokenPrefix };
+    return { ...singleKeyRange(keyOf(directory, narrowed, name)), width: 'object', within: undefined, tokenPrefix };
   }
   const from = utf8(narrowed === undefined ? directory : `${directory}${narrowed}/`);
   const within = kind.namespaced && narrowed === undefined ? namespacesIn(directory, fields) : undefined;
-  return { from, to: prefixEnd(from), key: undefined, within, tokenPrefix };
+  const width = narrowed === undefined ? 'kind' : 'namespace';
+  return { from, to: prefixEnd(from), key: undefined, width, within, tokenPrefix };
 }
 
 /** `metadata.namespace in (a,b)`: only these namespaces are walked. */

@@ -1,5 +1,6 @@
 import type { Cache, WatchSink } from '../cache/cache.js';
 import { createWriter } from '../codec/writer.js';
+import { describeDispatch } from '../indexer/interests.js';
 import {
   ABORTED,
   becomesReady,
@@ -59,9 +60,7 @@ export async function openWatch(context: ReadContext, request: WatchRequest): Pr
   if (timeoutMs < 0) {
     const failure = { kind: 'internal', message: 'context deadline exceeded' } as const;
     // A watch of etcd itself just ends when its time is over.
-    return success(
-      plan.from === 'cache' ? errorSession(format, failure) : { start: endAtOnce, cancel: () => undefined },
-    );
+    return success(plan.from === 'cache' ? errorSession(format, failure) : { ...SOURCE_SESSION, start: endAtOnce });
   }
   const selected = options.labelSelector.length + options.fieldSelector.length > 0;
   // Upstream's watch of etcd looks at the other selectors first, and delivers everything when there are none (spec 6.3).
@@ -75,12 +74,15 @@ export async function openWatch(context: ReadContext, request: WatchRequest): Pr
     timeoutMs,
   };
   if (plan.from === 'source' || cache === undefined) {
-    return success({ start: (sink) => startDirectWatch(context, work, sink), cancel: () => undefined });
+    return success({ ...SOURCE_SESSION, start: (sink) => startDirectWatch(context, work, sink) });
   }
   const start = await startOf(context, cache, plan, signal);
   if (start.ok) return success(cachedSession(cache, work, start.value, context.fragments));
   return start.failure.kind === 'deadline' ? start : success(errorSession(format, start.failure));
 }
+
+/** A watch of the source itself, which is asked about every change of its keys. */
+const SOURCE_SESSION = { plan: 'source', cancel: () => undefined };
 
 /** Synthetic events for the state at the start of the stream, or only what comes after a revision. */
 type CachedStart = { readonly state: true } | { readonly state: false; readonly after: bigint | 'now' };
@@ -128,6 +130,7 @@ function cachedSession(
 ): WatchSession {
   const { plan, scope, filter, format, bookmarks, timeoutMs } = work;
   return {
+    plan: `${describeDispatch(filter?.selector)}; range=${scope.width}`,
     cancel: () => undefined,
     start(sink) {
       // The cache lost its state in between: clients watch again, as when it happens later.
@@ -163,7 +166,7 @@ function timeoutOf({ limits, random }: ReadContext, timeoutSeconds: bigint | und
 }
 
 function errorSession(format: WatchFormat, failure: Failure): WatchSession {
-  return { start: (sink) => writeError(format, failure, sink), cancel: () => undefined };
+  return { plan: 'none', start: (sink) => writeError(format, failure, sink), cancel: () => undefined };
 }
 
 /** One ERROR event, and the end of the stream. */

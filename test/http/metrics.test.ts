@@ -121,3 +121,21 @@ test('with the store out of reach, stale answers say how old they are', async (t
   const metrics = await serving.server.metrics.text();
   assert.ok(sample(metrics, 'listwatch_watch_cache_stale_seconds', { resource: 'pods' })! > 0);
 });
+
+test('consistent reads are counted by resource, success and fallback', async (t) => {
+  const serving = startServing();
+  t.after(() => serving.close());
+  const ask = async (url: string) => (await serving.server.inject({ url, headers: { host: 'localhost' } })).body;
+  await ask('/api/v1/pods?resourceVersion=0');
+  await ask('/api/v1/pods');
+  await ask('/api/v1/namespaces/default/pods');
+  assert.equal(
+    sample(await ask('/metrics'), 'apiserver_watch_cache_consistent_read_total', {
+      group: '',
+      resource: 'pods',
+      success: 'true',
+      fallback: 'false',
+    }),
+    2,
+  );
+});

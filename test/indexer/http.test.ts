@@ -4,6 +4,9 @@ import { pod, type Serving, startServing } from '../http/serving.js';
 
 let serving: Serving;
 
+/** Timers of the code do not hold the process; a listening socket would. */
+const held = setInterval(() => {}, 1_000);
+
 before(async () => {
   serving = startServing();
   for (let index = 0; index < 600; index++) {
@@ -12,7 +15,10 @@ before(async () => {
   }
 });
 
-after(() => serving.close());
+after(() => {
+  clearInterval(held);
+  return serving.close();
+});
 
 function get(url: string, headers: Record<string, string> = {}) {
   return serving.server.inject({ url, headers: { host: 'localhost', ...headers } });
@@ -68,3 +74,23 @@ test('LISTs and indexes are metered', async () => {
   assert.equal(value(`listwatch_index_terms{${pods},index="f:spec.nodeName"}`), 20);
   assert.equal(value(`listwatch_index_dropped_total{${pods}}`), 0);
 });
+
+const dispatches: [query: string, want: string][] = [
+  ['pods?watch=1', 'every change; range=kind'],
+  ['pods?watch=1&fieldSelector=spec.nodeName%3Dnode-7', 'term f:spec.nodeName=node-7; range=kind'],
+  ['namespaces/default/pods?watch=1&labelSelector=app%20in%20(a,b)', 'term l:app=a|b; range=namespace'],
+  ['pods?watch=1&labelSelector=app', 'key l:app; range=kind'],
+  ['pods?watch=1&labelSelector=app!%3Da', 'every change; range=kind'],
+  ['namespaces/default/pods?watch=1&fieldSelector=metadata.name%3Dx', 'term f:metadata.name=x; range=object'],
+  ['pods?watch=1&fieldSelector=spec.nodeName%3D%C3%BC%0D%0Ax', 'term f:spec.nodeName=%C3%BC%0D%0Ax; range=kind'],
+  ['events?watch=1', 'source'],
+];
+for (const [query, want] of dispatches) {
+  test(`WATCH ${query} is dispatched by: ${want}`, async () => {
+    const url = `/api/v1/${query}&timeoutSeconds=1&resourceVersion=600`;
+    const explained = await get(url, { 'x-listwatch-explain': '1' });
+    assert.equal(explained.statusCode, 200);
+    assert.equal(explained.headers['x-listwatch-plan'], want);
+    if (want === 'source') assert.equal((await get(url)).headers['x-listwatch-plan'], undefined);
+  });
+}

@@ -23,4 +23,20 @@ export const tableMutations: readonly Mutation[] = [
     ['http/table-projection'],
     [['tables declare what they read', 'spec{nodeName containers{}', 'spec{containers{}']],
   ),
+  ...of(
+    'src/serve/list.ts',
+    ['serve/consistent-reads'],
+    [
+      [
+        'consistent reads that etcd answers are counted as such',
+        'await listDirectly(context, work), true);',
+        'await listDirectly(context, work), false);',
+      ],
+      [
+        'only LISTs of the most recent state are counted',
+        "return plan.read === 'mostRecent' ? counted(",
+        'return plan ? counted(',
+      ],
+    ],
+  ),
 ];
