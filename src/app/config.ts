@@ -196,7 +196,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
   const limits = { ...defaultLimits };
   const historyBytes = value('history-bytes', readBytes);
   if (historyBytes !== undefined) Object.assign(limits, { historyBytesMin: historyBytes, historyBytesFraction: 0 });
-  const fragmentCacheBytes = value('fragment-cache-bytes', readBytes);
+  const fragmentCacheBytes = value('fragment-cache-bytes', readBytesOrNone);
   if (fragmentCacheBytes !== undefined) Object.assign(limits, { fragmentCacheBytes });
   const watchSeconds = value('min-request-timeout', readInteger(1, 7 * 24 * 3_600));
   if (watchSeconds !== undefined) Object.assign(limits, { watchTimeoutMinMs: watchSeconds * 1_000 });
@@ -265,6 +265,8 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
         : undefined,
   };
 }
+
+const readBytesOrNone: ValueReader<number> = (flag, text) => (text === '0' ? 0 : readBytes(flag, text));
 
 const MEMORY_BUDGET_MIN = 64 * 2 ** 20;
 

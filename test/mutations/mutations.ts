@@ -5,6 +5,7 @@ import { liveMutations } from './live.js';
 import type { Mutation } from './mutation.js';
 import { storageMutations } from './storage.js';
 import { tableMutations } from './tables.js';
+import { workerMutations } from './workers.js';
 
 export const mutations: readonly Mutation[] = [
   ...storageMutations,
@@ -13,4 +14,5 @@ export const mutations: readonly Mutation[] = [
   ...boundsMutations,
   ...listMutations,
   ...tableMutations,
+  ...workerMutations,
 ];
