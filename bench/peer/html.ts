@@ -76,7 +76,8 @@ const BAR = 8;
 function bars({ samples, medians, measure, other }: Comparison): string {
   const subjects = (Object.keys(LABELS) as Subject[]).filter((subject) => samples[subject] !== undefined);
   const { target } = measure;
-  const against = target.kind === 'ratio' ? (other?.value ?? medians.peer) : 1;
+  const of = target.kind === 'ratio' && target.against !== 'peer' ? other?.value : medians.peer;
+  const against = target.kind === 'absolute' ? 1 : of;
   const limit = target.kind === 'report' || against === undefined ? undefined : target.limit * against;
   const most = Math.max(...subjects.flatMap((subject) => samples[subject] ?? []), limit ?? 0);
   if (subjects.length === 0 || most <= 0) return '';

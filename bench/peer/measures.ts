@@ -33,7 +33,7 @@ export interface Comparison {
   readonly runs: number;
   readonly medians: Partial<Record<Subject, number>>;
   readonly samples: Partial<Record<Subject, readonly number[]>>;
-  /** What else the target compares with. */
+  /** The third program: what the target compares with, or else the baseline of the mode. */
   readonly other: { readonly subject: Subject; readonly value: number } | undefined;
   /** listwatch over the peer, or over what the target compares with; undefined where either is missing or zero. */
   readonly ratio: number | undefined;
@@ -46,6 +46,9 @@ export function median(values: readonly number[]): number {
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
+
+/** Measured beside the two servers where a mode has such a baseline. */
+const BASELINES: readonly Subject[] = ['raw-socket', 'node-https', 'paged-read'];
 
 /** The medians of one measure over the runs of its mode, and what they say about its target. */
 export function compare(
@@ -63,10 +66,11 @@ export function compare(
   const ours = medians.listwatch;
   const { target } = measure;
   const against = otherMedian(measure, all, mode.name, medians);
-  const other =
-    target.kind === 'ratio' && target.against !== 'peer' && against !== undefined
-      ? { subject: target.against, value: against }
-      : undefined;
+  const beside = BASELINES.find((subject) => medians[subject] !== undefined);
+  let other: Comparison['other'];
+  if (target.kind === 'ratio' && target.against !== 'peer' && against !== undefined) {
+    other = { subject: target.against, value: against };
+  } else if (beside !== undefined) other = { subject: beside, value: medians[beside]! };
   const ratio = ours === undefined || against === undefined || against === 0 ? undefined : ours / against;
   const judged = target.kind === 'absolute' ? ours : ratio;
   let verdict: Comparison['verdict'] = 'not measured';

@@ -63,6 +63,14 @@ test('a target may name another program, and another of its columns', () => {
   assert.equal(compared.verdict, 'met');
 });
 
+test('a baseline is shown where no target names it, and is not what the ratio is of', () => {
+  const all = samples(CPU, { peer: [100], listwatch: [50], 'raw-socket': [10] });
+  const compared = compare(MODE, { column: CPU, better: 'lower', target: { kind: 'report' } }, all);
+  assert.deepEqual(compared.other, { subject: 'raw-socket', value: 10 });
+  assert.equal(compared.ratio, 0.5);
+  assert.equal(compared.verdict, 'reported');
+});
+
 test('figures and targets read as the table of targets writes them', () => {
   assert.equal(ratioText(1 / 30), '1/30');
   assert.equal(ratioText(2), '2x');
