@@ -5,7 +5,8 @@ import { createKindCodec } from '../../src/codec/kind-codec.js';
 import { findKind } from '../../src/codec/kinds.js';
 import { createWriter } from '../../src/codec/writer.js';
 import { writePartialJson, writePartialMessage } from '../../src/http/encode/partial.js';
-import { createTableEncoder } from '../../src/http/encode/table.js';
+import { goJson } from '../../src/http/encode/go-json.js';
+import { cellsJson, createTableEncoder } from '../../src/http/encode/table.js';
 
 const codec = createKindCodec(findKind('', 'v1', 'pods')!);
 const metadata = {
@@ -54,4 +55,14 @@ test('a Table row decodes no object', () => {
   const encoder = createTableEncoder(spliceOnly, 'v1', 'Metadata', () => 0);
   const row = JSON.parse(textOf((into) => encoder.row(object, into))) as { cells: unknown[] };
   assert.equal(row.cells[0], 'p');
+});
+
+test('cells are JSON as Go writes it, whatever is in them', () => {
+  for (let unit = 0; unit < 0x2100; unit++) {
+    const text = `a${String.fromCharCode(unit)}b`;
+    assert.equal(cellsJson([text]), goJson([text]));
+  }
+  const cells = ['', 0, -1, true, null, undefined, '\ud800', '\ud83d\ude00', '<none>'];
+  assert.equal(cellsJson(cells), goJson(cells));
+  assert.equal(cellsJson([9_007_199_254_740_993n, 'x']), '[9007199254740993,"x"]');
 });

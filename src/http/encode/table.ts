@@ -42,9 +42,8 @@ export function createTableEncoder(
     row(wire, into) {
       const { bytes, start, end } = wire;
       const { cells, conditions } = table.row(project(bytes, start, end), nowMs());
-      writeText(into, `{"cells":${cellsJson(cells)}`);
-      if (conditions !== undefined && conditions.length > 0) writeText(into, `,"conditions":${goJson(conditions)}`);
-      writeText(into, ',"object":');
+      const shown = conditions === undefined || conditions.length === 0 ? '' : `,"conditions":${goJson(conditions)}`;
+      writeText(into, `{"cells":${cellsJson(cells)}${shown},"object":`);
       if (includeObject === 'Object') codec.toJson(bytes, start, end, true, into);
       else if (includeObject === 'Metadata') writePartialJson(codec, version, wire, into);
       else writeText(into, 'null');
@@ -105,7 +104,23 @@ function rowOrder(codec: KindCodec, answer: ListAnswer): readonly number[] | und
   return objects.sort((a, b) => compare(a.object, b.object)).map(({ index }) => index);
 }
 
-function cellsJson(cells: readonly unknown[]): string {
-  // 64-bit integers may be bigints, which JSON.stringify refuses.
-  return `[${cells.map((cell) => (typeof cell === 'bigint' ? String(cell) : goJson(cell ?? null))).join(',')}]`;
+/** Text whose JSON is itself between quotes, in Go's encoding as in ours: nearly every cell. */
+const PLAIN = /^[ !#-%'-;=?-[\]-~]*$/;
+
+/** What many cells say, and what would be escaped each time. */
+const NONE = '<none>';
+const NONE_JSON = goJson(NONE);
+
+/** Cells as Go's encoder has them. */
+export function cellsJson(cells: readonly unknown[]): string {
+  let json = '[';
+  for (let index = 0; index < cells.length; index++) {
+    if (index > 0) json += ',';
+    const cell = cells[index];
+    if (cell === NONE) json += NONE_JSON;
+    else if (typeof cell === 'string') json += PLAIN.test(cell) ? `"${cell}"` : goJson(cell);
+    // 64-bit integers may be bigints, which JSON.stringify refuses.
+    else json += typeof cell === 'bigint' ? String(cell) : goJson(cell ?? null);
+  }
+  return `${json}]`;
 }
