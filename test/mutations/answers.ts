@@ -403,6 +403,17 @@ const http: Mutation[] = [
   ),
   ...of(
     'src/http/encode/body.ts',
+    ['http/body'],
+    [
+      [
+        "a client that takes every chunk at once does not keep a LIST's turn for ever",
+        '    await ownTurn();\n    // The time spent waiting',
+        '    // The time spent waiting',
+      ],
+    ],
+  ),
+  ...of(
+    'src/http/encode/body.ts',
     ['http/lists', 'http/encode'],
     [
       [
