@@ -200,7 +200,7 @@ export class KindFragments {
     return ids.some((id) => versions.wireSize(id) > this.#limits.fragmentObjectBytesMax);
   }
 
-  /** What `base` does not hold is encoded, the rest copied. The bytes are held until it is taken or cancelled. */
+  /** What `base` does not hold is encoded, the rest copied. Whoever takes it holds a state with this leaf. */
   #encode(
     edition: number,
     ids: Int32Array,
@@ -222,8 +222,6 @@ export class KindFragments {
         next = at + 1;
       } else missing.push(id);
     }
-    const held = hold();
-    const release = () => held[Symbol.dispose]();
     const task =
       missing.length === 0
         ? NOTHING_TO_DO
@@ -235,18 +233,11 @@ export class KindFragments {
           });
     const kept = ids.slice();
     const finish = (encoded: EncodedItems): JsonFragment => {
-      release();
       const { bytes, starts } = base === undefined ? encoded : merge(base, found, encoded);
       const cost = bytes.length + starts.byteLength + revisions.byteLength + kept.byteLength + OVERHEAD_BYTES;
       return { edition, cost, bytes, starts, ids: kept, revisions };
     };
-    return {
-      take: () => map(() => task.take(), finish, release),
-      cancel: () => {
-        release();
-        task.cancel();
-      },
-    };
+    return { take: () => map(() => task.take(), finish), cancel: () => task.cancel() };
   }
 }
 

@@ -40,7 +40,6 @@ export const listMutations: readonly Mutation[] = [
       ],
       ['what is being encoded is shared', 'if (encoding === undefined) {', 'if (encoding?.keep !== null) {'],
       ['what is being compressed is shared', 'if (deflating === undefined) {', 'if (deflating !== (1 as unknown)) {'],
-      ['the bytes are held until the task is done', 'const held = hold();', 'const held = { [Symbol.dispose]() {} };'],
       ['leaves with large objects are not kept', 'if (!large) this.#cache.keep', 'this.#cache.keep'],
     ],
   ),
