@@ -33,10 +33,17 @@ export function meteredSource(source: Source, prefix: string, clock: Clock, repo
     }
   };
   const identify = source.identify?.bind(source);
+  const fetch = source.fetch?.bind(source);
   return {
     name: source.name,
     range: (request, visit, signal) =>
       timed(operationOf(request), request.from, () => source.range(request, visit, signal)),
+    ...(fetch === undefined
+      ? {}
+      : {
+          fetch: (request: RangeRequest, signal?: AbortSignal) =>
+            timed(operationOf(request), request.from, () => fetch(request, signal)),
+        }),
     currentRevision: (signal) => timed('get', undefined, () => source.currentRevision(signal)),
     ...(identify === undefined
       ? {}

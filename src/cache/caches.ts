@@ -3,8 +3,9 @@ import type { Kind } from '../codec/kind.js';
 import type { IndexName } from '../indexer/kind-index.js';
 import { utf8 } from '../lib/bytes.js';
 import { type Clock, systemClock } from '../lib/clock.js';
-import type { Limits } from '../lib/limits.js';
+import { defaultLimits, type Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
+import { PageGate } from '../source/page-gate.js';
 import type { Source } from '../source/source.js';
 import { createCache, type LiveCache } from './create-cache.js';
 import type { SavedState } from './restored-state.js';
@@ -43,6 +44,7 @@ export interface Caches {
 export function createCaches(options: CachesOptions): Caches {
   const { sourceFor, codecFor, storageFor, indexedFor, savedFor, etcdPrefix, log, ...shared } = options;
   const wheel = createTimingWheel(options.clock ?? systemClock);
+  const pageGate = new PageGate((options.limits ?? defaultLimits).listPagesMax);
   const caches = new Map<Kind, LiveCache>();
   const get = (kind: Kind): LiveCache => {
     const found = caches.get(kind);
@@ -57,6 +59,7 @@ export function createCaches(options: CachesOptions): Caches {
       saved: savedFor?.(kind),
       prefix: utf8(`${etcdPrefix}/${kind.directory}/`),
       wheel,
+      pageGate,
       ...(log === undefined ? {} : { log: (message: string) => log(kind, message) }),
     });
     caches.set(kind, cache);

@@ -8,6 +8,7 @@ import { type Clock, systemClock, type Timer } from '../lib/clock.js';
 import { defaultLimits, type Limits } from '../lib/limits.js';
 import type { Shortenable } from '../lib/memory-budget.js';
 import { type Random, systemRandom } from '../lib/random.js';
+import type { PageGate } from '../source/page-gate.js';
 import type { Source } from '../source/source.js';
 import type { VersionId, Versions } from '../versions/versions.js';
 import type {
@@ -51,7 +52,8 @@ export interface CacheOptions {
   readonly historyBytes?: number | undefined;
   /** Where the state of an earlier process may be. */
   readonly saved?: SavedState | undefined;
-  /** Shared by the caches of a process. */
+  /** Bounds the pages of lists; shared by the caches of a process, as the wheel is. */
+  readonly pageGate?: PageGate;
   readonly wheel?: TimingWheel;
 }
 
@@ -113,7 +115,17 @@ export class LiveCache implements Cache, Shortenable {
         this.#unreadySinceMs = clock.monotonicMs();
       },
     };
-    this.#follower = new Follower({ source, prefix, cache, events, clock, random, limits, log });
+    this.#follower = new Follower({
+      source,
+      prefix,
+      cache,
+      events,
+      clock,
+      random,
+      limits,
+      log,
+      pageGate: options.pageGate,
+    });
     this.#revisionWaiters = new Waiters(clock, limits.progressRequestEveryMs, () => this.#follower.requestProgress());
     this.#readyWaiters = new Waiters(clock, limits.freshWaitMs, () => {});
     this.#consistency = new ConsistencyCheck({

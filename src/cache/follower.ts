@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
 import { listPrefix } from '../source/list-prefix.js';
+import type { PageGate } from '../source/page-gate.js';
 import { type ChangeType, type Source, SourceError, type WatchEnd, type WatchHandle } from '../source/source.js';
 import type { ListFill } from './list-fill.js';
 import {
@@ -38,6 +39,7 @@ export interface FollowerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly limits: Limits;
+  readonly pageGate?: PageGate | undefined;
   readonly log: (message: string) => void;
 }
 
@@ -165,14 +167,13 @@ export class Follower {
   }
 
   async #list(mode: ListMode): Promise<void> {
-    const { source, prefix, cache, clock, limits } = this.#options;
+    const { source, prefix, cache, clock, limits, pageGate } = this.#options;
     const abort = new AbortController();
     const { signal } = abort;
     this.#listAbort = abort;
     this.#connected = false;
     this.lists++;
     const fill = cache.startFill(mode);
-    let count = 0;
     let refusal: unknown; // Not thrown through the source: its page is read to the end first.
     try {
       const { revision, generation } = await listPrefix(
@@ -182,12 +183,20 @@ export class Follower {
           if (signal.aborted || refusal !== undefined) return;
           try {
             fill.entry(bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision);
-            if (++count % limits.listPageCount === 0) fill.pageDone(clock.monotonicMs());
           } catch (error) {
             refusal = error;
           }
         },
-        { pageCount: limits.listPageCount, attempt: this.#overtakenLists, signal },
+        {
+          pageCount: limits.listPageCount,
+          pageBytes: limits.listPageBytes,
+          pageDone: () => {
+            if (!signal.aborted && refusal === undefined) fill.pageDone(clock.monotonicMs());
+          },
+          attempt: this.#overtakenLists,
+          signal,
+          ...(pageGate === undefined ? {} : { gate: pageGate }),
+        },
       );
       if (signal.aborted) return this.#dropFill(fill);
       if (refusal !== undefined) throw refusal;

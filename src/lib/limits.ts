@@ -1,7 +1,11 @@
 /** Every bound of the process, in one place. Flags override some of them through app/config.ts. */
 export interface Limits {
-  /** Bytes asked of the source per page of an initial list (a hint: etcd pages by count). */
+  /** Keys asked of the source per page of a list, at most: etcd pages by count. */
   readonly listPageCount: number;
+  /** A page has so many keys that it takes about this, by the size of those before it. */
+  readonly listPageBytes: number;
+  /** Pages of all lists together that may be under way or in memory. */
+  readonly listPagesMax: number;
   /** One watch response, complete with fragments, may not be larger. */
   readonly watchResponseBytesMax: number;
   /** History kept per kind: until both the time and the bytes are exceeded, whichever comes first drops. */
@@ -98,6 +102,8 @@ export interface Limits {
 
 export const defaultLimits: Limits = {
   listPageCount: 5_000,
+  listPageBytes: 8 * 2 ** 20,
+  listPagesMax: 4,
   watchResponseBytesMax: 512 * 2 ** 20,
   historyMs: 75_000,
   historyBytesMin: 64 * 2 ** 20,

@@ -1,10 +1,17 @@
 import type { ModRevision } from '../api/revision.js';
 import { prefixEnd } from '../lib/bytes.js';
-import { type EntryVisitor, type RangeRequest, type Source, SourceError } from './source.js';
+import type { PageGate } from './page-gate.js';
+import { type EntryVisitor, type FetchedRange, type RangeRequest, type Source, SourceError } from './source.js';
 
 export interface ListPrefixOptions {
-  /** Keys per page. */
+  /** Keys per page, at most. */
   readonly pageCount: number;
+  /** Pages after the first have so many keys that they take about this. Absent: as many as `pageCount` says. */
+  readonly pageBytes?: number;
+  /** All entries of a page have been visited. */
+  readonly pageDone?: () => void;
+  /** Bounds the pages of this list and of others. */
+  readonly gate?: PageGate;
   readonly keysOnly?: boolean;
   /** List this revision; absent: the most recent one when the first page is read. */
   readonly revision?: ModRevision;
@@ -24,8 +31,11 @@ export interface ListPrefixResult {
 /** A list that was compacted away between its pages this often is read in one piece. */
 export const PAGED_ATTEMPTS_MAX = 3;
 
+/** The first page of a list whose pages are measured in bytes: objects of a kind are of much the same size. */
+const FIRST_PAGE_COUNT = 500;
+
 /**
- * Lists a prefix at one revision, in pages, in key order.
+ * Lists a prefix at one revision, in pages, in key order. While a page is visited, the next one is under way.
  *
  *     page 1 (most recent) ──> revision 57      page 2.. pinned @57      resolves with 57
  *
@@ -39,41 +49,100 @@ export async function listPrefix(
   visit: EntryVisitor,
   options: ListPrefixOptions,
 ): Promise<ListPrefixResult> {
-  const { pageCount, keysOnly = false, attempt = 0, signal } = options;
-  const limit = attempt >= PAGED_ATTEMPTS_MAX ? 0 : pageCount;
+  const { pageCount, pageBytes, keysOnly = false, attempt = 0, signal } = options;
+  const whole = attempt >= PAGED_ATTEMPTS_MAX;
   const to = prefixEnd(prefix);
-  let from: Uint8Array = prefix;
-  let revision = options.revision;
-  let generation: number | undefined;
+  const ask = (from: Uint8Array, limit: number, revision: ModRevision | undefined) =>
+    openPage(source, { from, to, limit, keysOnly, ...(revision === undefined ? {} : { revision }) }, options);
+  let limit = whole ? 0 : pageBytes === undefined ? pageCount : Math.min(pageCount, FIRST_PAGE_COUNT);
+  let current = await ask(prefix, limit, options.revision);
+  const revision = options.revision ?? current.fetched.revision;
+  const { generation } = current.fetched;
   let count = 0;
   for (;;) {
-    let pageEntries = 0;
-    let next: Uint8Array | undefined;
-    const request: RangeRequest = { from, to, limit, keysOnly, ...(revision === undefined ? {} : { revision }) };
-    const page = await source.range(
-      request,
-      (bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision) => {
-        pageEntries++;
-        if (pageEntries === limit) next = keyAfter(bytes, keyStart, keyEnd);
-        visit(bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision);
-      },
-      signal,
-    );
-    count += pageEntries;
-    revision ??= page.revision;
-    generation ??= page.generation;
-    if (page.generation !== generation) {
+    const { fetched, leave } = current;
+    if (fetched.generation !== generation) {
+      leave();
       throw new SourceError('replaced', `${source.name}: the store was replaced between two pages of a list`);
     }
-    if (!page.more || next === undefined)
-      return { revision, count, ...(generation === undefined ? {} : { generation }) };
-    from = next;
+    const { entries, bytes, lastKey } = fetched;
+    if (pageBytes !== undefined && entries > 0) {
+      limit = Math.max(1, Math.min(pageCount, Math.floor(pageBytes / (bytes / entries))));
+    }
+    const next = fetched.more && lastKey !== undefined ? ask(keyAfter(lastKey), limit, revision) : undefined;
+    // It is awaited below, unless the visitor throws: then it only gives back its room.
+    next?.catch(() => {});
+    try {
+      // Before this turn is taken up by the visit, the request goes out.
+      if (next !== undefined && source.fetch !== undefined) await new Promise<void>((resolve) => setImmediate(resolve));
+      fetched.visit(visit);
+      options.pageDone?.();
+    } catch (error) {
+      void next?.then((page) => page.leave()).catch(() => {});
+      throw error;
+    } finally {
+      leave();
+    }
+    count += entries;
+    if (next === undefined) return { revision, count, ...(generation === undefined ? {} : { generation }) };
+    current = await next;
+    if (signal?.aborted) {
+      current.leave();
+      throw new SourceError('closed', `${source.name}: the caller gave up`);
+    }
   }
 }
 
+interface Page {
+  readonly fetched: FetchedRange;
+  /** The page is not needed any more. */
+  leave(): void;
+}
+
+async function openPage(source: Source, request: RangeRequest, { gate, signal }: ListPrefixOptions): Promise<Page> {
+  const leave = (await gate?.enter()) ?? (() => {});
+  try {
+    if (signal?.aborted) throw new SourceError('closed', `${source.name}: the caller gave up`);
+    const fetched = await (source.fetch?.(request, signal) ?? fetchByRange(source, request, signal));
+    return { fetched, leave };
+  } catch (error) {
+    leave();
+    throw error;
+  }
+}
+
+/** For sources that hand out entries only while they read: the page is copied. */
+async function fetchByRange(source: Source, request: RangeRequest, signal?: AbortSignal): Promise<FetchedRange> {
+  const rows: { readonly bytes: Uint8Array; readonly keyLength: number; readonly revisions: readonly number[] }[] = [];
+  let size = 0;
+  const result = await source.range(
+    request,
+    (bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision) => {
+      const row = new Uint8Array(keyEnd - keyStart + valueEnd - valueStart);
+      row.set(bytes.subarray(keyStart, keyEnd));
+      row.set(bytes.subarray(valueStart, valueEnd), keyEnd - keyStart);
+      rows.push({ bytes: row, keyLength: keyEnd - keyStart, revisions: [createRevision, modRevision] });
+      size += row.length;
+    },
+    signal,
+  );
+  const last = rows.at(-1);
+  return {
+    ...result,
+    entries: rows.length,
+    bytes: size,
+    lastKey: last?.bytes.subarray(0, last.keyLength),
+    visit(visit) {
+      for (const { bytes, keyLength, revisions } of rows) {
+        visit(bytes, 0, keyLength, keyLength, bytes.length, revisions[0]!, revisions[1]!);
+      }
+    },
+  };
+}
+
 /** The smallest key greater than this one. */
-function keyAfter(bytes: Uint8Array, keyStart: number, keyEnd: number): Uint8Array {
-  const key = new Uint8Array(keyEnd - keyStart + 1);
-  key.set(bytes.subarray(keyStart, keyEnd));
-  return key;
+function keyAfter(key: Uint8Array): Uint8Array {
+  const after = new Uint8Array(key.length + 1);
+  after.set(key);
+  return after;
 }

@@ -19,6 +19,8 @@ export interface Source {
   readonly name: string;
   /** Visits keys in byte order; resolves after the last. Rejects with SourceError. */
   range(request: RangeRequest, visit: EntryVisitor, signal?: AbortSignal): Promise<RangeResult>;
+  /** `range` in two steps, so that the next page can be under way while this one is visited. Absent: there is nothing to gain. */
+  fetch?(request: RangeRequest, signal?: AbortSignal): Promise<FetchedRange>;
   /** The store's revision by a linearizable read: at least every write that finished before the call. */
   currentRevision(signal?: AbortSignal): Promise<ModRevision>;
   /** Starts a watch. Never throws: every failure arrives as `handler.ended`. */
@@ -70,6 +72,15 @@ export interface RangeResult {
    * continues this read passes it on, so that it cannot follow another store by accident.
    */
   readonly generation?: number;
+}
+
+export interface FetchedRange extends RangeResult {
+  /** In this answer. */
+  readonly entries: number;
+  readonly bytes: number;
+  /** A copy; undefined when there are no entries. */
+  readonly lastKey: Uint8Array | undefined;
+  visit(visit: EntryVisitor): void;
 }
 
 export type EntryVisitor = (

@@ -3,6 +3,7 @@ import { type Clock, sleep } from '../../lib/clock.js';
 import type { Random } from '../../lib/random.js';
 import {
   type EntryVisitor,
+  type FetchedRange,
   type RangeRequest,
   type RangeResult,
   type Source,
@@ -70,12 +71,28 @@ class EtcdSource implements Source, WritableStore {
     const skim = new RangeSkim();
     const bytes = await this.#read(request, skim, { signal });
     visitRangeEntries(bytes, visit);
+    return this.#resultOf(skim);
+  }
+
+  async fetch(request: RangeRequest, signal?: AbortSignal): Promise<FetchedRange> {
+    const skim = new RangeSkim();
+    const bytes = await this.#read(request, skim, { signal });
+    let [from, to] = [0, 0];
+    visitRangeEntries(bytes, (_bytes, keyStart, keyEnd) => {
+      from = keyStart;
+      to = keyEnd;
+    });
     return {
-      revision: skim.header.revision,
-      count: skim.count,
-      more: skim.more,
-      generation: this.#identity.generation,
+      ...this.#resultOf(skim),
+      entries: skim.entryCount,
+      bytes: bytes.length,
+      lastKey: skim.entryCount === 0 ? undefined : new Uint8Array(bytes.subarray(from, to)),
+      visit: (visit) => visitRangeEntries(bytes, visit),
     };
+  }
+
+  #resultOf({ header, count, more }: RangeSkim): RangeResult {
+    return { revision: header.revision, count, more, generation: this.#identity.generation };
   }
 
   async currentRevision(signal?: AbortSignal): Promise<ModRevision> {
