@@ -1,5 +1,6 @@
 import { answerMutations } from './answers.js';
 import { boundsMutations } from './bounds.js';
+import { checkpointMutations } from './checkpoints.js';
 import { listMutations } from './lists.js';
 import { liveMutations } from './live.js';
 import type { Mutation } from './mutation.js';
@@ -15,4 +16,5 @@ export const mutations: readonly Mutation[] = [
   ...listMutations,
   ...tableMutations,
   ...workerMutations,
+  ...checkpointMutations,
 ];
