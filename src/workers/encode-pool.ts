@@ -92,8 +92,9 @@ export class EncodePool implements FragmentEncoder {
     return this.#options.clock.monotonicMs();
   }
 
-  help(): void {
-    for (const task of this.#tasks) if (task.help()) return;
+  help(): boolean {
+    for (const task of this.#tasks) if (task.help()) return true;
+    return false;
   }
 
   released(task: PoolTask): void {

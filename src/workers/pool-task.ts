@@ -8,8 +8,8 @@ export interface TaskPool {
   readonly cells: Int32Array;
   encode(items: ItemsToEncode): EncodedItems;
   nowMs(): number;
-  /** Encodes one task that nobody has come to yet, since this thread would only wait. */
-  help(): void;
+  /** Encodes one task that nobody has come to yet, since this thread would only wait; false: there is none. */
+  help(): boolean;
   /** Nobody needs the task's cell, or its place in the queue. */
   released(task: PoolTask): void;
   count(by: 'worker' | 'owner'): void;
@@ -62,8 +62,13 @@ export class PoolTask implements EncodeTask {
     const coming = new Promise<EncodedItems>((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
-    this.#pool.help();
+    this.#helpMeanwhile();
     return coming;
+  }
+
+  /** One task in each turn of the loop, so that a worker that was descheduled holds up only what it has claimed. */
+  #helpMeanwhile(): void {
+    if (this.#worker !== undefined && this.#pool.help()) setImmediate(() => this.#helpMeanwhile());
   }
 
   cancel(): void {

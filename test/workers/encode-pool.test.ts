@@ -98,6 +98,20 @@ test('a taker that waits for a worker that crashes gets its items from the owner
   assert.deepEqual(crashes, [], 'it was told to stop');
 });
 
+test('while a worker is at what is taken, the owner goes on with what is ahead', async (t) => {
+  const { pool } = poolOf(t, { entry: scripted('slow') });
+  const stored = storedItems(pods);
+  const tasks = Array.from({ length: 5 }, () => pool.start(stored.items));
+  await until('the worker has begun', () => isRunning(tasks[0]!));
+  const coming = tasks[0]!.take();
+  await until('all others are encoded', () => pool.stats.tasksByOwner === 4);
+  await pool.close();
+  for (const taken of [coming, ...tasks.slice(1).map((task) => task.take())]) {
+    assert.deepEqual(textsOf(await taken), expectedJson(stored));
+  }
+  assert.equal(pool.stats.tasksByOwner, 5);
+});
+
 test('what a worker cannot encode is tried again', async (t) => {
   const { pool } = poolOf(t, { entry: scripted('blind') });
   const stored = storedItems(pods);
