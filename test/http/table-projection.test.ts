@@ -115,3 +115,17 @@ for (const [selection, message] of refused) {
     );
   });
 }
+
+test('what is not on the wire has the value that the decoded object has', () => {
+  const project = projectorOf(
+    'k8s.io.api.core.v1.ContainerStatus',
+    'name ready restartCount started lastState{running{}}',
+  );
+  assert.deepEqual(project(new Uint8Array(0), 0, 0), {
+    name: '',
+    ready: false,
+    restartCount: 0,
+    started: undefined,
+    lastState: { running: undefined },
+  });
+});
