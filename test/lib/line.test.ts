@@ -42,3 +42,14 @@ test('who is alone does not wait for a turn', async () => {
   assert.notEqual(second, undefined, 'one a turn');
   await second;
 });
+
+test('who begins waits behind those who are in line', async () => {
+  await turnOfTheLoop();
+  await turnOfTheLoop();
+  const order: string[] = [];
+  const first = nextTurn().then(() => order.push('first'));
+  const second = ownTurn();
+  assert.notEqual(second, undefined);
+  await Promise.all([first, second!.then(() => order.push('second'))]);
+  assert.deepEqual(order, ['first', 'second']);
+});

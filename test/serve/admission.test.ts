@@ -55,6 +55,7 @@ test('the cost of a LIST is known before its first object is read', async () => 
     ['limit=30', 'a', 30 / COUNT],
     ['', 'none', 0],
     ['labelSelector=app', undefined, 1],
+    ['labelSelector=app&limit=30', undefined, 30 / COUNT],
     // As nothing decides it but the objects, at first; later by the index that this makes.
     ['fieldSelector=spec.nodeName%3Dn7', undefined, 1],
     ['fieldSelector=metadata.name%3Dp3', 'b', 1 / COUNT],
