@@ -55,11 +55,19 @@ for (const fragmentCacheBytes of [0, 100_000, 1e8]) {
       assert.equal(got, want, path);
       assert.equal(again, want, path);
     }
-    const { tasksByWorkers, aheadBytes, workersCrashed } = encoder.stats;
-    assert.ok(tasksByWorkers > 0 || fragmentCacheBytes > 1e6, `${tasksByWorkers} leaves came from workers`);
-    assert.equal(aheadBytes, 0);
-    assert.equal(workersCrashed, 0);
-    assert.equal(pinsOf(serving), 0);
+    if (fragmentCacheBytes < 1e6) {
+      // On a busy machine the owner may do it all while the workers start.
+      const want = await list(plain, false);
+      const another = async () => {
+        assert.equal(await list(serving, false), want);
+        return encoder.stats.tasksByWorkers > 0;
+      };
+      await eventually('a worker has encoded a leaf', another, 30_000);
+    }
+    // A worker may still be at a leaf that a LIST no longer needs.
+    await eventually('nothing is ahead', () => encoder.stats.aheadBytes === 0);
+    await eventually('nothing is pinned', () => pinsOf(serving) === 0);
+    assert.equal(encoder.stats.workersCrashed, 0);
   });
 }
 
