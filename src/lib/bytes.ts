@@ -37,6 +37,21 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array {
   return Uint8Array.of(0);
 }
 
+/** From this many bytes on, a call into native code is cheaper than what V8 does for shared memory. */
+const NATIVE_COPY_BYTES_MIN = 512;
+
+/**
+ * Copies `source[start, end)` to `into[at]`. `set` moves single bytes out of a SharedArrayBuffer unless both sides
+ * are aligned alike (docs/adr/0017-ingest-by-words.md); Node's `fill` with as many bytes as there is room is one memcpy.
+ * The two must not overlap.
+ */
+export function copyBytes(into: Buffer, at: number, source: Uint8Array, start: number, end: number): void {
+  const size = end - start;
+  const piece = size === source.length ? source : source.subarray(start, end);
+  if (size < NATIVE_COPY_BYTES_MIN) into.set(piece, at);
+  else into.fill(piece, at, at + size);
+}
+
 /** Number of bytes of `value` as a protobuf varint; value is a non-negative safe integer. */
 export function varintSize(value: number): number {
   let size = 1;

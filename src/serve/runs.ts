@@ -1,5 +1,5 @@
 import type { CacheSnapshot } from '../cache/cache.js';
-import { type ByteRange, rangeOf } from '../lib/bytes.js';
+import { type ByteRange, copyBytes, rangeOf } from '../lib/bytes.js';
 import type { Versions } from '../versions/versions.js';
 import type { FragmentScope } from './fragment-cache.js';
 import { deflate, type JsonJob, type KindFragments, type LeafItems, type LeafSource, map } from './fragments.js';
@@ -159,7 +159,7 @@ export class LeafRuns implements ListRuns, Disposable {
     let at = 0;
     for (let index = first; index < first + count; index++) {
       const wire = versions.wire(this.#ids[index]!, this.#wire);
-      bytes.set(wire.bytes.subarray(wire.start, wire.end), at);
+      copyBytes(bytes, at, wire.bytes, wire.start, wire.end);
       at += wire.end - wire.start;
     }
     return bytes;

@@ -1,4 +1,5 @@
 import type { ByteWriter, WireWriter } from '../../codec/codec.js';
+import { copyBytes } from '../../lib/bytes.js';
 
 /** A ByteWriter that grows by doubling and can hand its bytes away. */
 export class BufferWriter implements WireWriter {
@@ -40,6 +41,6 @@ export function writeText(into: ByteWriter, text: string): void {
 
 export function writeBytes(into: ByteWriter, source: Uint8Array, start = 0, end = source.length): void {
   into.reserve(end - start);
-  into.bytes.set(start === 0 && end === source.length ? source : source.subarray(start, end), into.position);
+  copyBytes(into.bytes, into.position, source, start, end);
   into.position += end - start;
 }
