@@ -21,7 +21,7 @@ const STORM_MS = 8_000;
 const FAST_READERS = 8;
 const SLOW_READERS = 60;
 /** Above what the server takes at rest with everything in its cache. */
-const ROOM_BYTES = 80 * 2 ** 20;
+const ROOM_BYTES = 96 * 2 ** 20;
 const MEMORY_BUDGET_SHARE = 0.8; // src/app/memory.ts, where a cgroup is seen
 /** On a machine that others use, too. */
 const LATENCY_MAX_MS = 5_000;
