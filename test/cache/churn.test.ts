@@ -15,7 +15,7 @@ import { keyOf, labelFilter, leaseCodec, leaseKind, PREFIX, request, turn } from
 // after its first minutes.
 
 const SECONDS = 3_600;
-const WARM_UP_SECONDS = 600;
+const WARM_UP_SECONDS = 1_200;
 const WRITES_PER_SECOND = Number(process.env['CHURN_WRITES_PER_SECOND'] ?? 60);
 const KEYS = 2_000;
 const MEASURE_EVERY_SECONDS = 300;
