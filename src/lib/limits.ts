@@ -83,6 +83,8 @@ export interface Limits {
   /** Each of these ends once the use is this share lower. */
   readonly memoryHysteresis: number;
   readonly memorySampleMs: number;
+  /** While costly LISTs are refused, one is let through alone this often. */
+  readonly memoryAloneEveryMs: number;
   /** The least share of its usual bytes that a history keeps. */
   readonly historyShareMin: number;
   /** A LIST that reads no more than this is never refused for lack of memory. */
@@ -149,6 +151,7 @@ export const defaultLimits: Limits = {
   memoryRefuseAt: 0.92,
   memoryHysteresis: 0.05,
   memorySampleMs: 250,
+  memoryAloneEveryMs: 15_000,
   historyShareMin: 1 / 16,
   cheapListBytes: 1_000_000,
   requestBodyBytesMax: 3 * 2 ** 20,

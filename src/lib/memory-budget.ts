@@ -32,6 +32,7 @@ export type MemoryLimits = Pick<
   | 'memoryRefuseAt'
   | 'memoryHysteresis'
   | 'memorySampleMs'
+  | 'memoryAloneEveryMs'
   | 'cheapListBytes'
   | 'historyShareMin'
 >;
@@ -73,7 +74,9 @@ const RETRY_SECONDS_MAX = 32;
  *
  * Invariants:
  *   I1  a rung is climbed as soon as a sample is above its bound, and left once one is below it by the hysteresis.
- *   I2  nothing costly begins that would lead above the bound for refusing, with all that is reserved in use.
+ *   I2  nothing costly begins that would lead above the bound for refusing, with all that is reserved in use,
+ *       but one at a time, now and then, while the budget itself is kept: what the allocator keeps of memory that was
+ *       freed counts as used until something uses it again, so refusing alone might never end.
  *   I3  what was reserved is given back once, however often it is disposed.
  */
 export class MemoryBudget implements Admission {
@@ -87,6 +90,9 @@ export class MemoryBudget implements Admission {
   readonly #options: MemoryBudgetOptions;
   #level = 0;
   #refusingSinceMs = 0;
+  /** When one was let through alone, and whether it is over. */
+  #aloneSinceMs = Number.NEGATIVE_INFINITY;
+  #alone = false;
   #timer: Timer | undefined;
 
   constructor(options: MemoryBudgetOptions) {
@@ -124,6 +130,7 @@ export class MemoryBudget implements Admission {
       // Many may come between two samples.
       this.#measure();
       if (this.rung === 'refuse' || !this.#hasRoom(ownBytes)) {
+        if (this.#mayGoAlone()) return this.#goAlone(ownBytes);
         this.refused++;
         return undefined;
       }
@@ -142,7 +149,22 @@ export class MemoryBudget implements Admission {
     return this.usedBytes + this.reservedBytes + bytes <= this.bytesMax * this.#options.limits.memoryRefuseAt; // I2
   }
 
-  #reserve(ownBytes: number): Reservation {
+  #mayGoAlone(): boolean {
+    const { clock, limits } = this.#options;
+    if (this.rung !== 'refuse' || this.#alone || this.usedBytes >= this.bytesMax) return false;
+    const sinceMs = Math.max(this.#refusingSinceMs, this.#aloneSinceMs);
+    return clock.monotonicMs() - sinceMs >= limits.memoryAloneEveryMs;
+  }
+
+  #goAlone(ownBytes: number): Reservation {
+    this.#alone = true;
+    this.#aloneSinceMs = this.#options.clock.monotonicMs();
+    return this.#reserve(ownBytes, () => {
+      this.#alone = false;
+    });
+  }
+
+  #reserve(ownBytes: number, over?: () => void): Reservation {
     let held = ownBytes;
     let open = true;
     this.reservedBytes += ownBytes;
@@ -164,6 +186,7 @@ export class MemoryBudget implements Admission {
         if (!open) return; // I3
         open = false;
         this.reservedBytes -= held;
+        over?.();
       },
     };
   }

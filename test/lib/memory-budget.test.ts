@@ -103,6 +103,31 @@ test('on the last rung costly LISTs are refused, and no others', () => {
   assert.equal(budget.admit(CHEAP + 1, 1), undefined);
 });
 
+test('while costly LISTs are refused one goes alone now and then, so that refusing ends', () => {
+  const { budget, at, clock, state } = world();
+  budget.start();
+  at(0.95);
+  clock.advance(defaultLimits.memoryAloneEveryMs - 500);
+  assert.equal(budget.admit(CHEAP + 1, 1), undefined);
+  clock.advance(500);
+  const alone = budget.admit(CHEAP + 1, 1_000);
+  assert.ok(alone !== undefined);
+  assert.equal(budget.reservedBytes, 1_000);
+  clock.advance(10 * defaultLimits.memoryAloneEveryMs);
+  assert.equal(budget.admit(CHEAP + 1, 1), undefined, 'one at a time');
+  alone[Symbol.dispose]();
+  assert.equal(budget.reservedBytes, 0);
+  const second = budget.admit(CHEAP + 1, 1);
+  assert.ok(second !== undefined, 'the next one, since the first began long ago');
+  second[Symbol.dispose]();
+  assert.equal(budget.admit(CHEAP + 1, 1), undefined, 'not one after another');
+  state.used = 1.01 * MAX;
+  clock.advance(defaultLimits.memoryAloneEveryMs);
+  assert.equal(budget.admit(CHEAP + 1, 1), undefined, 'none above the budget itself');
+  state.used = 0.95 * MAX;
+  assert.ok(budget.admit(CHEAP + 1, 1));
+});
+
 test('nothing costly begins that does not fit beside what has begun (I2), and places are given back once (I3)', () => {
   const { budget, state } = world();
   const random = seededRandom(5);

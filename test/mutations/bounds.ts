@@ -41,6 +41,7 @@ export const boundsMutations: readonly Mutation[] = [
         'share < bounds[this.#level - 1]!',
       ],
       ['src/lib/memory-budget.ts I2', 'this.usedBytes + this.reservedBytes + bytes', 'this.usedBytes + bytes'],
+      ['one goes alone at a time', "this.rung !== 'refuse' || this.#alone ||", "this.rung !== 'refuse' ||"],
       ['src/lib/memory-budget.ts I3', 'if (!open) return; // I3', ''],
       ['what is shed is what is too much', 'Math.max(excess, before / 2)', 'before / 2'],
       ['cheap LISTs are never refused', 'costBytes > this.#options.limits.cheapListBytes', 'costBytes > 0'],
