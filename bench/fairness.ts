@@ -3,22 +3,13 @@ import { request } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Framer, WatchSink } from '../src/cache/cache.js';
-import { createCaches } from '../src/cache/caches.js';
-import type { KindCodec } from '../src/codec/codec.js';
-import type { Kind } from '../src/codec/kind.js';
-import { createKindCodec } from '../src/codec/kind-codec.js';
 import { findKind } from '../src/codec/kinds.js';
-import { createCowBtree } from '../src/engine/cow-btree.js';
-import { createHttpServer } from '../src/http/server.js';
 import { prefixEnd, utf8 } from '../src/lib/bytes.js';
 import { sleep, systemClock, type Timer } from '../src/lib/clock.js';
-import { defaultLimits } from '../src/lib/limits.js';
 import { seededRandom } from '../src/lib/random.js';
-import { FragmentCache } from '../src/serve/fragment-cache.js';
-import { createService } from '../src/serve/service.js';
 import { createEmbeddedStore } from '../src/source/embedded/embedded-store.js';
-import { createVersions } from '../src/versions/create-versions.js';
 import { pods } from './corpus.js';
+import { serveStore } from './serve-store.js';
 
 /**
  * Does a LIST of everything, again and again, make watchers wait?
@@ -53,53 +44,13 @@ async function serve(): Promise<void> {
   const seconds = Number(values.seconds);
   const clock = systemClock;
   const random = seededRandom(7);
-  const limits = defaultLimits;
   const store = createEmbeddedStore({ clock, random }, { historyBytesMax: 16 * 2 ** 20 });
   const objects = pods(podCount);
   for (const { key, value } of objects) await store.write([{ type: 'put', key, value }]);
-  const codecs = new Map<Kind, KindCodec>();
-  const codec = (kind: Kind): KindCodec => {
-    if (!codecs.has(kind)) codecs.set(kind, createKindCodec(kind));
-    return codecs.get(kind)!;
-  };
-  const caches = createCaches({
-    sourceFor: () => store,
-    codecFor: codec,
-    storageFor() {
-      const versions = createVersions({ clock });
-      return { versions, engine: createCowBtree(versions) };
-    },
-    etcdPrefix: '/registry',
-    clock,
-    random,
-    limits,
-  });
   const kind = findKind('', 'v1', 'pods')!;
-  const service = createService({
-    etcdPrefix: '/registry',
-    source: () => store,
-    codec,
-    cache: (of) => caches.get(of),
-    watchCache: true,
-    watchCacheSizes: new Map(),
-    fragments: () => fragments,
-    limits,
-    clock,
-    random,
-  });
-  const fragments = new FragmentCache(limits, clock);
-  const server = createHttpServer({
-    kinds: [kind],
-    readerFor: (of) => service.reader(of),
-    caches: () => [],
-    healthChecks: [],
-    build: { packageVersion: '0.0.0' },
-    limits,
-    clock,
-    random,
-  });
-  const { port } = await server.listenInsecure('127.0.0.1', 0);
-  const cache = caches.get(kind);
+  const served = serveStore(store, [kind]);
+  const { port } = await served.http.listenInsecure('127.0.0.1', 0);
+  const cache = served.caches.get(kind);
   cache.start();
   if (!(await cache.whenReady(600_000))) throw new Error(`the cache is not ready: ${cache.lastError}`);
 
@@ -147,9 +98,7 @@ async function serve(): Promise<void> {
         `${at(0.99).padStart(6)}${at(0.999).padStart(8)}${at(1).padStart(11)}${wallMs.toFixed(1).padStart(15)}${cpuMs.toFixed(1).padStart(16)}`,
     );
   }
-  await server.close();
-  await caches.stopAll();
-  fragments.stop();
+  await served.close();
   await store.close();
 }
 

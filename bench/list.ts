@@ -6,19 +6,13 @@ import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { generate } from 'selfsigned';
-import { createCaches } from '../src/cache/caches.js';
-import { createKindCodec } from '../src/codec/kind-codec.js';
 import { findKind } from '../src/codec/kinds.js';
-import { createCowBtree } from '../src/engine/cow-btree.js';
-import { createHttpServer } from '../src/http/server.js';
 import { sleep, systemClock } from '../src/lib/clock.js';
 import { defaultLimits } from '../src/lib/limits.js';
 import { seededRandom } from '../src/lib/random.js';
-import { FragmentCache } from '../src/serve/fragment-cache.js';
-import { createService } from '../src/serve/service.js';
 import { createEmbeddedStore } from '../src/source/embedded/embedded-store.js';
-import { createVersions } from '../src/versions/create-versions.js';
 import { pods, podValue } from './corpus.js';
+import { serveStore } from './serve-store.js';
 
 /**
  * LIST of all pods over a real socket, read by another process: CPU of the server and time of the client, at rest and
@@ -125,42 +119,7 @@ async function run(): Promise<void> {
   for (let at = 0; at < stored.length; at += 100) {
     await store.write(stored.slice(at, at + 100).map(({ key, value }) => ({ type: 'put', key, value })));
   }
-  const codec = createKindCodec(kind);
-  const caches = createCaches({
-    etcdPrefix: '/registry',
-    sourceFor: () => store,
-    codecFor: () => codec,
-    storageFor() {
-      const versions = createVersions({ clock });
-      return { versions, engine: createCowBtree(versions) };
-    },
-    clock,
-    random,
-    limits,
-  });
-  const fragments = limits.fragmentCacheBytes > 0 ? new FragmentCache(limits, clock) : undefined;
-  const service = createService({
-    etcdPrefix: '/registry',
-    source: () => store,
-    codec: () => codec,
-    cache: caches.get,
-    watchCache: true,
-    watchCacheSizes: new Map(),
-    fragments: () => fragments,
-    limits,
-    clock,
-    random,
-  });
-  const server = createHttpServer({
-    kinds: [kind],
-    readerFor: (one) => service.reader(one),
-    caches: caches.all,
-    healthChecks: [],
-    build: { packageVersion: 'bench' },
-    limits,
-    clock,
-    random,
-  });
+  const { http: server, fragments, close } = serveStore(store, [kind], limits);
   const pair = await generate([{ name: 'commonName', value: 'localhost' }], { keyType: 'ec' });
   const plain = await server.listenInsecure('127.0.0.1', 0);
   const secure = await server.listenSecure('127.0.0.1', 0, { cert: pair.cert, key: pair.private });
@@ -268,9 +227,7 @@ async function run(): Promise<void> {
   }
   if (values.json) console.log(JSON.stringify({ pods: count, rounds, written, figures, fragments: fragments?.stats }));
   client.stop();
-  fragments?.stop();
-  await server.close();
-  await caches.stopAll();
+  await close();
   await store.close();
 }
 

@@ -2,22 +2,16 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { provideCertificate } from '../../src/app/certificates.js';
-import { type Caches, createCaches } from '../../src/cache/caches.js';
-import type { Kind } from '../../src/codec/kind.js';
-import { createKindCodec } from '../../src/codec/kind-codec.js';
+import type { Caches } from '../../src/cache/caches.js';
 import { findKind } from '../../src/codec/kinds.js';
-import { createCowBtree } from '../../src/engine/cow-btree.js';
-import { createHttpServer, type HttpServer } from '../../src/http/server.js';
+import type { HttpServer } from '../../src/http/server.js';
 import { sleep, systemClock } from '../../src/lib/clock.js';
-import { defaultLimits } from '../../src/lib/limits.js';
 import { seededRandom } from '../../src/lib/random.js';
-import { FragmentCache } from '../../src/serve/fragment-cache.js';
-import { createService } from '../../src/serve/service.js';
 import { createEmbeddedStore, type EmbeddedStore } from '../../src/source/embedded/embedded-store.js';
-import { createVersions } from '../../src/versions/create-versions.js';
 import { collectGarbage } from '../bench.js';
 import { LeaseStream, pods, type StoredObject } from '../corpus.js';
 import { relabelled } from '../indexed-pods.js';
+import { serveStore } from '../serve-store.js';
 
 /** What the bench asks of the process that it measures. Each is answered by one Measured. */
 export type ServerCommand =
@@ -58,7 +52,6 @@ const WRITE_SLICE_COUNT = 64;
 export async function serve(podCount: number): Promise<void> {
   const clock = systemClock;
   const random = seededRandom(7);
-  const limits = defaultLimits;
   const store = createEmbeddedStore({ clock, random }, { historyBytesMax: 16 * 2 ** 20 });
   const first = complete(podCount, 1);
   let storedBytes = 0;
@@ -66,47 +59,8 @@ export async function serve(podCount: number): Promise<void> {
     storedBytes += value.length;
     await store.write([{ type: 'put', key, value: new Uint8Array(value) }]);
   }
-  const codecs = new Map<Kind, ReturnType<typeof createKindCodec>>();
-  const codec = (kind: Kind) => {
-    if (!codecs.has(kind)) codecs.set(kind, createKindCodec(kind));
-    return codecs.get(kind)!;
-  };
-  const caches: Caches = createCaches({
-    sourceFor: () => store,
-    codecFor: codec,
-    storageFor() {
-      const versions = createVersions({ clock });
-      return { versions, engine: createCowBtree(versions) };
-    },
-    etcdPrefix: '/registry',
-    clock,
-    random,
-    limits,
-  });
   const kinds = [findKind('', 'v1', 'pods')!, findKind('coordination.k8s.io', 'v1', 'leases')!];
-  const fragments = new FragmentCache(limits, clock);
-  const service = createService({
-    etcdPrefix: '/registry',
-    source: () => store,
-    codec,
-    cache: (kind) => caches.get(kind),
-    watchCache: true,
-    watchCacheSizes: new Map(),
-    fragments: () => fragments,
-    limits,
-    clock,
-    random,
-  });
-  const http = createHttpServer({
-    kinds,
-    readerFor: (kind) => service.reader(kind),
-    caches: () => caches.all(),
-    healthChecks: [],
-    build: { packageVersion: '0.0.0' },
-    limits,
-    clock,
-    random,
-  });
+  const { http, caches } = serveStore(store, kinds);
   caches.startAll(kinds);
   for (const cache of caches.all()) await cache.whenReady(60_000);
   const directory = mkdtempSync(join(tmpdir(), 'listwatch-bench-'));
