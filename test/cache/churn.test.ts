@@ -23,8 +23,10 @@ const MEASURE_EVERY_SECONDS = 300;
 const SLAB_GROWTH_MAX = 1.1;
 const HEAP_GROWTH_MAX = 4 * 2 ** 20;
 const RESIDENT_GROWTH_MAX = 1.1;
-/** Compiled code and the young generation, which the first minutes bring. */
-const RUNTIME_BYTES = 72 * 2 ** 20;
+/** Compiled code and the young generation, which the first minutes bring: of Node 24 nearly twice as much as of 20. */
+const RUNTIME_BYTES = 144 * 2 ** 20;
+/** V8 takes pages of the young generation and gives them back. All that is written in the hour is ten times as much. */
+const RESIDENT_NOISE_BYTES = 32 * 2 ** 20;
 
 interface Holdings {
   readonly second: number;
@@ -179,7 +181,8 @@ test(`memory is flat over an hour of ${WRITES_PER_SECOND} writes a second`, { ti
   for (const row of later) {
     assert.ok(row.slabs <= first!.slabs * SLAB_GROWTH_MAX, `slabs at ${row.second} s: ${row.slabs} of ${first!.slabs}`);
     assert.ok(row.heap - first!.heap <= HEAP_GROWTH_MAX, `heap at ${row.second} s: ${row.heap} of ${first!.heap}`);
-    const allowed = (first!.resident + Math.max(0, row.history - first!.history)) * RESIDENT_GROWTH_MAX;
+    const grown = Math.max(0, row.history - first!.history);
+    const allowed = (first!.resident + grown) * RESIDENT_GROWTH_MAX + RESIDENT_NOISE_BYTES;
     assert.ok(row.resident <= allowed, `resident at ${row.second} s: ${row.resident}, allowed ${allowed}`);
     // What is alive, what the history keeps, what slow readers keep; and a third for places that wait to be filled.
     const reserved = (liveBytes + row.history * 1.5) * 1.4 + 4 * 2 ** 20;
