@@ -57,6 +57,7 @@ interface Figure {
 
 const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 const JSON_TYPE = 'application/json';
+const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io';
 const CHUNK_BYTES = defaultLimits.listChunkBytes;
 
 /** Reads a response to its end, as fast as it comes, and throws the bytes away. */
@@ -186,6 +187,7 @@ async function run(): Promise<void> {
     for (const [name, accept] of [
       ['protobuf', PROTOBUF],
       ['json', JSON_TYPE],
+      ['table', TABLE],
     ] as const) {
       if (writes === 0 && ['', 'json, cold'].includes(values.only) && name === 'json') {
         fragments?.shrinkTo(0);

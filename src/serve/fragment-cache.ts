@@ -3,8 +3,8 @@ import type { Clock, Timer } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Sheddable } from '../lib/memory-budget.js';
 
-/** How the items of a leaf are kept: as JSON, or compressed; the order is that of the numbers in keys. */
-export const fragmentFormats = ['json', 'json-deflate', 'protobuf-deflate'] as const;
+/** How the items of a leaf are kept: as JSON, compressed, as rows of a Table; the order is that of the numbers in keys. */
+export const fragmentFormats = ['json', 'json-deflate', 'protobuf-deflate', 'table'] as const;
 export type FragmentFormat = (typeof fragmentFormats)[number];
 
 /** What was made from one edition of a leaf. */
@@ -40,6 +40,8 @@ interface Kept {
 }
 
 const PLACES = 2 ** 26;
+/** At least as many as there are formats. */
+const FORMATS = 8;
 
 /**
  * The fragments of all kinds, bounded in bytes. A key names a place in an engine, so a leaf that was replaced
@@ -53,8 +55,8 @@ export class FragmentCache implements Sheddable {
   readonly #kept: LRUCache<number, Kept>;
   readonly #clock: Clock;
   readonly #limits: Limits;
-  readonly #hits = { json: 0, 'json-deflate': 0, 'protobuf-deflate': 0 };
-  readonly #misses = { json: 0, 'json-deflate': 0, 'protobuf-deflate': 0 };
+  readonly #hits = counters();
+  readonly #misses = counters();
   compressions = 0;
   #evictions = 0;
   #refusals = 0;
@@ -97,7 +99,7 @@ export class FragmentCache implements Sheddable {
   closeScope(scope: FragmentScope): void {
     scope.closed = true;
     for (const key of [...this.#kept.keys()]) {
-      if (Math.floor(key / (PLACES * 4)) === scope.number) this.#kept.delete(key);
+      if (Math.floor(key / (PLACES * FORMATS)) === scope.number) this.#kept.delete(key);
     }
   }
 
@@ -176,5 +178,9 @@ export class FragmentCache implements Sheddable {
 }
 
 function keyOf(scope: FragmentScope, place: number, format: FragmentFormat): number {
-  return (scope.number * PLACES + place) * 4 + fragmentFormats.indexOf(format);
+  return (scope.number * PLACES + place) * FORMATS + fragmentFormats.indexOf(format);
+}
+
+function counters(): Record<FragmentFormat, number> {
+  return Object.fromEntries(fragmentFormats.map((format) => [format, 0])) as Record<FragmentFormat, number>;
 }

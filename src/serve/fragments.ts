@@ -5,6 +5,7 @@ import type { Limits } from '../lib/limits.js';
 import type { VersionId, Versions } from '../versions/versions.js';
 import type { Fragment, FragmentCache, FragmentFormat, FragmentScope } from './fragment-cache.js';
 import type { EncodedItems, EncodeTask, FragmentEncoder } from './fragment-encoder.js';
+import { itemIn, type LeafRows, type RowEncoder, type RowRange, RowsMaker } from './leaf-rows.js';
 import type { DeflatedItems } from './reader.js';
 
 /** A leaf as some LIST saw it: see `Leaf` of the engine. */
@@ -52,12 +53,6 @@ const COMMA = 0x2c;
 const NOTHING: EncodedItems = { bytes: Buffer.alloc(0), starts: Uint32Array.of(1) };
 const NOTHING_TO_DO: EncodeTask = { take: () => NOTHING, cancel: () => {} };
 
-/** Which item of a fragment is a version's JSON, not before item `from`; -1: it is not there. */
-export function itemIn(fragment: JsonFragment, id: VersionId, revision: number, from: number): number {
-  const found = fragment.ids.indexOf(id, from);
-  return found !== -1 && fragment.revisions[found] === revision ? found : -1;
-}
-
 /**
  * The encoded leaves of one kind.
  *
@@ -78,6 +73,7 @@ export class KindFragments {
   readonly #encoder: FragmentEncoder;
   readonly #deflating = new Map<string, Promise<DeflatedItems>>();
   readonly #encoding = new Map<string, Encoding>();
+  readonly #rows = new RowsMaker();
   #versions: Versions | undefined;
   #scope: FragmentScope;
 
@@ -154,6 +150,27 @@ export class KindFragments {
   /** What is kept of the leaf at a place, perhaps of another edition of it; nothing is made. */
   kept(scope: FragmentScope, { place, edition }: Pick<LeafItems, 'place' | 'edition'>): JsonFragment | undefined {
     return this.#cache.get(scope, place, 'json', edition) as JsonFragment | undefined;
+  }
+
+  /** Items `start` to `end - 1` of a leaf as rows. What is kept is found by the leaf alone, so `encode` is always the same. */
+  rows(
+    scope: FragmentScope,
+    versions: Versions,
+    { edition, place, ids }: LeafItems,
+    start: number,
+    end: number,
+    encode: RowEncoder,
+  ): RowRange {
+    const held = this.#cache.get(scope, place, 'table', edition) as LeafRows | undefined;
+    if (held?.edition === edition) return { rows: held, start, end };
+    // A small part of a leaf does not pay for the rest of it.
+    if ((end - start) * 2 <= ids.length) {
+      const rows = this.#rows.make(edition, ids.subarray(start, end), versions, held, encode);
+      return { rows, start: 0, end: end - start };
+    }
+    const rows = this.#rows.make(edition, ids, versions, held, encode);
+    if (!this.#isLarge(ids, versions)) this.#cache.keep(scope, place, 'table', rows);
+    return { rows, start, end };
   }
 
   /** Bytes of a whole leaf as JSON, if that is known. */

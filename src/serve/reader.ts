@@ -4,6 +4,7 @@ import type { Framer, WatchSink } from '../cache/cache.js';
 import type { ByteWriter, KindCodec, WireObject } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
 import type { Failure, Result } from './failure.js';
+import type { RowEncoder, RowRange } from './leaf-rows.js';
 
 /**
  * A Reader answers GET, LIST and WATCH of one kind, from its cache or directly from the source,
@@ -75,6 +76,8 @@ export interface ListRuns {
   json(run: number): Uint8Array | Promise<Uint8Array>;
   /** Bytes of `json(run)`, without making it where they are known. */
   jsonSize(run: number): number | Promise<number>;
+  /** The run's items as rows of a Table, kept for later LISTs: `encode` is the same for all of them. */
+  rows(run: number, encode: RowEncoder): RowRange;
   /** `json(run)`, or the run's items as they lie, compressed: at once when that is kept. */
   deflated(run: number, format: 'json' | 'protobuf'): DeflatedItems | Promise<DeflatedItems>;
 }

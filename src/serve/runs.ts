@@ -3,6 +3,7 @@ import { type ByteRange, copyBytes, rangeOf } from '../lib/bytes.js';
 import type { Versions } from '../versions/versions.js';
 import type { FragmentScope } from './fragment-cache.js';
 import { deflate, type JsonJob, type KindFragments, type LeafItems, type LeafSource, map } from './fragments.js';
+import type { RowEncoder, RowRange } from './leaf-rows.js';
 import type { DeflatedItems, ListRuns } from './reader.js';
 
 /** What of a leaf belongs to a LIST. */
@@ -105,6 +106,13 @@ export class LeafRuns implements ListRuns, Disposable {
         return json.length;
       },
     );
+  }
+
+  rows(run: number, encode: RowEncoder): RowRange {
+    this.#check();
+    const { count, part } = this.#runs[run]!;
+    const start = part?.start ?? 0;
+    return this.#fragments.rows(this.#scope, this.#source.versions, this.#leaf(run), start, start + count, encode);
   }
 
   deflated(run: number, format: 'json' | 'protobuf'): DeflatedItems | Promise<DeflatedItems> {

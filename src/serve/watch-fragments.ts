@@ -1,6 +1,7 @@
 import type { Framer } from '../cache/cache.js';
 import type { WireObject } from '../codec/codec.js';
-import { itemIn, type KindFragments } from './fragments.js';
+import type { KindFragments } from './fragments.js';
+import { itemIn } from './leaf-rows.js';
 import type { WatchFormat } from './reader.js';
 
 /**

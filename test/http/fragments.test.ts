@@ -6,6 +6,7 @@ import { pod, type Serving, startServing } from './serving.js';
 
 const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 const JSON_TYPE = 'application/json';
+const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io';
 
 interface Listed {
   readonly code: number;
@@ -225,6 +226,7 @@ test('an object of more than 128 KiB is not kept, nor are its neighbours', async
     [JSON_TYPE, false],
     [JSON_TYPE, true],
     [PROTOBUF, true],
+    [TABLE, false],
   ] as const) {
     const listed = await list(serving, '/api/v1/pods', accept, gzip);
     assert.ok(listed.body.length > 140_000);

@@ -6,7 +6,7 @@ import { findKind } from '../../src/codec/kinds.js';
 import { createWriter } from '../../src/codec/writer.js';
 import { writePartialJson, writePartialMessage } from '../../src/http/encode/partial.js';
 import { goJson } from '../../src/http/encode/go-json.js';
-import { cellsJson, createTableEncoder } from '../../src/http/encode/table.js';
+import { createTableEncoder, writeCells } from '../../src/http/encode/table.js';
 
 const codec = createKindCodec(findKind('', 'v1', 'pods')!);
 const metadata = {
@@ -29,10 +29,10 @@ const spliceOnly = new Proxy(codec, {
   },
 });
 
-function textOf(write: (into: ReturnType<typeof createWriter>) => void): string {
+function textOf(write: (into: ReturnType<typeof createWriter>) => void, encoding: BufferEncoding = 'latin1'): string {
   const output = createWriter();
   write(output);
-  return output.bytes.toString('latin1', 0, output.position);
+  return output.bytes.toString(encoding, 0, output.position);
 }
 
 test('PartialObjectMetadata as JSON is made of the bytes of metadata alone', () => {
@@ -56,6 +56,8 @@ test('a Table row decodes no object', () => {
   const row = JSON.parse(textOf((into) => encoder.row(object, into))) as { cells: unknown[] };
   assert.equal(row.cells[0], 'p');
 });
+
+const cellsJson = (cells: readonly unknown[]) => textOf((into) => writeCells(cells, into, () => assert.fail()), 'utf8');
 
 test('cells are JSON as Go writes it, whatever is in them', () => {
   for (let unit = 0; unit < 0x2100; unit++) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { humanDuration } from '../../src/http/encode/table/human-duration.js';
-import { tableFor } from '../../src/http/encode/table/index.js';
+import { humanDuration, isElapsed } from '../../src/http/encode/table/human-duration.js';
+import { type Row, tableFor } from '../../src/http/encode/table/index.js';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -40,6 +40,13 @@ for (const [durationMs, want] of durations) {
 }
 
 const NOW = Date.UTC(2026, 5, 1, 12);
+
+function shownAt(nowMs: number, { cells }: Row): readonly unknown[] {
+  return cells.map((cell) =>
+    isElapsed(cell) ? `${cell.before}${humanDuration(nowMs - cell.fromMs)}${cell.after}` : cell,
+  );
+}
+
 const ago = (ms: number) => `${new Date(NOW - ms).toISOString().slice(0, 19)}Z`;
 const metadata = { name: 'web-1', creationTimestamp: ago(5 * HOUR) };
 const running = { running: { startedAt: ago(HOUR) } };
@@ -208,7 +215,7 @@ const podRows: [rule: string, pod: object, want: [ready: string, status: string,
 ];
 for (const [rule, pod, want] of podRows) {
   test(`pod row: ${rule}`, () => {
-    const { cells } = tableFor({ group: '', resource: 'pods' }).row({ metadata, ...pod }, NOW);
+    const cells = shownAt(NOW, tableFor({ group: '', resource: 'pods' }).row({ metadata, ...pod }));
     assert.deepEqual(cells.slice(1, 4), want);
     assert.equal(cells[4], '5h');
   });
@@ -387,7 +394,7 @@ const rows: [group: string, resource: string, object: object, want: readonly unk
 for (const [group, resource, object, want] of rows) {
   test(`${resource} row: ${JSON.stringify(want)}`, () => {
     const table = tableFor({ group, resource });
-    const { cells } = table.row(object, NOW);
+    const cells = shownAt(NOW, table.row(object));
     assert.deepEqual(cells, want);
     assert.equal(cells.length, table.columns.length);
   });

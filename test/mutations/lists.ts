@@ -32,7 +32,6 @@ export const listMutations: readonly Mutation[] = [
     'src/serve/fragments.ts',
     ['serve/fragments', 'http/fragments'],
     [
-      ['an id alone is not a version', 'fragment.revisions[found] === revision', 'found >= 0'],
       [
         'a fragment is of one edition',
         'if (held?.edition === edition) return { take',
@@ -41,6 +40,27 @@ export const listMutations: readonly Mutation[] = [
       ['what is being encoded is shared', 'if (encoding === undefined) {', 'if (encoding?.keep !== null) {'],
       ['what is being compressed is shared', 'if (deflating === undefined) {', 'if (deflating !== (1 as unknown)) {'],
       ['leaves with large objects are not kept', 'if (!large) this.#cache.keep', 'this.#cache.keep'],
+    ],
+  ),
+  ...of(
+    'src/serve/leaf-rows.ts',
+    ['serve/fragments', 'http/fragments'],
+    [['an id alone is not a version', 'revisions[found] === revision', 'found >= 0']],
+  ),
+  ...of(
+    'src/serve/fragments.ts',
+    ['http/table-rows', 'http/fragments'],
+    [
+      [
+        'kept rows are of one edition',
+        'if (held?.edition === edition) return { rows',
+        'if (held !== undefined) return { rows',
+      ],
+      [
+        'rows of leaves with large objects are not kept',
+        "if (!this.#isLarge(ids, versions)) this.#cache.keep(scope, place, 'table'",
+        "this.#cache.keep(scope, place, 'table'",
+      ],
     ],
   ),
   ...of(

@@ -44,4 +44,19 @@ export const tableMutations: readonly Mutation[] = [
     ['http/partial-splice'],
     [['cells are escaped as Go escapes them', "/^[ !#-%'-;=?-[\\]-~]*$/", '/^[ !#-;=?-[\\]-~]*$/']],
   ),
+  ...of(
+    'src/http/encode/table.ts',
+    ['http/table-rows'],
+    [
+      ['kept rows show the time of the answer', 'durationJson(nowMs - fromMs[hole]!)', 'durationJson(fromMs[hole]!)'],
+      ['kept rows begin with their first hole', 'let hole = firstHole[start]!;', 'let hole = 0;'],
+      ['a duration in a hole is escaped as one in a cell', 'text === INVALID ? INVALID_JSON : text', 'text'],
+      ['only one form of rows is kept', "version === 'v1' && includeObject === 'Metadata' && ", ''],
+    ],
+  ),
+  ...of(
+    'src/serve/leaf-rows.ts',
+    ['http/table-rows'],
+    [['holes move with the rows that are copied', 'base.holes[hole]! + moved', 'base.holes[hole]!']],
+  ),
 ];

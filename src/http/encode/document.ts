@@ -16,6 +16,8 @@ export interface ListDocument {
   readonly nullWhenEmpty?: true;
   /** The same items, where their JSON is kept. */
   readonly runs?: ListRuns | undefined;
+  /** Or where they are kept with holes: appends the items of a run, a comma between two. */
+  readonly filled?: { readonly count: number; write(run: number, into: ByteWriter): void } | undefined;
   /** Appends item `index` as compact JSON. */
   item(index: number, into: ByteWriter): void;
 }

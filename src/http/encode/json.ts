@@ -10,14 +10,20 @@ export async function writeJsonList(list: ListDocument, body: ListBody): Promise
     return true;
   }
   writeText(body, listHead(list));
-  const { runs } = list;
+  const { runs, filled } = list;
+  for (let run = 0; run < (filled?.count ?? 0); run++) {
+    if (run > 0) writeText(body, ',');
+    filled!.write(run, body);
+    if (!(await body.flush())) return false;
+  }
   for (let run = 0; run < (runs?.count ?? 0); run++) {
     if (run > 0) writeText(body, ',');
     const items = runs!.json(run);
     const going = body.append(items instanceof Promise ? await items : items);
     if (going !== true && !(await going)) return false;
   }
-  for (let index = 0; runs === undefined && index < list.count; index++) {
+  const kept = runs !== undefined || filled !== undefined;
+  for (let index = 0; !kept && index < list.count; index++) {
     if (index > 0) writeText(body, ',');
     list.item(index, body);
     if (body.due() && !(await body.flush())) return false;

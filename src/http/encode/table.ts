@@ -5,10 +5,12 @@ import type { ListAnswer } from '../../serve/reader.js';
 import type { ListDocument } from './document.js';
 import { listMetaJson } from './envelope.js';
 import { goJson } from './go-json.js';
+import type { RowEncoder, RowRange } from '../../serve/leaf-rows.js';
 import { type MetaVersion, writePartialJson } from './partial.js';
 import { emptyWire } from './protobuf.js';
+import { humanDuration, isElapsed } from './table/human-duration.js';
 import { COMMON, tableFor } from './table/index.js';
-import { writeText } from './writer.js';
+import { writeBytes, writeText } from './writer.js';
 
 /** What a row carries beside its cells (spec 4.3). */
 export type IncludeObject = 'None' | 'Metadata' | 'Object';
@@ -22,6 +24,10 @@ export function parseIncludeObject(text: string | undefined): IncludeObject | un
 export interface TableEncoder {
   readonly columns: readonly unknown[];
   row(wire: WireObject, into: ByteWriter): void;
+  /** The row without what depends on the clock, when rows of this form are kept between requests. */
+  readonly holed: RowEncoder | undefined;
+  /** Appends rows that `holed` has made, with the durations of now; a comma between two. */
+  fill(range: RowRange, into: ByteWriter): void;
 }
 
 /** Reads of a wire object what the kind's table shows. */
@@ -37,19 +43,37 @@ export function createTableEncoder(
 ): TableEncoder {
   const table = tableFor(codec.kind);
   const project = tableProjector(codec.kind);
+  const encode: RowEncoder = (wire, into, hole) => {
+    const { bytes, start, end } = wire;
+    const { cells, conditions } = table.row(project(bytes, start, end));
+    const shown = conditions === undefined || conditions.length === 0 ? '' : `,"conditions":${goJson(conditions)}`;
+    writeCells(cells, into, hole, '{"cells":', `${shown},"object":`);
+    if (includeObject === 'Object') codec.toJson(bytes, start, end, true, into);
+    else if (includeObject === 'Metadata') writePartialJson(codec, version, wire, into);
+    else writeText(into, 'null');
+    writeText(into, '}');
+  };
   return {
     columns: table.columns,
     row(wire, into) {
-      const { bytes, start, end } = wire;
-      const { cells, conditions } = table.row(project(bytes, start, end), nowMs());
-      const shown = conditions === undefined || conditions.length === 0 ? '' : `,"conditions":${goJson(conditions)}`;
-      writeText(into, `{"cells":${cellsJson(cells)}${shown},"object":`);
-      if (includeObject === 'Object') codec.toJson(bytes, start, end, true, into);
-      else if (includeObject === 'Metadata') writePartialJson(codec, version, wire, into);
-      else writeText(into, 'null');
-      writeText(into, '}');
+      const now = nowMs();
+      encode(wire, into, (fromMs) => writeText(into, durationJson(now - fromMs)));
     },
+    // What kubectl asks for; the other forms are rare, and each would be kept beside it.
+    holed: version === 'v1' && includeObject === 'Metadata' && table.compare === undefined ? encode : undefined,
+    fill: (range, into) => fillRows(range, nowMs(), into),
   };
+}
+
+function fillRows({ rows, start, end }: RowRange, nowMs: number, into: ByteWriter): void {
+  const { bytes, starts, firstHole, holes, fromMs } = rows;
+  let from = starts[start]!;
+  for (let hole = firstHole[start]!; hole < firstHole[end]!; hole++) {
+    writeBytes(into, bytes, from, holes[hole]!);
+    writeText(into, durationJson(nowMs - fromMs[hole]!));
+    from = holes[hole]!;
+  }
+  writeBytes(into, bytes, from, starts[end]! - 1);
 }
 
 export function tableMembers(
@@ -68,10 +92,16 @@ export function tableListDocument(
 ): ListDocument {
   const wire = emptyWire();
   const order = rowOrder(codec, answer);
+  const { runs } = answer;
+  const { holed } = encoder;
   return {
     members: tableMembers(version, listMetaJson(answer), encoder.columns),
     itemsKey: 'rows',
     count: answer.count,
+    filled:
+      runs === undefined || holed === undefined
+        ? undefined
+        : { count: runs.count, write: (run, into) => encoder.fill(runs.rows(run, holed), into) },
     item: (index, into) => encoder.row(answer.at(order?.[index] ?? index, wire), into),
   };
 }
@@ -111,16 +141,36 @@ const PLAIN = /^[ !#-%'-;=?-[\]-~]*$/;
 const NONE = '<none>';
 const NONE_JSON = goJson(NONE);
 
-/** Cells as Go's encoder has them. */
-export function cellsJson(cells: readonly unknown[]): string {
-  let json = '[';
+const INVALID = '<invalid>';
+const INVALID_JSON = goJson(INVALID).slice(1, -1);
+
+/** A duration as the inside of a JSON string. */
+function durationJson(durationMs: number): string {
+  const text = humanDuration(durationMs);
+  return text === INVALID ? INVALID_JSON : text;
+}
+
+/** Appends cells as Go's encoder has them, between two pieces of text. What depends on the clock is left to `hole`. */
+export function writeCells(
+  cells: readonly unknown[],
+  into: ByteWriter,
+  hole: (fromMs: number) => void,
+  before = '',
+  after = '',
+): void {
+  let json = `${before}[`;
   for (let index = 0; index < cells.length; index++) {
     if (index > 0) json += ',';
     const cell = cells[index];
     if (cell === NONE) json += NONE_JSON;
     else if (typeof cell === 'string') json += PLAIN.test(cell) ? `"${cell}"` : goJson(cell);
+    else if (isElapsed(cell)) {
+      writeText(into, `${json}"${cell.before}`);
+      hole(cell.fromMs);
+      json = `${cell.after}"`;
+    }
     // 64-bit integers may be bigints, which JSON.stringify refuses.
     else json += typeof cell === 'bigint' ? String(cell) : goJson(cell ?? null);
   }
-  return `${json}]`;
+  writeText(into, `${json}]${after}`);
 }

@@ -18,12 +18,12 @@ export const nodes: TableKind = {
   ),
   reads:
     'metadata{labels} spec{unschedulable} status{conditions{type status} addresses{type address} nodeInfo{kubeletVersion osImage kernelVersion containerRuntimeVersion}}',
-  row: (node, nowMs) => ({
+  row: (node) => ({
     cells: [
       text(node, 'metadata.name'),
       nodeStatus(node),
       nodeRoles(node),
-      age(node, nowMs),
+      age(node),
       text(node, 'status.nodeInfo.kubeletVersion'),
       nodeAddress(node, 'InternalIP'),
       nodeAddress(node, 'ExternalIP'),
@@ -59,8 +59,8 @@ function nodeAddress(node: Json, type: string): string {
 export const namespaces: TableKind = {
   columns: columns('Status', 'Age'),
   reads: 'status{phase}',
-  row: (object, nowMs) => ({
-    cells: [text(object, 'metadata.name'), text(object, 'status.phase'), age(object, nowMs)],
+  row: (object) => ({
+    cells: [text(object, 'metadata.name'), text(object, 'status.phase'), age(object)],
   }),
 };
 
@@ -79,7 +79,7 @@ export const events: TableKind = {
   ),
   reads:
     'eventTime firstTimestamp lastTimestamp series{lastObservedTime count} count type reason message involvedObject{kind name fieldPath} source{component host} reportingComponent reportingInstance',
-  row(event, nowMs) {
+  row(event) {
     const eventTime = text(event, 'eventTime');
     const firstSeen = orElse(text(event, 'firstTimestamp'), eventTime);
     const lastSeen = present(event, 'series')
@@ -88,14 +88,14 @@ export const events: TableKind = {
     const count = present(event, 'series') ? integer(event, 'series.count') : integer(event, 'count');
     return {
       cells: [
-        ageOf(lastSeen, nowMs),
+        ageOf(lastSeen),
         text(event, 'type'),
         text(event, 'reason'),
         `${text(event, 'involvedObject.kind').toLowerCase()}/${text(event, 'involvedObject.name')}`,
         text(event, 'involvedObject.fieldPath'),
         eventSource(event),
         text(event, 'message').trim(),
-        ageOf(firstSeen, nowMs),
+        ageOf(firstSeen),
         count === 0 ? 1 : count,
         text(event, 'metadata.name'),
       ],
@@ -112,19 +112,19 @@ function eventSource(event: Json): string {
 export const secrets: TableKind = {
   columns: columns('Type', 'Data:integer', 'Age'),
   reads: 'type data{}',
-  row: (object, nowMs) => ({
-    cells: [text(object, 'metadata.name'), text(object, 'type'), entries(object, 'data').length, age(object, nowMs)],
+  row: (object) => ({
+    cells: [text(object, 'metadata.name'), text(object, 'type'), entries(object, 'data').length, age(object)],
   }),
 };
 
 export const configMaps: TableKind = {
   columns: columns('Data', 'Age'),
   reads: 'data{} binaryData{}',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       entries(object, 'data').length + entries(object, 'binaryData').length,
-      age(object, nowMs),
+      age(object),
     ],
   }),
 };
@@ -132,29 +132,29 @@ export const configMaps: TableKind = {
 export const serviceAccounts: TableKind = {
   columns: columns('Secrets:integer', 'Age'),
   reads: 'secrets{}',
-  row: (object, nowMs) => ({
-    cells: [text(object, 'metadata.name'), items(object, 'secrets').length, age(object, nowMs)],
+  row: (object) => ({
+    cells: [text(object, 'metadata.name'), items(object, 'secrets').length, age(object)],
   }),
 };
 
 export const leases: TableKind = {
   columns: columns('Holder', 'Age'),
   reads: 'spec{holderIdentity}',
-  row: (object, nowMs) => ({
-    cells: [text(object, 'metadata.name'), text(object, 'spec.holderIdentity'), age(object, nowMs)],
+  row: (object) => ({
+    cells: [text(object, 'metadata.name'), text(object, 'spec.holderIdentity'), age(object)],
   }),
 };
 
 export const leaseCandidates: TableKind = {
   columns: columns('LeaseName', 'BinaryVersion', 'EmulationVersion', 'Age'),
   reads: 'spec{leaseName binaryVersion emulationVersion}',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       text(object, 'spec.leaseName'),
       text(object, 'spec.binaryVersion'),
       text(object, 'spec.emulationVersion'),
-      age(object, nowMs),
+      age(object),
     ],
   }),
 };
@@ -162,12 +162,12 @@ export const leaseCandidates: TableKind = {
 export const priorityClasses: TableKind = {
   columns: columns('Value:integer', 'Global-Default:boolean', 'Age', 'PreemptionPolicy'),
   reads: 'value globalDefault preemptionPolicy',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       at(object, 'value') ?? 0,
       flag(object, 'globalDefault'),
-      age(object, nowMs),
+      age(object),
       text(object, 'preemptionPolicy'),
     ],
   }),
@@ -176,22 +176,22 @@ export const priorityClasses: TableKind = {
 export const runtimeClasses: TableKind = {
   columns: columns('Handler', 'Age'),
   reads: 'handler',
-  row: (object, nowMs) => ({
-    cells: [text(object, 'metadata.name'), text(object, 'handler'), age(object, nowMs)],
+  row: (object) => ({
+    cells: [text(object, 'metadata.name'), text(object, 'handler'), age(object)],
   }),
 };
 
 export const resourceQuotas: TableKind = {
   columns: columns('Request', 'Limit', 'Age'),
   reads: 'status{hard used}',
-  row(object, nowMs) {
+  row(object) {
     const requests: string[] = [];
     const limits: string[] = [];
     for (const [name, hard] of entries(object, 'status.hard')) {
       const used = (at(object, 'status.used') as Record<string, string> | undefined)?.[name] ?? '0';
       (name.startsWith('limits.') ? limits : requests).push(`${name}: ${used}/${hard}`);
     }
-    return { cells: [text(object, 'metadata.name'), requests.join(', '), limits.join(', '), age(object, nowMs)] };
+    return { cells: [text(object, 'metadata.name'), requests.join(', '), limits.join(', '), age(object)] };
   },
 };
 

@@ -28,9 +28,26 @@ function twoUnits(large: number, largeUnit: string, small: number, smallUnit: st
   return small === 0 ? `${large}${largeUnit}` : `${large}${largeUnit}${small}${smallUnit}`;
 }
 
+/** A cell that shows how long ago something was: text that depends on when it is read. */
+export interface Elapsed {
+  /** Milliseconds since 1970. */
+  readonly fromMs: number;
+  /** What stands around the duration: text that is itself in JSON. */
+  readonly before: string;
+  readonly after: string;
+}
+
+export function elapsed(fromMs: number, before = '', after = ''): Elapsed {
+  return { fromMs, before, after };
+}
+
+export function isElapsed(cell: unknown): cell is Elapsed {
+  return typeof cell === 'object' && cell !== null && 'fromMs' in cell;
+}
+
 /** Age of an RFC3339 timestamp; `<unknown>` when it is unset. */
-export function ageOf(timestamp: string | undefined, nowMs: number): string {
+export function ageOf(timestamp: string | undefined): Elapsed | string {
   if (timestamp === undefined || timestamp === '') return '<unknown>';
   const atMs = Date.parse(timestamp);
-  return Number.isNaN(atMs) ? '<invalid>' : humanDuration(nowMs - atMs);
+  return Number.isNaN(atMs) ? '<invalid>' : elapsed(atMs);
 }

@@ -16,7 +16,7 @@ export type { Column, Row, TableKind } from './table-kind.js';
 const nameAndAge: TableKind = {
   columns: columns('Age'),
   reads: '',
-  row: (object, nowMs) => ({ cells: [text(object, 'metadata.name'), age(object, nowMs)] }),
+  row: (object) => ({ cells: [text(object, 'metadata.name'), age(object)] }),
 };
 
 /** What kube-apiserver shows for kinds without a printer of their own: the raw creation time. */
@@ -29,26 +29,26 @@ const nameAndCreation: TableKind = {
 const resourceClaims: TableKind = {
   columns: columns('State', 'Age'),
   reads: 'metadata{deletionTimestamp} status{allocation{} reservedFor{}}',
-  row(object, nowMs) {
+  row(object) {
     const deleted = present(object, 'metadata.deletionTimestamp');
     const parts = deleted ? ['deleted'] : [];
     if (present(object, 'status.allocation')) parts.push('allocated');
     else if (!deleted) parts.push('pending');
     if (items(object, 'status.reservedFor').length > 0) parts.push('reserved');
-    return { cells: [text(object, 'metadata.name'), parts.join(','), age(object, nowMs)] };
+    return { cells: [text(object, 'metadata.name'), parts.join(','), age(object)] };
   },
 };
 
 const resourceSlices: TableKind = {
   columns: columns('Node', 'Driver', 'Pool', 'Age'),
   reads: 'spec{nodeName driver pool{name}}',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       text(object, 'spec.nodeName'),
       text(object, 'spec.driver'),
       text(object, 'spec.pool.name'),
-      age(object, nowMs),
+      age(object),
     ],
   }),
 };

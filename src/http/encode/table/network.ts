@@ -6,14 +6,14 @@ export const services: TableKind = {
   columns: columns('Type', 'Cluster-IP', 'External-IP', 'Port(s)', 'Age', 'Selector*'),
   reads:
     'spec{type clusterIPs externalIPs externalName ports{port nodePort protocol} selector} status{loadBalancer{ingress{ip hostname}}}',
-  row: (service, nowMs) => ({
+  row: (service) => ({
     cells: [
       text(service, 'metadata.name'),
       text(service, 'spec.type'),
       orElse(String(items(service, 'spec.clusterIPs')[0] ?? ''), '<none>'),
       externalIp(service),
       servicePorts(service),
-      age(service, nowMs),
+      age(service),
       labelPairs(service, 'spec.selector'),
     ],
   }),
@@ -56,7 +56,7 @@ function servicePorts(service: Json): string {
 export const endpoints: TableKind = {
   columns: columns('Endpoints', 'Age'),
   reads: 'subsets{ports{port} addresses{ip}}',
-  row(object, nowMs) {
+  row(object) {
     const addresses: string[] = [];
     for (const subset of items(object, 'subsets')) {
       const ports = items(subset, 'ports').map((port) => text(port, 'port'));
@@ -64,7 +64,7 @@ export const endpoints: TableKind = {
       if (ports.length === 0) addresses.push(...ips);
       else for (const port of ports) addresses.push(...ips.map((ip) => hostPort(ip, port)));
     }
-    return { cells: [text(object, 'metadata.name'), firstThree(addresses, '<none>'), age(object, nowMs)] };
+    return { cells: [text(object, 'metadata.name'), firstThree(addresses, '<none>'), age(object)] };
   },
 };
 
@@ -76,7 +76,7 @@ function hostPort(ip: string, port: string): string {
 export const endpointSlices: TableKind = {
   columns: columns('AddressType', 'Ports', 'Endpoints', 'Age'),
   reads: 'addressType ports{name port} endpoints{addresses}',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       text(object, 'addressType'),
@@ -85,7 +85,7 @@ export const endpointSlices: TableKind = {
         items(object, 'endpoints').flatMap((endpoint) => items(endpoint, 'addresses').map(String)),
         '<unset>',
       ),
-      age(object, nowMs),
+      age(object),
     ],
   }),
 };
@@ -98,14 +98,14 @@ function slicePort(port: Json): string {
 export const ingresses: TableKind = {
   columns: columns('Class', 'Hosts', 'Address', 'Ports', 'Age'),
   reads: 'spec{ingressClassName rules{host} tls{}} status{loadBalancer{ingress{ip hostname}}}',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       orElse(text(object, 'spec.ingressClassName'), '<none>'),
       ingressHosts(object),
       joined(ingressAddresses(object)),
       items(object, 'spec.tls').length > 0 ? '80, 443' : '80',
-      age(object, nowMs),
+      age(object),
     ],
   }),
 };
@@ -120,13 +120,8 @@ function ingressHosts(object: Json): string {
 export const ingressClasses: TableKind = {
   columns: columns('Controller', 'Parameters', 'Age'),
   reads: 'spec{controller parameters{apiGroup kind name}}',
-  row: (object, nowMs) => ({
-    cells: [
-      text(object, 'metadata.name'),
-      text(object, 'spec.controller'),
-      classParameters(object),
-      age(object, nowMs),
-    ],
+  row: (object) => ({
+    cells: [text(object, 'metadata.name'), text(object, 'spec.controller'), classParameters(object), age(object)],
   }),
 };
 
@@ -140,24 +135,24 @@ function classParameters(object: Json): string {
 export const networkPolicies: TableKind = {
   columns: columns('Pod-Selector', 'Age'),
   reads: `spec{podSelector${SELECTOR}}`,
-  row: (object, nowMs) => ({
-    cells: [text(object, 'metadata.name'), selector(object, 'spec.podSelector'), age(object, nowMs)],
+  row: (object) => ({
+    cells: [text(object, 'metadata.name'), selector(object, 'spec.podSelector'), age(object)],
   }),
 };
 
 export const serviceCidrs: TableKind = {
   columns: columns('CIDRs', 'Age'),
   reads: 'spec{cidrs}',
-  row: (object, nowMs) => ({
-    cells: [text(object, 'metadata.name'), items(object, 'spec.cidrs').map(String).join(','), age(object, nowMs)],
+  row: (object) => ({
+    cells: [text(object, 'metadata.name'), items(object, 'spec.cidrs').map(String).join(','), age(object)],
   }),
 };
 
 export const ipAddresses: TableKind = {
   columns: columns('ParentRef', 'Age'),
   reads: 'spec{parentRef{group resource namespace name}}',
-  row: (object, nowMs) => ({
-    cells: [text(object, 'metadata.name'), parentReference(at(object, 'spec.parentRef')), age(object, nowMs)],
+  row: (object) => ({
+    cells: [text(object, 'metadata.name'), parentReference(at(object, 'spec.parentRef')), age(object)],
   }),
 };
 

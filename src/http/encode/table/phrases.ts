@@ -1,9 +1,9 @@
-import { ageOf } from './human-duration.js';
+import { ageOf, type Elapsed } from './human-duration.js';
 import { at, entries, items, type Json, text } from './json-path.js';
 
 /** Pieces of cells that several kinds share (spec 10.1). */
-export function age(object: Json, nowMs: number): string {
-  return ageOf(text(object, 'metadata.creationTimestamp'), nowMs);
+export function age(object: Json): Elapsed | string {
+  return ageOf(text(object, 'metadata.creationTimestamp'));
 }
 
 export function orElse(value: string, fallback: string): string {

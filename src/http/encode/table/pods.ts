@@ -1,4 +1,4 @@
-import { humanDuration } from './human-duration.js';
+import { type Elapsed, elapsed } from './human-duration.js';
 import { flag, integer, items, type Json, present, text } from './json-path.js';
 import { age, condition, containerImages, containerNames, labelPairs, orElse } from './phrases.js';
 import { columns, type TableKind } from './table-kind.js';
@@ -24,14 +24,14 @@ const POD_MEMBERS = `metadata{deletionTimestamp}
 export const pods: TableKind = {
   columns: columns('Ready', 'Status', 'Restarts', 'Age', 'IP*', 'Node*', 'Nominated Node*', 'Readiness Gates*'),
   reads: POD_MEMBERS,
-  row(pod, nowMs) {
+  row(pod) {
     const summary = summarize(pod);
     const cells = [
       text(pod, 'metadata.name'),
       `${summary.ready}/${summary.total}`,
       summary.reason,
-      restartsCell(summary, nowMs),
-      age(pod, nowMs),
+      restartsCell(summary),
+      age(pod),
       orElse(text(items(pod, 'status.podIPs')[0], 'ip'), '<none>'),
       orElse(text(pod, 'spec.nodeName'), '<none>'),
       orElse(text(pod, 'status.nominatedNodeName'), '<none>'),
@@ -152,9 +152,9 @@ function lastFinishedMs(status: Json): number {
   return Number.isNaN(finishedMs) ? 0 : finishedMs;
 }
 
-function restartsCell(summary: PodSummary, nowMs: number): string {
+function restartsCell(summary: PodSummary): Elapsed | string {
   if (summary.restarts === 0 || summary.lastRestartMs === 0) return String(summary.restarts);
-  return `${summary.restarts} (${humanDuration(nowMs - summary.lastRestartMs)} ago)`;
+  return elapsed(summary.lastRestartMs, `${summary.restarts} (`, ' ago)');
 }
 
 function readinessGates(pod: Json): string {

@@ -7,11 +7,11 @@ import { columns, type TableKind } from './table-kind.js';
 export const bindings: TableKind = {
   columns: columns('Role', 'Age', 'Users*', 'Groups*', 'ServiceAccounts*'),
   reads: 'roleRef{kind name} subjects{kind namespace name}',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       `${text(object, 'roleRef.kind')}/${text(object, 'roleRef.name')}`,
-      age(object, nowMs),
+      age(object),
       subjects(object, 'User', (subject) => text(subject, 'name')),
       subjects(object, 'Group', (subject) => text(subject, 'name')),
       subjects(object, 'ServiceAccount', (subject) => `${text(subject, 'namespace')}/${text(subject, 'name')}`),
@@ -29,13 +29,13 @@ function subjects(object: Json, kind: string, show: (subject: Json) => string): 
 export const podDisruptionBudgets: TableKind = {
   columns: columns('Min Available', 'Max Unavailable', 'Allowed Disruptions:integer', 'Age'),
   reads: 'spec{minAvailable maxUnavailable} status{disruptionsAllowed}',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       present(object, 'spec.minAvailable') ? text(object, 'spec.minAvailable') : 'N/A',
       present(object, 'spec.maxUnavailable') ? text(object, 'spec.maxUnavailable') : 'N/A',
       integer(object, 'status.disruptionsAllowed'),
-      age(object, nowMs),
+      age(object),
     ],
   }),
 };
@@ -43,10 +43,10 @@ export const podDisruptionBudgets: TableKind = {
 export const certificateSigningRequests: TableKind = {
   columns: columns('Age', 'SignerName', 'Requestor', 'RequestedDuration', 'Condition'),
   reads: 'spec{signerName username expirationSeconds} status{conditions{type} certificate}',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
-      age(object, nowMs),
+      age(object),
       text(object, 'spec.signerName'),
       text(object, 'spec.username'),
       present(object, 'spec.expirationSeconds')
@@ -74,8 +74,8 @@ export const clusterTrustBundles: TableKind = {
 export const webhookConfigurations: TableKind = {
   columns: columns('Webhooks:integer', 'Age'),
   reads: 'webhooks{}',
-  row: (object, nowMs) => ({
-    cells: [text(object, 'metadata.name'), items(object, 'webhooks').length, age(object, nowMs)],
+  row: (object) => ({
+    cells: [text(object, 'metadata.name'), items(object, 'webhooks').length, age(object)],
   }),
 };
 
@@ -83,14 +83,14 @@ function admissionPolicy(counted: string, list: string): TableKind {
   return {
     columns: columns(`${counted}:integer`, 'ParamKind', 'Age'),
     reads: `spec{${list}{} paramKind{apiVersion kind}}`,
-    row: (object, nowMs) => ({
+    row: (object) => ({
       cells: [
         text(object, 'metadata.name'),
         items(object, `spec.${list}`).length,
         present(object, 'spec.paramKind')
           ? `${text(object, 'spec.paramKind.apiVersion')}/${text(object, 'spec.paramKind.kind')}`
           : '<unset>',
-        age(object, nowMs),
+        age(object),
       ],
     }),
   };
@@ -102,8 +102,8 @@ export const mutatingAdmissionPolicies = admissionPolicy('Mutations', 'mutations
 export const admissionPolicyBindings: TableKind = {
   columns: columns('PolicyName', 'ParamRef', 'Age'),
   reads: `spec{policyName paramRef{namespace name selector${SELECTOR}}}`,
-  row: (object, nowMs) => ({
-    cells: [text(object, 'metadata.name'), text(object, 'spec.policyName'), paramReference(object), age(object, nowMs)],
+  row: (object) => ({
+    cells: [text(object, 'metadata.name'), text(object, 'spec.policyName'), paramReference(object), age(object)],
   }),
 };
 
@@ -118,13 +118,13 @@ export const flowSchemas: TableKind = {
   columns: columns('PriorityLevel', 'MatchingPrecedence', 'DistinguisherMethod', 'Age', 'MissingPL'),
   reads:
     'spec{priorityLevelConfiguration{name} matchingPrecedence distinguisherMethod{type}} status{conditions{type status}}',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       text(object, 'spec.priorityLevelConfiguration.name'),
       integer(object, 'spec.matchingPrecedence'),
       orElse(text(object, 'spec.distinguisherMethod.type'), '<none>'),
-      age(object, nowMs),
+      age(object),
       orElse(condition(object, 'Dangling'), '?'),
     ],
   }),
@@ -140,7 +140,7 @@ const QUEUING = 'spec.limited.limitResponse.queuing';
 export const priorityLevelConfigurations: TableKind = {
   columns: columns('Type', 'NominalConcurrencyShares', 'Queues', 'HandSize', 'QueueLengthLimit', 'Age'),
   reads: 'spec{type limited{nominalConcurrencyShares limitResponse{queuing{queues handSize queueLengthLimit}}}}',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       text(object, 'spec.type'),
@@ -148,7 +148,7 @@ export const priorityLevelConfigurations: TableKind = {
       at(object, `${QUEUING}.queues`) ?? '<none>',
       at(object, `${QUEUING}.handSize`) ?? '<none>',
       at(object, `${QUEUING}.queueLengthLimit`) ?? '<none>',
-      age(object, nowMs),
+      age(object),
     ],
   }),
 };
@@ -156,8 +156,8 @@ export const priorityLevelConfigurations: TableKind = {
 export const apiServices: TableKind = {
   columns: columns('Service', 'Available', 'Age'),
   reads: 'spec{service{namespace name}} status{conditions{type status reason}}',
-  row: (object, nowMs) => ({
-    cells: [text(object, 'metadata.name'), serviceOf(object), availability(object), age(object, nowMs)],
+  row: (object) => ({
+    cells: [text(object, 'metadata.name'), serviceOf(object), availability(object), age(object)],
   }),
 };
 

@@ -46,7 +46,7 @@ export const persistentVolumes: TableKind = {
   ),
   reads:
     'metadata{deletionTimestamp annotations} spec{capacity accessModes persistentVolumeReclaimPolicy claimRef{namespace name} storageClassName volumeAttributesClassName volumeMode} status{phase reason}',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       text(object, 'spec.capacity.storage'),
@@ -57,7 +57,7 @@ export const persistentVolumes: TableKind = {
       storageClassOf(object),
       orElse(text(object, 'spec.volumeAttributesClassName'), '<unset>'),
       text(object, 'status.reason'),
-      age(object, nowMs),
+      age(object),
       orElse(text(object, 'spec.volumeMode'), '<unset>'),
     ],
   }),
@@ -81,7 +81,7 @@ export const persistentVolumeClaims: TableKind = {
   ),
   reads:
     'metadata{deletionTimestamp annotations} spec{volumeName storageClassName volumeAttributesClassName volumeMode} status{phase capacity accessModes}',
-  row(object, nowMs) {
+  row(object) {
     const bound = text(object, 'spec.volumeName') !== '';
     return {
       cells: [
@@ -92,7 +92,7 @@ export const persistentVolumeClaims: TableKind = {
         bound ? accessModes(object, 'status.accessModes') : '',
         storageClassOf(object),
         orElse(text(object, 'spec.volumeAttributesClassName'), '<unset>'),
-        age(object, nowMs),
+        age(object),
         orElse(text(object, 'spec.volumeMode'), '<unset>'),
       ],
     };
@@ -107,7 +107,7 @@ function nameWithDefault(object: Json, ...annotations: string[]): string {
 export const storageClasses: TableKind = {
   columns: columns('Provisioner', 'ReclaimPolicy', 'VolumeBindingMode', 'AllowVolumeExpansion', 'Age'),
   reads: 'metadata{annotations} provisioner reclaimPolicy volumeBindingMode allowVolumeExpansion',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       nameWithDefault(
         object,
@@ -118,7 +118,7 @@ export const storageClasses: TableKind = {
       orElse(text(object, 'reclaimPolicy'), 'Delete'),
       orElse(text(object, 'volumeBindingMode'), 'Immediate'),
       flag(object, 'allowVolumeExpansion'),
-      age(object, nowMs),
+      age(object),
     ],
   }),
 };
@@ -126,11 +126,11 @@ export const storageClasses: TableKind = {
 export const volumeAttributesClasses: TableKind = {
   columns: columns('DriverName', 'Age'),
   reads: 'metadata{annotations} driverName',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       nameWithDefault(object, 'storageclass.kubernetes.io/is-default-class'),
       text(object, 'driverName'),
-      age(object, nowMs),
+      age(object),
     ],
   }),
 };
@@ -138,14 +138,14 @@ export const volumeAttributesClasses: TableKind = {
 export const volumeAttachments: TableKind = {
   columns: columns('Attacher', 'PV', 'Node', 'Attached:boolean', 'Age'),
   reads: 'spec{attacher source{persistentVolumeName} nodeName} status{attached}',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       text(object, 'spec.attacher'),
       text(object, 'spec.source.persistentVolumeName'),
       text(object, 'spec.nodeName'),
       flag(object, 'status.attached'),
-      age(object, nowMs),
+      age(object),
     ],
   }),
 };
@@ -153,8 +153,8 @@ export const volumeAttachments: TableKind = {
 export const csiNodes: TableKind = {
   columns: columns('Drivers:integer', 'Age'),
   reads: 'spec{drivers{}}',
-  row: (object, nowMs) => ({
-    cells: [text(object, 'metadata.name'), items(object, 'spec.drivers').length, age(object, nowMs)],
+  row: (object) => ({
+    cells: [text(object, 'metadata.name'), items(object, 'spec.drivers').length, age(object)],
   }),
 };
 
@@ -170,7 +170,7 @@ export const csiDrivers: TableKind = {
   ),
   reads:
     'spec{attachRequired podInfoOnMount storageCapacity tokenRequests{audience} requiresRepublish volumeLifecycleModes}',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       at(object, 'spec.attachRequired') !== false,
@@ -182,7 +182,7 @@ export const csiDrivers: TableKind = {
       ),
       flag(object, 'spec.requiresRepublish'),
       joined(items(object, 'spec.volumeLifecycleModes').map(String), '<none>'),
-      age(object, nowMs),
+      age(object),
     ],
   }),
 };
@@ -190,12 +190,12 @@ export const csiDrivers: TableKind = {
 export const csiStorageCapacities: TableKind = {
   columns: columns('StorageClassName', 'Capacity', 'Age'),
   reads: 'storageClassName capacity',
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       text(object, 'storageClassName'),
       orElse(text(object, 'capacity'), '<unset>'),
-      age(object, nowMs),
+      age(object),
     ],
   }),
 };

@@ -10,6 +10,7 @@ export interface Column {
 }
 
 export interface Row {
+  /** As JSON has them; what depends on the clock as Elapsed (human-duration.ts). */
   readonly cells: readonly unknown[];
   /** metav1.TableRowCondition, e.g. a pod that has completed. */
   readonly conditions?: readonly unknown[];
@@ -23,7 +24,7 @@ export interface TableKind {
   readonly columns: readonly Column[];
   /** The members that `row` and `compare` look at, besides COMMON: a selection (codec/projector.ts). Others are not there. */
   readonly reads: string;
-  row(object: Json, nowMs: number): Row;
+  row(object: Json): Row;
   /** FlowSchemas alone are not shown in LIST order. */
   compare?(left: Json, right: Json): number;
 }

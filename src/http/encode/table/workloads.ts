@@ -1,4 +1,4 @@
-import { ageOf, humanDuration } from './human-duration.js';
+import { ageOf, type Elapsed, elapsed, humanDuration } from './human-duration.js';
 import { at, integer, items, type Json, present, text } from './json-path.js';
 import {
   age,
@@ -26,13 +26,13 @@ function replicaTable(selectorMembers: string, showSelector: (object: Json) => s
       'Selector*',
     ),
     reads: `spec{replicas selector${selectorMembers} template{${CONTAINERS}}} status{replicas readyReplicas}`,
-    row: (object, nowMs) => ({
+    row: (object) => ({
       cells: [
         text(object, 'metadata.name'),
         integer(object, 'spec.replicas'),
         integer(object, 'status.replicas'),
         integer(object, 'status.readyReplicas'),
-        age(object, nowMs),
+        age(object),
         containerNames(object, 'spec.template.spec'),
         containerImages(object, 'spec.template.spec'),
         showSelector(object),
@@ -47,13 +47,13 @@ export const replicationControllers = replicaTable('', (object) => labelPairs(ob
 export const deployments: TableKind = {
   columns: columns('Ready', 'Up-to-date', 'Available', 'Age', 'Containers*', 'Images*', 'Selector*'),
   reads: `spec{replicas selector${SELECTOR} template{${CONTAINERS}}} status{readyReplicas updatedReplicas availableReplicas}`,
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       `${integer(object, 'status.readyReplicas')}/${integer(object, 'spec.replicas')}`,
       integer(object, 'status.updatedReplicas'),
       integer(object, 'status.availableReplicas'),
-      age(object, nowMs),
+      age(object),
       containerNames(object, 'spec.template.spec'),
       containerImages(object, 'spec.template.spec'),
       selector(object, 'spec.selector'),
@@ -64,11 +64,11 @@ export const deployments: TableKind = {
 export const statefulSets: TableKind = {
   columns: columns('Ready', 'Age', 'Containers*', 'Images*'),
   reads: `spec{replicas template{${CONTAINERS}}} status{readyReplicas}`,
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       `${integer(object, 'status.readyReplicas')}/${integer(object, 'spec.replicas')}`,
-      age(object, nowMs),
+      age(object),
       containerNames(object, 'spec.template.spec'),
       containerImages(object, 'spec.template.spec'),
     ],
@@ -89,7 +89,7 @@ export const daemonSets: TableKind = {
     'Selector*',
   ),
   reads: `spec{selector${SELECTOR} template{spec{nodeSelector} ${CONTAINERS}}} status{desiredNumberScheduled currentNumberScheduled numberReady updatedNumberScheduled numberAvailable}`,
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       integer(object, 'status.desiredNumberScheduled'),
@@ -98,7 +98,7 @@ export const daemonSets: TableKind = {
       integer(object, 'status.updatedNumberScheduled'),
       integer(object, 'status.numberAvailable'),
       labelPairs(object, 'spec.template.spec.nodeSelector'),
-      age(object, nowMs),
+      age(object),
       containerNames(object, 'spec.template.spec'),
       containerImages(object, 'spec.template.spec'),
       selector(object, 'spec.selector'),
@@ -109,8 +109,8 @@ export const daemonSets: TableKind = {
 export const controllerRevisions: TableKind = {
   columns: columns('Controller', 'Revision', 'Age'),
   reads: 'metadata{ownerReferences{controller apiVersion kind name}} revision',
-  row: (object, nowMs) => ({
-    cells: [text(object, 'metadata.name'), controllerOf(object), at(object, 'revision') ?? 0, age(object, nowMs)],
+  row: (object) => ({
+    cells: [text(object, 'metadata.name'), controllerOf(object), at(object, 'revision') ?? 0, age(object)],
   }),
 };
 
@@ -125,13 +125,13 @@ function controllerOf(object: Json): string {
 export const jobs: TableKind = {
   columns: columns('Status', 'Completions', 'Duration', 'Age', 'Containers*', 'Images*', 'Selector*'),
   reads: `metadata{deletionTimestamp} spec{completions parallelism selector${SELECTOR} template{${CONTAINERS}}} status{conditions{type status} succeeded startTime completionTime}`,
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       jobStatus(object),
       completions(object),
-      jobDuration(object, nowMs),
-      age(object, nowMs),
+      jobDuration(object),
+      age(object),
       containerNames(object, 'spec.template.spec'),
       containerImages(object, 'spec.template.spec'),
       selector(object, 'spec.selector'),
@@ -155,11 +155,11 @@ function completions(object: Json): string {
   return parallelism > 1 ? `${succeeded}/1 of ${parallelism}` : `${succeeded}/1`;
 }
 
-function jobDuration(object: Json, nowMs: number): string {
+function jobDuration(object: Json): Elapsed | string {
   if (!present(object, 'status.startTime')) return '';
   const startMs = Date.parse(text(object, 'status.startTime'));
-  const endMs = present(object, 'status.completionTime') ? Date.parse(text(object, 'status.completionTime')) : nowMs;
-  return humanDuration(endMs - startMs);
+  if (!present(object, 'status.completionTime')) return elapsed(startMs);
+  return humanDuration(Date.parse(text(object, 'status.completionTime')) - startMs);
 }
 
 export const cronJobs: TableKind = {
@@ -175,15 +175,15 @@ export const cronJobs: TableKind = {
     'Selector*',
   ),
   reads: `spec{schedule timeZone suspend jobTemplate{spec{selector${SELECTOR} template{${CONTAINERS}}}}} status{active{} lastScheduleTime}`,
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       text(object, 'spec.schedule'),
       orElse(text(object, 'spec.timeZone'), '<none>'),
       yesNo(object, 'spec.suspend'),
       items(object, 'status.active').length,
-      present(object, 'status.lastScheduleTime') ? ageOf(text(object, 'status.lastScheduleTime'), nowMs) : '<none>',
-      age(object, nowMs),
+      present(object, 'status.lastScheduleTime') ? ageOf(text(object, 'status.lastScheduleTime')) : '<none>',
+      age(object),
       containerNames(object, 'spec.jobTemplate.spec.template.spec'),
       containerImages(object, 'spec.jobTemplate.spec.template.spec'),
       selector(object, 'spec.jobTemplate.spec.selector'),
@@ -203,7 +203,7 @@ const AUTOSCALER_MEMBERS = `spec{scaleTargetRef{kind name} minReplicas maxReplic
 export const horizontalPodAutoscalers: TableKind = {
   columns: columns('Reference', 'Targets', 'MinPods', 'MaxPods', 'Replicas', 'Age'),
   reads: AUTOSCALER_MEMBERS,
-  row: (object, nowMs) => ({
+  row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
       `${text(object, 'spec.scaleTargetRef.kind')}/${text(object, 'spec.scaleTargetRef.name')}`,
@@ -211,7 +211,7 @@ export const horizontalPodAutoscalers: TableKind = {
       present(object, 'spec.minReplicas') ? text(object, 'spec.minReplicas') : '<unset>',
       integer(object, 'spec.maxReplicas'),
       integer(object, 'status.currentReplicas'),
-      age(object, nowMs),
+      age(object),
     ],
   }),
 };
