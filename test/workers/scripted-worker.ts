@@ -22,11 +22,14 @@ export function scripted(behaviour: Behaviour): URL {
 export function behave(behaviour: Behaviour): void {
   const { cells, seenCell } = workerData as WorkerStart;
   let waiting = false;
+  let answer = () => {};
+  // Open before any claim: who sees the claim may say `go` at once.
+  if (behaviour === 'slow') new BroadcastChannel(GATE).onmessage = () => answer();
   parentPort!.on('message', (message: KindMessage | TaskMessage) => {
     if ('definition' in message || behaviour === 'idle' || waiting) return;
     Atomics.add(cells, seenCell, 1);
     if (!claim(cells, message.cell, message.ticket)) return;
-    const answer = () => parentPort!.postMessage({ ticket: message.ticket, encoded: undefined } satisfies Reply);
+    answer = () => parentPort!.postMessage({ ticket: message.ticket, encoded: undefined } satisfies Reply);
     switch (behaviour) {
       case 'crash':
         throw new Error('crashed on purpose');
@@ -37,7 +40,6 @@ export function behave(behaviour: Behaviour): void {
         break;
       case 'slow':
         waiting = true;
-        new BroadcastChannel(GATE).onmessage = answer;
         break;
     }
   });
