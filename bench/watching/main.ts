@@ -13,7 +13,7 @@ import { type Measured, serve, type ServerCommand, type Started } from './server
  *     node dist/bench/watching/main.js                           every mode (minutes)
  *     node dist/bench/watching/main.js --mode fanout,idle        some
  *     node dist/bench/watching/main.js --smoke                   every mode, small; fails when an event is missing
- *     node dist/bench/watching/main.js --mode fanout --profile   leaves a CPU profile of the server (.cpuprofile)
+ *     node dist/bench/watching/main.js --mode fanout --profile   leaves a CPU profile of the server for each row (.cpuprofile)
  *
  *     initial    WatchList of all pods: CPU, time to the end of the initial events, ten at once: peak memory
  *     fanout     watchers of all pods at a slow and at fast rates: CPU for each delivered event
@@ -68,8 +68,7 @@ class Bench {
 
   static async start(podCount: number): Promise<Bench> {
     const file = fileURLToPath(import.meta.url);
-    const execArgv = values.profile ? ['--cpu-prof', '--cpu-prof-dir=.'] : [];
-    const server = fork(file, ['--role', 'server', '--pods', String(podCount)], { execArgv });
+    const server = fork(file, ['--role', 'server', '--pods', String(podCount)]);
     const client = fork(file, ['--role', 'client'], { execArgv: [] });
     const [started] = (await answer<[Started]>(server)) as [Started];
     return new Bench(server, client, started);
@@ -120,6 +119,20 @@ const pause = (ms: number) => new Promise<void>((resolve) => void setTimeout(res
 
 const measure = (bench: Bench, collect = false) => bench.server({ command: 'measure', collect });
 
+/** The start of what a row is about. */
+async function begin(bench: Bench, collect: boolean): Promise<Measured> {
+  const before = await measure(bench, collect);
+  if (values.profile) await bench.server({ command: 'profile', file: '' });
+  return before;
+}
+
+/** Its end; `name` is that of its profile. */
+async function finish(bench: Bench, name: string): Promise<Measured> {
+  const after = await measure(bench);
+  if (values.profile) await bench.server({ command: 'profile', file: `${name.replaceAll(' ', '-')}.cpuprofile` });
+  return after;
+}
+
 /** Pods from now on: without a resourceVersion a watch begins with the state. */
 async function podsFromNow(bench: Bench, query = ''): Promise<string> {
   return `${PODS}?watch=1&resourceVersion=${(await measure(bench)).revision}${query}`;
@@ -146,11 +159,11 @@ async function initial(bench: Bench): Promise<Row[]> {
       for (const [streams, after] of rounds) {
         if (after !== '') await list(bench.started.port);
         await bench.server({ command: 'resetPeak' });
-        const before = await measure(bench);
+        const before = await begin(bench, false);
         const startMs = systemClock.nowMs();
         await bench.open(transport, format, Array<string>(streams).fill(path));
         const counts = await bench.client({ command: 'untilInitial', streams, quietMs: QUIET_MS });
-        const end = await measure(bench);
+        const end = await finish(bench, `initial ${transport} ${format} x${streams}${after}`);
         expectCount('initial events', counts.events, streams * (pods + 1));
         await bench.closeAll();
         const stored = bench.started.storedBytes;
@@ -185,11 +198,11 @@ async function fanout(bench: Bench): Promise<Row[]> {
       for (const perSecond of rates) {
         await bench.open(transport, format, Array<string>(watchers).fill(await podsFromNow(bench)));
         const count = perSecond * seconds;
-        const before = await measure(bench, true);
+        const before = await begin(bench, true);
         const startMs = systemClock.nowMs();
         await bench.server({ command: 'write', resource: 'pods', perSecond, count, spread: 500 });
         const counts = await bench.client({ command: 'until', events: count * watchers, quietMs: QUIET_MS });
-        const after = await measure(bench);
+        const after = await finish(bench, `fanout ${watchers} ${transport} ${format} ${perSecond}`);
         expectCount('events', counts.events, count * watchers);
         await bench.closeAll();
         rows.push({
@@ -245,11 +258,11 @@ async function selectors(bench: Bench): Promise<Row[]> {
       const paths = Array.from({ length: watchers }, (_, index) => `${path}&${query(index)}`);
       await bench.open('h2', 'protobuf', paths);
       const count = perSecond * seconds;
-      const before = await measure(bench, true);
+      const before = await begin(bench, true);
       await bench.server({ command: 'write', resource: 'pods', perSecond, count, spread });
       const expected = watchers === 0 ? 0 : count; // the node and the app of each pod that is written are watched once
       const counts = await bench.client({ command: 'until', events: expected, quietMs: QUIET_MS });
-      const after = await measure(bench);
+      const after = await finish(bench, `selectors ${watchers} ${name}`);
       expectCount('events', counts.events, expected);
       await bench.closeAll();
       rows.push({ watchers: `${watchers} ${name}`, 'CPU us/change': ((after.cpuMs - before.cpuMs) * 1_000) / count });
@@ -268,11 +281,11 @@ async function replay(bench: Bench): Promise<Row[]> {
       const changes = resource === 'pods' ? count : count * 3;
       await bench.server({ command: 'write', resource, perSecond: 0, count: changes, spread: smoke ? 10 : 500 });
       await pause(100);
-      const before = await measure(bench, true);
+      const before = await begin(bench, true);
       const startMs = systemClock.nowMs();
       await bench.open('h1', format, [`${path}?watch=1&resourceVersion=${revision}`]);
       const counts = await bench.client({ command: 'until', events: changes, quietMs: QUIET_MS });
-      const after = await measure(bench);
+      const after = await finish(bench, `replay ${resource} ${format}`);
       expectCount('replayed events', counts.events, changes);
       const perSecond = smoke ? 200 : 8_000;
       const seconds = number(values.seconds, 1, 5);

@@ -1,4 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { Session } from 'node:inspector/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { provideCertificate } from '../../src/app/certificates.js';
@@ -25,6 +26,8 @@ export type ServerCommand =
       readonly spread: number;
     }
   | { readonly command: 'resetPeak' }
+  /** Samples the CPU from one of these to the next, which writes what was seen to `file`. */
+  | { readonly command: 'profile'; readonly file: string }
   | { readonly command: 'stop' };
 
 /** Of the server process. */
@@ -99,6 +102,9 @@ async function obey(command: ServerCommand, world: World): Promise<void> {
     case 'write':
       await write(command, world);
       break;
+    case 'profile':
+      await profile(command.file);
+      break;
     case 'stop':
       await world.http.close();
       await world.caches.stopAll();
@@ -107,6 +113,22 @@ async function obey(command: ServerCommand, world: World): Promise<void> {
       return;
   }
   process.send!(await measured(world));
+}
+
+let profiling: Session | undefined;
+
+async function profile(file: string): Promise<void> {
+  if (profiling !== undefined) {
+    const { profile: seen } = await profiling.post('Profiler.stop');
+    writeFileSync(file, JSON.stringify(seen));
+    profiling.disconnect();
+    profiling = undefined;
+    return;
+  }
+  profiling = new Session();
+  profiling.connect();
+  await profiling.post('Profiler.enable');
+  await profiling.post('Profiler.start');
 }
 
 async function write({ resource, perSecond, count, spread }: ServerCommand & { command: 'write' }, world: World) {
