@@ -11,7 +11,7 @@ export interface Clock {
   nowMs(): number;
   /** Milliseconds from an arbitrary start; never goes back. */
   monotonicMs(): number;
-  /** Calls `run` once after `delayMs`. A pending timer does not keep the process alive. */
+  /** Calls `run` once after `delayMs`; 0: when the I/O that is ready has had its turn. A pending timer does not keep the process alive. */
   setTimer(delayMs: number, run: () => void): Timer;
 }
 
@@ -21,7 +21,13 @@ export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   setTimer(delayMs, run) {
-    const handle = setTimeout(run, Math.min(Math.max(delayMs, 0), DELAY_MAX_MS));
+    if (delayMs <= 0) {
+      // A timeout of 0 is one of a millisecond.
+      const immediate = setImmediate(run);
+      immediate.unref();
+      return { cancel: () => clearImmediate(immediate) };
+    }
+    const handle = setTimeout(run, Math.min(delayMs, DELAY_MAX_MS));
     handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },
