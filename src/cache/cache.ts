@@ -134,8 +134,12 @@ export type WatchFailureReason = 'unreadable' | 'expired';
 
 /** Where a watch writes. HTTP/1.1, HTTP/2 and WebSocket implement it; so do tests. */
 export interface WatchSink {
-  /** Returns false when the transport is full: the watch stops writing until `CacheWatch.drained()`. Chunks are not kept by the cache after the call, and must not be changed by it. */
-  write(chunk: Uint8Array): boolean;
+  /**
+   * Returns false when the transport is full: the watch stops writing until `CacheWatch.drained()`. The chunk must not
+   * be changed. With `done` it is this watcher's own, and its memory is used again once the transport has called that,
+   * which it may never do.
+   */
+  write(chunk: Uint8Array, done?: () => void): boolean;
   /** A clean end of stream, as clients expect at a timeout. */
   end(): void;
   /**

@@ -1,5 +1,5 @@
 import type { ModRevision } from '../api/revision.js';
-import type { KindCodec, WireObject } from '../codec/codec.js';
+import type { KindCodec, WireObject, WireWriter } from '../codec/codec.js';
 import { createWriter } from '../codec/writer.js';
 import type { Leaf } from '../engine/engine.js';
 import { type ByteRange, rangeOf } from '../lib/bytes.js';
@@ -113,11 +113,16 @@ export function groupId({ from, to, filter, framer }: CacheWatchRequest): string
   return `${range}\n${filter === undefined ? '-' : `+${filter.id}`}\n${framer.id}`;
 }
 
+/** The last event of a chunk may reach beyond it by this much. */
+const CHUNK_SLACK_BYTES = 64 * 2 ** 10;
+/** While chunks are being handed out, so many buffers wait for the next ones. */
+const SPARE_CHUNKS_MAX = 16;
+
 /** Where framing stopped, and why. */
 export interface Framed {
   /** Whole revisions up to here are in the bytes. */
   position: number;
-  /** Undefined when nothing matched. */
+  /** Undefined when nothing matched, and where they are to be handed to one transport. */
   bytes: Uint8Array | undefined;
   events: number;
   /** The key at `position` has no readable value: the stream cannot go on. */
@@ -126,27 +131,37 @@ export interface Framed {
 
 /**
  * Turns changes into events, as the table of spec 3.4 has it: presence and the filter, on the bytes
- * before and after, decide. Bytes handed out are copies and are never changed afterwards.
+ * before and after, decide. What many get is a copy and is never changed afterwards; what one gets is handed to its
+ * transport as it was framed.
  */
 export class EventFramer {
   readonly #cache: WatchCache;
   readonly #codec: KindCodec;
-  readonly #into = createWriter(64 * 2 ** 10);
+  readonly #into: WireWriter;
+  readonly #chunkBytes: number;
+  /** Buffers of chunks that their transports have taken. */
+  readonly #spare: Buffer[] = [];
+  #resting = true;
   readonly #respliced = createWriter();
   readonly #wire: WireObject = newWireObject();
   readonly #range: ByteRange = rangeOf(new Uint8Array(0));
 
-  constructor(cache: WatchCache, codec: KindCodec) {
+  /** Chunks of about `chunkBytes` do without growing. */
+  constructor(cache: WatchCache, codec: KindCodec, chunkBytes: number) {
     this.#cache = cache;
     this.#codec = codec;
+    this.#chunkBytes = chunkBytes + CHUNK_SLACK_BYTES;
+    this.#into = createWriter(this.#chunkBytes);
   }
 
   /** The changes that the tick found in the group's range. */
   touched(group: Group<unknown>, to: number, first: boolean): Framed {
-    return this.#frame(group, group.touched, to, first);
+    const framed = this.#frame(group, group.touched, to, first);
+    framed.bytes = this.#take();
+    return framed;
   }
 
-  /** Every change from `from` to `to`, stopping at a revision's end once there are `bytesMax` bytes, or it is `isTime`. */
+  /** Appends to what was begun: every change from `from` to `to`, stopping at a revision's end once there are `bytesMax` bytes, or it is `isTime`. */
   span(
     group: Group<unknown>,
     from: number,
@@ -190,8 +205,16 @@ export class EventFramer {
     framer.leaf!(versions, leaf, start, end, this.#into);
   }
 
+  /** Appends the bookmark. */
   bookmark(group: Group<unknown>, revision: ModRevision, initialEventsEnd: boolean, first: boolean): void {
     group.framer.bookmark(revision, initialEventsEnd, first, this.#into);
+  }
+
+  /** The bookmark alone, for as many as want it. */
+  bookmarkAlone(group: Group<unknown>, revision: ModRevision, first: boolean): Uint8Array {
+    this.begin();
+    this.bookmark(group, revision, false, first);
+    return this.#take()!;
   }
 
   begin(): void {
@@ -202,8 +225,30 @@ export class EventFramer {
     return this.#into.position;
   }
 
-  take(): Uint8Array | undefined {
+  /** A copy of what was framed, for as many as want it. */
+  #take(): Uint8Array | undefined {
     return this.#into.position === 0 ? undefined : Buffer.from(this.#into.bytes.subarray(0, this.#into.position));
+  }
+
+  /** Hands what was framed, if anything, to `write` as it lies, for one transport that says when it has done with it. */
+  hand(write: (bytes: Uint8Array, done: () => void) => void): void {
+    const into = this.#into;
+    if (into.position === 0) return;
+    const buffer = into.bytes;
+    const bytes = buffer.subarray(0, into.position);
+    into.bytes = this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#chunkBytes);
+    into.position = 0;
+    this.#resting = false;
+    write(bytes, () => {
+      const fits = buffer.length === this.#chunkBytes && this.#spare.length < SPARE_CHUNKS_MAX;
+      if (fits && !this.#resting) this.#spare.push(buffer);
+    });
+  }
+
+  /** Nobody is behind: no buffer is kept before the next chunk is handed out. */
+  rest(): void {
+    this.#resting = true;
+    this.#spare.length = 0;
   }
 
   #frame(group: Group<unknown>, sequences: readonly number[], to: number, first: boolean): Framed {
@@ -228,7 +273,6 @@ export class EventFramer {
       }
       if (this.#event(group, sequence, first && framed.events === 0)) framed.events++;
     }
-    framed.bytes = this.take();
     return framed;
   }
 

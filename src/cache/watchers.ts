@@ -70,7 +70,7 @@ export class Watchers implements WatcherHome {
 
   constructor(options: WatchersOptions) {
     this.#options = options;
-    this.#framer = new EventFramer(options.cache, options.codec);
+    this.#framer = new EventFramer(options.cache, options.codec, options.limits.listChunkBytes);
     this.#turns = createTurns(options.clock, options.limits.listSliceMs);
     this.#index = new RangeIndex(options.prefix);
     this.#change = new ObjectChange(options.codec);
@@ -364,8 +364,7 @@ export class Watchers implements WatcherHome {
       this.#leave(watcher);
       this.#fallBehind(watcher);
     }
-    const bytes = framer.take();
-    if (bytes !== undefined) this.#write(watcher, bytes);
+    this.#hand(watcher);
   }
 
   #catchUp(watcher: Watcher): void {
@@ -393,9 +392,10 @@ export class Watchers implements WatcherHome {
       chunk !== undefined ? chunk.to : shared ? this.#dispatched : Math.min(group.recentFrom, this.#dispatched);
     const untilMs = clock.monotonicMs() + limits.listSliceMs / 2;
     const isTime = () => clock.monotonicMs() >= untilMs;
+    this.#framer.begin();
     const framed = this.#framer.span(group, watcher.position, to, watcher.first, CATCH_UP_BYTES, isTime);
     watcher.position = framed.position;
-    if (framed.bytes !== undefined) this.#write(watcher, framed.bytes);
+    this.#hand(watcher);
     if (framed.unreadable !== undefined) this.#fail(watcher, framed.unreadable, 'unreadable');
   }
 
@@ -432,23 +432,24 @@ export class Watchers implements WatcherHome {
     if (watcher.state !== 'live') return false;
     const { group } = watcher;
     const { revision } = this.#options.cache;
-    const frame = (first: boolean) => () => {
-      this.#framer.begin();
-      this.#framer.bookmark(group, revision, false, first);
-      return this.#framer.take()!;
-    };
+    const frame = (first: boolean) => () => this.#framer.bookmarkAlone(group, revision, first);
     const own = watcher.first && group.framer.firstDiffers;
     const bytes = own ? frame(true)() : group.bookmark(revision, frame(false));
     if (!this.#write(watcher, bytes)) this.#blockedAt(watcher, this.#dispatched);
     return true;
   }
 
+  /** Writes what was framed for this watcher alone. */
+  #hand(watcher: Watcher): void {
+    this.#framer.hand((bytes, done) => this.#write(watcher, bytes, done));
+  }
+
   /** False when the transport is full, or gone. What it accepted it will send in any case. */
-  #write(watcher: Watcher, bytes: Uint8Array): boolean {
+  #write(watcher: Watcher, bytes: Uint8Array, done?: () => void): boolean {
     watcher.first = false;
     watcher.blocked = true; // Until the transport says otherwise: it may drain before `write` returns.
     try {
-      if (watcher.sink.write(bytes)) watcher.blocked = false;
+      if (watcher.sink.write(bytes, done)) watcher.blocked = false;
     } catch {
       this.release(watcher); // A transport that fails is gone; the others must not notice.
     }
@@ -491,6 +492,7 @@ export class Watchers implements WatcherHome {
       case 'behind':
         this.#behind.delete(watcher);
         group.laggardLeft();
+        if (this.#behind.size === 0) this.#framer.rest();
         break;
       case 'future':
         this.#future.delete(watcher);

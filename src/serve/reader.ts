@@ -48,8 +48,6 @@ export interface WatchFormat extends Framer {
   error(failure: Failure, into: ByteWriter): void;
   /** Appends the ADDED event of an object whose JSON, as an item of a list has it, lies in `json`. Absent: not JSON of whole objects. */
   added?(json: Uint8Array, start: number, end: number, into: ByteWriter): void;
-  /** Appends the ADDED event of an object whose JSON, as an item of a list has it, lies in `json`. Absent: not JSON of whole objects. */
-  added?(json: Uint8Array, start: number, end: number, into: ByteWriter): void;
 }
 
 export interface ObjectAnswer extends Disposable {

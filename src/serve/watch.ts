@@ -180,7 +180,7 @@ function writeError(format: WatchFormat, failure: Failure, sink: WatchSink): Wat
 /** A value that does not parse ends the stream with what is wrong with it. */
 function failing(sink: WatchSink, format: WatchFormat): WatchSink {
   return {
-    write: (chunk) => sink.write(chunk),
+    write: (chunk, done) => sink.write(chunk, done),
     end: () => sink.end(),
     fail: (message, reason) =>
       void writeError(format, { kind: reason === 'expired' ? 'expired' : 'internal', message }, sink),

@@ -163,6 +163,53 @@ test('initial events: key order, then a bookmark, then live, with no gap and no 
   await world.close();
 });
 
+/** Takes its chunks late, and says so: what it was given must be unchanged until then. */
+class LateSink extends TestSink {
+  readonly buffers = new Set<ArrayBufferLike>();
+  #held: (() => void)[] = [];
+
+  override write(chunk: Uint8Array, done?: () => void): boolean {
+    const text = Buffer.from(chunk).toString();
+    this.buffers.add(chunk.buffer);
+    this.chunks.push({ chunk: Buffer.from(text), text });
+    this.#held.push(() => {
+      assert.equal(Buffer.from(chunk).toString(), text, 'changed before it was taken');
+      done?.();
+    });
+    return false;
+  }
+
+  take(): void {
+    for (const take of this.#held.splice(0)) take();
+  }
+}
+
+test('the memory of a chunk is used again once its transport has taken it, and not before', async () => {
+  const world = await ready({ limits: { ...defaultLimits, listChunkBytes: 200 } });
+  for (let index = 0; index < 400; index++) await world.put(`a/${String(index).padStart(3, '0')}`, 'x');
+  await world.settle();
+  const initial = Array.from({ length: 3 }, () => new LateSink());
+  const resumed = new LateSink();
+  const watches = initial.map((sink) =>
+    world.cache.watch(request({ afterRevision: world.cache.revision, initialEvents: true }), sink),
+  );
+  watches.push(world.cache.watch(request({ afterRevision: 2 }), resumed));
+  const sinks = [...initial, resumed];
+  for (let step = 0; step < 200; step++) {
+    // Every second one is not taken before the next is written.
+    if (step % 2 === 0) for (const sink of sinks) sink.take();
+    for (const watch of watches) watch.drained();
+    await world.settle(1);
+  }
+  for (const sink of sinks) sink.take();
+  for (const sink of initial) assert.equal(sink.lines.length, 401);
+  assert.equal(resumed.lines.length, 400);
+  const chunks = initial.reduce((sum, sink) => sum + sink.chunks.length, 0);
+  const buffers = new Set(sinks.flatMap((sink) => [...sink.buffers]));
+  assert.ok(chunks > 80 && buffers.size <= 20, `${buffers.size} buffers for ${chunks} chunks`);
+  await world.close();
+});
+
 test('a slow sink holds nobody up, shares the frames of its group, and is ended only when history has moved past it', async () => {
   const limits = { ...defaultLimits, groupFrameBytesMax: 400 };
   const world = await ready({ historyBytes: 30_000, limits });

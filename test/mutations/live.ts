@@ -154,6 +154,12 @@ const cache: Mutation[] = [
         'this.#codec.resplice(this.#wire, revision, respliced);',
         'this.#codec.resplice(this.#wire, revision - 1, respliced);',
       ],
+      [
+        'a chunk is not framed over before its transport has taken it',
+        'into.bytes = this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#chunkBytes);',
+        '',
+      ],
+      ['what a transport has taken is used again', 'if (fits && !this.#resting) this.#spare.push(buffer);', ''],
       ['watchers with other selectors get other bytes', '`+${filter.id}`', "'+'"],
       ['watchers of another format get other bytes', '\\n${framer.id}`;', '`;'],
       [

@@ -19,11 +19,10 @@ export function http1WatchSink(response: ServerResponse, sink: ByteSink, shared:
       return sink.closed;
     },
     writeBytesMax: sink.writeBytesMax,
-    write(chunk) {
+    write(chunk, done) {
       const { socket } = response;
-      if (socket === null || !response.chunkedEncoding || chunk.length === 0 || chunk.length > ENCODED_BYTES_MAX) {
-        return sink.write(chunk);
-      }
+      const encodes = done === undefined && chunk.length > 0 && chunk.length <= ENCODED_BYTES_MAX;
+      if (socket === null || !response.chunkedEncoding || !encodes) return sink.write(chunk, done);
       if (sink.closed) return false;
       return socket.write(shared.http1(chunk)) || socket.writableLength < sink.writeBytesMax;
     },

@@ -37,10 +37,10 @@ export function streamWatch({ session, sink, clock, lingerMs, sent }: WatchStrea
     if (!ended) run?.drained();
   });
   run = session.start({
-    write(chunk) {
+    write(chunk, done) {
       if (ended) return false;
       sent(chunk);
-      return sink.write(chunk);
+      return sink.write(chunk, done);
     },
     end,
   });
