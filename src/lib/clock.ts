@@ -11,7 +11,7 @@ export interface Clock {
   nowMs(): number;
   /** Milliseconds from an arbitrary start; never goes back. */
   monotonicMs(): number;
-  /** Calls `run` once after `delayMs`; 0: when the I/O that is ready has had its turn. A pending timer does not keep the process alive. */
+  /** Calls `run` once after `delayMs`; 0: when the I/O that is ready has had its turn. A pending timer does not keep the process alive, beyond that turn. */
   setTimer(delayMs: number, run: () => void): Timer;
 }
 
@@ -22,9 +22,8 @@ export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   setTimer(delayMs, run) {
     if (delayMs <= 0) {
-      // A timeout of 0 is one of a millisecond.
+      // A timeout of 0 is one of a millisecond. Not unref'd: the loop would not wake up for it.
       const immediate = setImmediate(run);
-      immediate.unref();
       return { cancel: () => clearImmediate(immediate) };
     }
     const handle = setTimeout(run, Math.min(delayMs, DELAY_MAX_MS));
