@@ -1,7 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { generate } from 'selfsigned';
 import type { TlsConfig } from './config.js';
 import { fileProblem } from './load/files.js';
 import { oneLine, UsageError } from './usage-error.js';
@@ -101,6 +100,8 @@ function usable(pair: KeyPair, address: string, nowMs: number): boolean {
 
 async function makePair(address: string, nowMs: number): Promise<KeyPair> {
   const addresses = [...new Set([...ADDRESSES, ...(address === 'localhost' ? [] : [address])])];
+  // Loaded when it is needed: that takes longer than anything else at a start, and a pair is made once a year.
+  const { generate } = await import('selfsigned');
   const made = await generate([{ name: 'commonName', value: 'listwatch' }], {
     keyType: 'ec',
     curve: 'P-256',

@@ -17,14 +17,14 @@ import { provideCertificate } from './certificates.js';
 import type { Config } from './config.js';
 import { withDeclaredFields } from './declared-fields.js';
 import { checkPorts, type Listening, openListeners } from './listen.js';
-import { type LoadProgress, type LoadSummary, loadManifests } from './load/load.js';
+import type { LoadProgress, LoadSummary } from './load/load.js';
 import type { Log } from './log.js';
 import { createMemoryBudget, memoryReport } from './memory.js';
 import { createObjectStore, type ObjectStore } from './object-store.js';
 import { meteredSource, type ReportRequest } from './metered-source.js';
 import { openCheckpoints } from './open-checkpoints.js';
 import { openSource } from './open-source.js';
-import { type RunningSample, runSample } from './sample/run-sample.js';
+import type { RunningSample } from './sample/run-sample.js';
 import type { Stoppable } from './shutdown.js';
 import { UsageError } from './usage-error.js';
 
@@ -158,12 +158,14 @@ async function fill(
   const objects = createObjectStore(embedded, config.store.prefix, codec);
   const loaded = config.load === undefined ? undefined : await load(objects, config.load, parts);
   if (config.sample === undefined) return { loaded, running: undefined };
+  const { runSample } = await import('./sample/run-sample.js');
   const failed = (error: unknown) => parts.log.error({ err: error }, 'the sample cluster has stopped');
   return { loaded, running: await runSample(objects, config.sample, parts.clock, failed) };
 }
 
 async function load(objects: ObjectStore, options: NonNullable<Config['load']>, parts: AppParts): Promise<LoadSummary> {
   const { clock, random, log, progress } = parts;
+  const { loadManifests } = await import('./load/load.js');
   const summary = await loadManifests(options.paths, objects, clock, random, {
     reject: (line) => parts.reject?.(line),
     progress: (at) => progress?.update(at),

@@ -167,7 +167,7 @@ export class Follower {
   }
 
   async #list(mode: ListMode): Promise<void> {
-    const { source, prefix, cache, clock, limits, pageGate } = this.#options;
+    const { source, prefix, cache, limits, pageGate } = this.#options;
     const abort = new AbortController();
     const { signal } = abort;
     this.#listAbort = abort;
@@ -190,9 +190,6 @@ export class Follower {
         {
           pageCount: limits.listPageCount,
           pageBytes: limits.listPageBytes,
-          pageDone: () => {
-            if (!signal.aborted && refusal === undefined) fill.pageDone(clock.monotonicMs());
-          },
           attempt: this.#overtakenLists,
           signal,
           ...(pageGate === undefined ? {} : { gate: pageGate }),

@@ -11,6 +11,13 @@ import { Pending } from './pending.js';
 import type { ListMode } from './reflector.js';
 import { Applier, type Storage } from './storage.js';
 
+/** Of a first list, pending: less than one arena of Pending. */
+const PENDING_BYTES = 192 * 2 ** 10;
+/** A row takes more than its key and value, at most this for values of the usual kind. */
+const ROW_EXTRA_BYTES = 64;
+/** A list leaves no history, so nothing has a time. */
+const NO_TIME_MS = 0;
+
 /** Reads stored values into wire form; what does not parse is noted, never thrown. */
 export class ValueReader {
   /** Keys that are no object's (spec 1.1). */
@@ -66,9 +73,9 @@ export class ValueReader {
 }
 
 /**
- * Takes in a list from the source, page by page.
+ * Takes in a list from the source, entry by entry.
  *
- *   fresh        into new storage, applied page by page; nobody reads it yet
+ *   fresh        into new storage, applied some at a time; nobody reads it yet
  *   difference   compared with what is held: only what differs is read, and is applied at the end as
  *                one change, deletions included; unchanged objects keep their versions
  */
@@ -80,6 +87,7 @@ export class ListFill {
   readonly #pending = new Pending();
   readonly #applier: Applier;
   readonly #key: ByteRange = rangeOf(new Uint8Array(0));
+  #pendingBytes = 0;
   #newest: ModRevision = 0;
   /** By version id, in difference mode: the list has the key. */
   #listed = new Uint8Array(1024);
@@ -105,20 +113,23 @@ export class ListFill {
     if (modRevision > this.#newest) this.#newest = modRevision;
     if (this.mode === 'difference' && this.#isHeld(bytes, keyStart, keyEnd, createRevision, modRevision)) return;
     this.#reader.put(bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision, this.#pending);
-  }
-
-  /** Bounds what is pending, where nobody reads the storage yet. */
-  pageDone(nowMs: number): void {
     if (this.mode === 'difference') return;
-    this.#applier.apply(this.storage, this.#pending, this.#newest, this.errors, undefined, nowMs);
-    this.#pending.clear();
+    // Nobody reads the storage yet. What is pending stays within one arena, which is used again and again: memory
+    // that is touched for the first time costs more than the copy (docs/adr/0015).
+    this.#pendingBytes += keyEnd - keyStart + valueEnd - valueStart + ROW_EXTRA_BYTES;
+    if (this.#pendingBytes >= PENDING_BYTES) this.#apply(this.#newest);
   }
 
   /** After this, `storage` is the state at `revision`. */
-  finish(revision: ModRevision, nowMs: number): void {
+  finish(revision: ModRevision): void {
     if (this.mode === 'difference') this.#deleteUnlisted();
-    this.#applier.apply(this.storage, this.#pending, revision, this.errors, undefined, nowMs);
+    this.#apply(revision);
+  }
+
+  #apply(revision: ModRevision): void {
+    this.#applier.apply(this.storage, this.#pending, revision, this.errors, undefined, NO_TIME_MS);
     this.#pending.clear();
+    this.#pendingBytes = 0;
   }
 
   #isHeld(

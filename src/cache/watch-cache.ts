@@ -184,7 +184,7 @@ export class WatchCache {
   /** Takes over a complete list. The watchers have been ended: the list is no continuation of the history. */
   install(fill: ListFill, revision: ModRevision): void {
     const nowMs = this.#options.clock.monotonicMs();
-    fill.finish(revision, nowMs);
+    fill.finish(revision);
     if (fill.storage !== this.storage) {
       const { index } = this.#held;
       index.dispose();

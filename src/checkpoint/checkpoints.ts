@@ -186,6 +186,8 @@ export class Checkpoints {
         if (found === undefined) return undefined;
         this.#counts.restored++;
         const { revision, history, storage } = found.state;
+        // The file holds it already: until a change comes, or a list, there is nothing to write.
+        this.#written.set(kind, { content: contentText(0, 1), revision, atMs: clock.monotonicMs() });
         const counts = `${storage.engine.size} objects and ${history.count} changes at revision ${revision}`;
         log(kind, 'info', `goes on from its checkpoint: ${counts}, in ${Math.round(clock.monotonicMs() - startMs)} ms`);
         return found;
@@ -261,7 +263,11 @@ export class Checkpoints {
 
 /** Equal texts: equal objects and history. A list changes them without changes being received. */
 function contentOf({ stats }: LiveCache): string {
-  return `${stats.eventsReceived}/${stats.initializations}`;
+  return contentText(stats.eventsReceived, stats.initializations);
+}
+
+function contentText(eventsReceived: number, initializations: number): string {
+  return `${eventsReceived}/${initializations}`;
 }
 
 function textOf(error: unknown): string {

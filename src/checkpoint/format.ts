@@ -12,7 +12,7 @@ import { crc32 } from '../lib/crc32.js';
  * A block's CRC covers its head and payload, and begins with the header's CRC: so a block that is missing, doubled, in
  * another place or from another file is noticed like a flipped bit. Numbers are little-endian.
  */
-export const FORMAT = 1;
+export const FORMAT = 2;
 const MAGIC = Buffer.from('lwcheckp', 'latin1');
 export const LEAD_BYTES = 20;
 /** A header is some hundred bytes; a damaged length must not make us reserve memory. */
@@ -29,8 +29,8 @@ export type BlockType = typeof OBJECTS | typeof OLD_VERSIONS | typeof ENTRIES | 
 export const VERSION_ROW_BYTES = 32;
 /** f64 revision · f64 age in ms · i32 next id · i32 previous id. */
 export const ENTRY_ROW_BYTES = 24;
-/** Key and wire bytes of a version begin at multiples of this. */
-export const DATA_ALIGNMENT = 4;
+/** Key and wire bytes of a version begin at multiples of this, as slots do: then they move into one by whole words (docs/adr/0017). */
+export const DATA_ALIGNMENT = 16;
 
 export interface CheckpointHeader {
   /** What made the wire bytes: bytes of another make are not served. */

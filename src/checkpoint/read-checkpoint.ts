@@ -37,6 +37,8 @@ export class CheckpointReader implements AsyncDisposable {
   readonly #crc: number;
   #position: number;
   #blocks = 0;
+  /** Two, in turn: one is taken while the next block is read into the other. Memory that is new costs more than what it holds. */
+  readonly #buffers: [Buffer, Buffer] = [Buffer.allocUnsafeSlow(0), Buffer.allocUnsafeSlow(0)];
 
   private constructor(file: FileHandle, size: number, header: CheckpointHeader, crc: number, position: number) {
     this.#file = file;
@@ -88,10 +90,20 @@ export class CheckpointReader implements AsyncDisposable {
     const number = this.#blocks++;
     const lead = await readAt(this.#file, this.#position, BLOCK_HEAD_BYTES, this.#size);
     const head = readBlockHead(lead, number);
-    const payload = await readAt(this.#file, this.#position + BLOCK_HEAD_BYTES, head.length, this.#size);
-    this.#position += BLOCK_HEAD_BYTES + head.length;
+    const from = this.#position + BLOCK_HEAD_BYTES;
+    const payload = await readAt(this.#file, from, head.length, this.#size, this.#bufferOf(number, head.length));
+    this.#position = from + head.length;
     checkBlock(lead, payload, number, head.crc, this.#crc);
     return { head, payload };
+  }
+
+  /** Also of a length that is not true: the file's size bounds it. */
+  #bufferOf(number: number, length: number): Buffer {
+    const which = (number & 1) as 0 | 1;
+    if (this.#buffers[which].length < length && length <= this.#size) {
+      this.#buffers[which] = Buffer.allocUnsafeSlow(length);
+    }
+    return this.#buffers[which];
   }
 
   #take({ head, payload }: Block, state: RestoredState): void {
@@ -138,7 +150,7 @@ function takeEntries({ rows }: BlockHead, payload: Buffer, state: RestoredState)
   }
 }
 
-/** The first bytes of a block as doubles and as words. Blocks are read into memory of their own, so they are aligned. */
+/** The first bytes of a block as doubles and as words. Blocks are read to the beginning of a buffer of their own, so they are aligned. */
 function columnsOf(payload: Buffer, length: number): { readonly doubles: Float64Array; readonly words: Uint32Array } {
   const { buffer, byteOffset } = payload;
   return {
@@ -148,9 +160,15 @@ function columnsOf(payload: Buffer, length: number): { readonly doubles: Float64
 }
 
 /** Exactly these bytes; throws DamagedError where the file does not have them. */
-async function readAt(file: FileHandle, position: number, length: number, size: number): Promise<Buffer> {
+async function readAt(
+  file: FileHandle,
+  position: number,
+  length: number,
+  size: number,
+  into?: Buffer,
+): Promise<Buffer> {
   if (position + length > size) throw new DamagedError('the file is cut short');
-  const bytes = Buffer.allocUnsafeSlow(length);
+  const bytes = into === undefined ? Buffer.allocUnsafeSlow(length) : into.subarray(0, length);
   let done = 0;
   while (done < length) {
     const { bytesRead } = await file.read(bytes, done, length - done, position + done);

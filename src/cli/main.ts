@@ -1,11 +1,21 @@
 #!/usr/bin/env node
+import * as nodeModule from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { InvariantError } from '../lib/assert.js';
 import { oneLine, UsageError } from '../app/usage-error.js';
-import { addDecodeCommand } from './decode.js';
-import { addKubeconfigCommand } from './kubeconfig.js';
-import { addServeCommand } from './serve.js';
-import { addVersionCommand } from './version.js';
+
+/** In the order of the help. Only the modules of the command that runs are loaded: that takes longer than most commands. */
+const commands = {
+  serve: async () => (await import('./serve.js')).addServeCommand,
+  decode: async () => (await import('./decode.js')).addDecodeCommand,
+  kubeconfig: async () => (await import('./kubeconfig.js')).addKubeconfigCommand,
+  version: async () => (await import('./version.js')).addVersionCommand,
+};
+
+/** Since Node 22.1, code that was compiled once is kept, beside the build; where that cannot be written, it is compiled each time. */
+const { enableCompileCache } = nodeModule as { enableCompileCache?: (folder: string) => unknown };
+enableCompileCache?.(fileURLToPath(new URL('../../.compiled', import.meta.url)));
 
 const SEE_HELP = '`listwatch help` shows what there is';
 
@@ -23,10 +33,9 @@ async function main(argv: readonly string[]): Promise<void> {
     .exitOverride()
     // Said once, in one line, by `fail` below.
     .configureOutput({ writeErr: () => {}, outputError: () => {} });
-  addServeCommand(program);
-  addDecodeCommand(program);
-  addKubeconfigCommand(program);
-  addVersionCommand(program);
+  const [name = ''] = argv;
+  const wanted = Object.hasOwn(commands, name) ? [commands[name as keyof typeof commands]] : Object.values(commands);
+  for (const load of wanted) (await load())(program);
   program
     .command('help [command]')
     .description('show the flags of a command')

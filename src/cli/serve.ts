@@ -7,7 +7,6 @@ import { systemClock } from '../lib/clock.js';
 import { systemRandom } from '../lib/random.js';
 import { startText } from './start-text.js';
 import { createRejections } from './rejections.js';
-import { createProgress } from './progress.js';
 import { packageVersion } from './version.js';
 
 export function addServeCommand(program: Command): void {
@@ -22,14 +21,16 @@ export function addServeCommand(program: Command): void {
 async function serve(flags: FlagValues): Promise<void> {
   const config = resolveConfig(flags, process.env);
   const log = createLog(config.verbosity, config.logFormat);
-  const progress = createProgress(process.stderr);
+  // Only what --load reads has progress to show.
+  const progress =
+    config.load === undefined ? {} : { progress: (await import('./progress.js')).createProgress(process.stderr) };
   const rejections = createRejections(process.stderr);
   const server = await startServer(config, {
     clock: systemClock,
     random: systemRandom,
     log,
     version: packageVersion(),
-    progress,
+    ...progress,
     reject: rejections.add,
   }).finally(() => rejections.end());
   superviseProcess(server, config.shutdownDelayMs, log, systemClock);

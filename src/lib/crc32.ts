@@ -7,6 +7,8 @@ const ONE = 0x80000000;
 /** The CRC of `bytes`, or of what `before` is the CRC of with `bytes` behind it. */
 export function crc32(bytes: Uint8Array, before = 0): number {
   // Node has had its own since 20.15, at six times the speed.
+  // zlib takes no bytes at no address for a question after the first value, and forgets `before`.
+  if (bytes.length === 0) return before;
   return native === undefined ? crc32ByTable(bytes, before) : native(bytes, before);
 }
 

@@ -80,7 +80,11 @@ export interface FetchedRange extends RangeResult {
   readonly bytes: number;
   /** A copy; undefined when there are no entries. */
   readonly lastKey: Uint8Array | undefined;
-  visit(visit: EntryVisitor): void;
+  /**
+   * Visits entries from the one at position `from` on (0, or what an earlier call returned) until they are about
+   * `size` bytes. Returns the position of the next one, or undefined when that was the last.
+   */
+  visit(visit: EntryVisitor, from: number, size: number): number | undefined;
 }
 
 export type EntryVisitor = (

@@ -148,10 +148,10 @@ test('whatever bit is flipped, wherever the file ends, whatever follows it: noti
 test('a file of another format version is said to be that', async () => {
   await using site = new Site();
   const bytes = await written(site);
-  bytes.writeUInt32LE(2, 8);
+  bytes.writeUInt32LE(1, 8);
   writeFileSync(site.path, bytes);
   const process = await site.start().ready();
-  assert.deepEqual(process.log, ['the checkpoint is not used: format 2, expected 1']);
+  assert.deepEqual(process.log, ['the checkpoint is not used: format 1, expected 2']);
 });
 
 const mismatches: [what: string, change: (site: Site) => Promise<void> | void, said: RegExp][] = [
@@ -288,6 +288,21 @@ test('only what changed is written; files are for their owner alone, and no half
   assert.equal(process.checkpoints.stats.writes, 2);
   assert.deepEqual(readdirSync(site.folder), ['leases.coordination.k8s.io.v1.checkpoint']);
   assert.equal(process.cache.versions.stats.pins, 0, 'no pin is left');
+});
+
+test('what was restored is not written again before something changes, not at an orderly end either', async () => {
+  await using site = new Site();
+  await written(site);
+  const { ino } = statSync(site.path);
+  const process = await site.start().ready();
+  assert.equal(process.restored, true);
+  await process.write();
+  assert.deepEqual([process.checkpoints.stats.writes, statSync(site.path).ino], [0, ino]);
+  await site.put('ns/1', 'third');
+  await process.caughtUp();
+  await process.write();
+  assert.equal(process.checkpoints.stats.writes, 1);
+  assert.notEqual(statSync(site.path).ino, ino);
 });
 
 test('a folder that cannot be written to is said once and counted, and serving goes on', async () => {

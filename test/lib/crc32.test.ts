@@ -9,6 +9,7 @@ test('the check value of CRC-32', () => {
   assert.equal(crc32(bytesOf('123456789')), 0xcbf43926);
   assert.equal(crc32ByTable(bytesOf('123456789')), 0xcbf43926);
   assert.equal(crc32(bytesOf('')), 0);
+  for (const none of [Buffer.alloc(0), Buffer.allocUnsafeSlow(0).subarray(0, 0)]) assert.equal(crc32(none, 5), 5);
 });
 
 test('pieces in a row: continued, by table and combined are the same', () => {

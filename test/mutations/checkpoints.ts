@@ -32,6 +32,11 @@ export const checkpointMutations: readonly Mutation[] = [
       "if (this.#options.isPrivate(kind) || cache.state !== 'ready'",
       "if (cache.state !== 'ready'",
     ],
+    [
+      'what was restored is not written again',
+      'content: contentText(0, 1), revision,',
+      'content: contentText(0, 0), revision,',
+    ],
   ]),
   ...of('src/cache/watch-cache.ts', CHECKPOINT, [
     [
@@ -48,6 +53,11 @@ export const checkpointMutations: readonly Mutation[] = [
         'the next page is under way while one is visited',
         'if (next !== undefined && source.fetch !== undefined) await',
         'if (next === undefined) await',
+      ],
+      [
+        'a page is not visited further for a caller that gave up',
+        'if (signal?.aborted) throw gaveUp(source);\n        at',
+        'at',
       ],
       ['a page gives its room back', '    } finally {\n      leave();', '    } finally {\n'],
     ],

@@ -9,6 +9,7 @@ import { type FetchedRange, type RangeRequest, type Source, SourceError } from '
 class Pages {
   open = 0;
   most = 0;
+  visits = 0;
   limits: number[] = [];
   order: string[] = [];
   failAt = Number.POSITIVE_INFINITY;
@@ -33,11 +34,16 @@ class Pages {
         entries,
         bytes: entries * size,
         lastKey: entries === 0 ? undefined : key(first + entries - 1),
-        visit: (visit) => {
-          for (let index = first; index < first + entries; index++) {
-            const bytes = key(index);
+        visit: (visit, from, bytesMax) => {
+          const until = Math.min(entries, from + Math.ceil(bytesMax / size));
+          for (let index = from; index < until; index++) {
+            const bytes = key(first + index);
             visit(bytes, 0, bytes.length, 0, 0, 1, 1);
           }
+          this.visits++;
+          if (until < entries) return until;
+          this.open--;
+          return undefined;
         },
       };
     };
@@ -51,7 +57,7 @@ async function list(pages: Pages, gate: PageGate, prefix: string, count: number,
     pages.source(count, size),
     utf8(`${prefix}/`),
     (bytes, start, end) => keys.push(Buffer.from(bytes.subarray(start, end)).toString()),
-    { pageCount: 5_000, pageBytes: 1_000_000, pageDone: () => void pages.open--, gate },
+    { pageCount: 5_000, pageBytes: 1_000_000, gate },
   );
   assert.deepEqual([result.revision, result.count], [7, count]);
   return keys;
@@ -85,6 +91,23 @@ test('the next page is under way while one is visited; all lists together keep t
   const alone = new Pages();
   await list(alone, new PageGate(8), 'large', 5_000, 4_000);
   assert.equal(alone.most, 2, 'one ahead');
+});
+
+test('a page is visited some at a time: a caller can give up between', async () => {
+  const pages = new Pages();
+  const abort = new AbortController();
+  const gate = new PageGate(2);
+  const visited: string[] = [];
+  const visit = (bytes: Uint8Array, start: number, end: number) => {
+    visited.push(Buffer.from(bytes.subarray(start, end)).toString());
+    if (visited.length === 400) abort.abort();
+  };
+  const options = { pageCount: 5_000, gate, signal: abort.signal };
+  await assert.rejects(listPrefix(pages.source(5_000, 10_000), utf8('a/'), visit, options), { kind: 'closed' });
+  assert.ok(visited.length >= 400 && visited.length < 500, `${visited.length} entries were visited`);
+  assert.ok(pages.visits >= 4, `${pages.visits} visits`);
+  await new Promise((resolve) => setImmediate(resolve));
+  (await gate.enter())();
 });
 
 test('a list that fails gives its room back', async () => {

@@ -1,7 +1,14 @@
-import { Document, Scalar, stringify, visit } from 'yaml';
+import { createRequire } from 'node:module';
 import type { ListBody, ListDocument } from './document.js';
 import { isNull } from './json.js';
 import { BufferWriter, writeText } from './writer.js';
+
+/** Loaded when the first YAML is asked for: few clients do, and it takes a tenth of a start's modules. */
+let library: typeof import('yaml') | undefined;
+function yamlLibrary(): typeof import('yaml') {
+  library ??= createRequire(import.meta.url)('yaml') as typeof import('yaml');
+  return library;
+}
 
 /** As sigs.k8s.io/yaml: keys sorted, sequences not indented, nothing folded. */
 const style = {
@@ -23,12 +30,13 @@ const breaksForOthers = /[\u0085\u2028\u2029\ufeff]/;
 const everyBreakForOthers = new RegExp(breaksForOthers, 'g');
 
 export function yamlOf(value: unknown): string {
-  const text = stringify(value, style);
+  const text = yamlLibrary().stringify(value, style);
   return breaksForOthers.test(text) ? escaped(value) : text;
 }
 
 /** The library knows the line breaks of YAML 1.2 only: text with others is quoted, and they are escaped. */
 function escaped(value: unknown): string {
+  const { Document, Scalar, visit } = yamlLibrary();
   const document = new Document(value, style);
   visit(document, {
     Scalar(_key, node) {

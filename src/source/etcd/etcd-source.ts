@@ -87,7 +87,10 @@ class EtcdSource implements Source, WritableStore {
       entries: skim.entryCount,
       bytes: bytes.length,
       lastKey: skim.entryCount === 0 ? undefined : new Uint8Array(bytes.subarray(from, to)),
-      visit: (visit) => visitRangeEntries(bytes, visit),
+      visit(visit, from, size) {
+        const next = visitRangeEntries(bytes, visit, from, Math.min(bytes.length, from + size));
+        return next < bytes.length ? next : undefined;
+      },
     };
   }
 

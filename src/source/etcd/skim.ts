@@ -133,11 +133,14 @@ export function skimRangeResponse(bytes: Uint8Array, into: RangeSkim): void {
   if (at !== end) throw corrupt('a range response ends within a field');
 }
 
-/** Visits the entries of a message that `skimRangeResponse` accepted. The visitor may call anything but the skim. */
-export function visitRangeEntries(bytes: Uint8Array, visit: EntryVisitor): void {
-  let position = 0;
+/**
+ * Visits the entries of a message that `skimRangeResponse` accepted, those that begin in [from, to). The visitor may
+ * call anything but the skim. Returns where the next field begins.
+ */
+export function visitRangeEntries(bytes: Uint8Array, visit: EntryVisitor, from = 0, to = bytes.length): number {
+  let position = from;
   const end = bytes.length;
-  while (position < end) {
+  while (position < to) {
     at = position;
     const tag = readVarint(bytes);
     if (tag === ((2 << 3) | LENGTH)) {
@@ -149,6 +152,7 @@ export function visitRangeEntries(bytes: Uint8Array, visit: EntryVisitor): void 
       position = at;
     }
   }
+  return position;
 }
 
 function skimHeader(bytes: Uint8Array, limit: number, into: ResponseHeader): void {
