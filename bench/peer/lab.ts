@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually, freePort, repositoryRoot, run, start } from '../../test/support/command.js';
@@ -29,6 +29,13 @@ interface Server {
   stop(): Promise<unknown>;
 }
 
+interface Command {
+  readonly program: string;
+  readonly args: string[];
+  readonly port: number;
+  readonly tlsPort: number;
+}
+
 /**
  * One etcd with a loaded cluster, and the servers that are measured on it. `close` ends all that
  * this started, and nothing else.
@@ -43,6 +50,7 @@ export class Lab {
   readonly #folder: string;
   readonly #options: LabOptions;
   readonly #servers = new Map<Subject, Server>();
+  readonly #launched: Server[] = [];
 
   private constructor(
     bin: string,
@@ -118,6 +126,7 @@ export class Lab {
     const common = ['-json', '-runs', '1', '-title', mode.name, '-etcd-pid', String(this.#etcd.pid)];
     if (mode.over === 'start') {
       const { program, args, port } = await this.#command(subject);
+      if (mode.warm === true && subject === 'listwatch') args.push('--cache-dir', await this.#leaveCheckpoints());
       const command = [program, ...args].map(quoted).join(' ');
       const rest = mode.args.includes('-formats') ? '3s' : '0s';
       const output = await this.#bench([
@@ -142,12 +151,12 @@ export class Lab {
   }
 
   async close(): Promise<void> {
-    for (const server of new Set(this.#servers.values())) await server.stop();
+    for (const server of this.#launched) await server.stop();
     await this.#etcd.stop();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  async #command(subject: Subject): Promise<{ program: string; args: string[]; port: number; tlsPort: number }> {
+  async #command(subject: Subject): Promise<Command> {
     const [port, tlsPort] = [await freePort(), await freePort()];
     if (subject === 'peer') {
       const args = ['-etcd', this.#etcd.endpoint, '-http', `127.0.0.1:${port}`, '-tls-port', `${tlsPort}`];
@@ -168,15 +177,34 @@ export class Lab {
     return { program: process.execPath, args, port, tlsPort };
   }
 
-  async #start(
-    subject: Subject,
-    { program, args, port, tlsPort }: { program: string; args: string[]; port: number; tlsPort: number },
-    probe = '/readyz',
-  ): Promise<Server> {
+  /** A folder with a new checkpoint of every kind but Secrets, which have none; who wrote them has ended. */
+  async #leaveCheckpoints(): Promise<string> {
+    const folder = join(this.#folder, 'checkpoints');
+    rmSync(folder, { recursive: true, force: true });
+    const command = await this.#command('listwatch');
+    const args = [...command.args, '--cache-dir', folder, '--checkpoint-interval', '1s'];
+    const server = await this.#launch('listwatch', { ...command, args });
+    try {
+      const wanted = KINDS.split(',').length - 1;
+      const isWritten = () => readdirSync(folder).filter((name) => name.endsWith('.checkpoint')).length === wanted;
+      await eventually('checkpoints are written', () => this.#options.signal.aborted || isWritten(), READY_TIMEOUT_MS);
+    } finally {
+      await server.stop();
+    }
+    return folder;
+  }
+
+  async #start(subject: Subject, command: Command, probe?: string): Promise<Server> {
+    const server = await this.#launch(subject, command, probe);
+    this.#servers.set(subject, server);
+    return server;
+  }
+
+  async #launch(subject: Subject, { program, args, port, tlsPort }: Command, probe = '/readyz'): Promise<Server> {
     const command = start(program, args);
     const http = `http://127.0.0.1:${port}`;
     const server = { pid: command.pid, http, https: `https://127.0.0.1:${tlsPort}`, stop: () => command.stop() };
-    this.#servers.set(subject, server);
+    this.#launched.push(server);
     await eventually(
       `${subject} is ready`,
       async () => {
