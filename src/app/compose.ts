@@ -16,6 +16,7 @@ import { isSecret, openCaches } from './caches.js';
 import { provideCertificate } from './certificates.js';
 import type { Config } from './config.js';
 import { withDeclaredFields } from './declared-fields.js';
+import { IdleCollector } from './heap.js';
 import { checkPorts, type Listening, openListeners } from './listen.js';
 import type { LoadProgress, LoadSummary } from './load/load.js';
 import type { Log } from './log.js';
@@ -72,6 +73,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   const byLeaves = limits.fragmentCacheBytes > 0 || config.encodeWorkers > 0;
   const fragments = byLeaves ? new FragmentCache(limits, clock) : undefined;
   const budget = createMemoryBudget(config, caches, fragments === undefined ? [] : [fragments], { clock, log, limits });
+  const collector = new IdleCollector({ clock, limits });
   const service = createService({
     etcdPrefix: config.store.prefix,
     source: () => source,
@@ -110,11 +112,12 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   });
   report = (...request) => http.metrics.etcdRequest(...request);
   http.metrics.reportMemory(() =>
-    memoryReport(budget, caches, { fragments: fragments?.bytes ?? 0, unsent: http.unsentBytes }),
+    memoryReport(budget, caches, collector.collections, { fragments: fragments?.bytes ?? 0, unsent: http.unsentBytes }),
   );
   let sample: RunningSample | undefined;
   const release = async () => {
     budget.stop();
+    collector.stop();
     await sample?.stop();
     fragments?.stop();
     await encoder.close();
@@ -127,6 +130,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     sample = running;
     caches.startAll(eager);
     budget.start();
+    collector.start();
     checkpoints?.start(() => caches.all());
     const listening = await openListeners(http, config, pair);
     log.info({ ...urlsOf(listening), source: source.name }, 'serving');

@@ -47,6 +47,7 @@ export function createMemoryBudget(
 export function memoryReport(
   budget: MemoryBudget,
   caches: Caches,
+  idleCollections: number,
   more: Readonly<Record<string, number>>,
 ): MemoryReport {
   const { rss, heapTotal } = process.memoryUsage();
@@ -58,5 +59,5 @@ export function memoryReport(
   }
   const { bytesMax, rung, reservedBytes, refused, shedBytes, historyShare } = budget;
   const parts = { resident: rss, heap: heapTotal, slabs, indexes, history, ...more };
-  return { bytesMax, rung, reservedBytes, refused, shedBytes, historyShare, parts };
+  return { bytesMax, rung, reservedBytes, refused, shedBytes, historyShare, idleCollections, parts };
 }

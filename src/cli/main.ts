@@ -3,6 +3,7 @@ import * as nodeModule from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { InvariantError } from '../lib/assert.js';
+import { keepYoungGenerationSmall } from '../lib/young-generation.js';
 import { oneLine, UsageError } from '../app/usage-error.js';
 
 /** In the order of the help. Only the modules of the command that runs are loaded: that takes longer than most commands. */
@@ -16,6 +17,9 @@ const commands = {
 /** Since Node 22.1, code that was compiled once is kept, beside the build; where that cannot be written, it is compiled each time. */
 const { enableCompileCache } = nodeModule as { enableCompileCache?: (folder: string) => unknown };
 enableCompileCache?.(fileURLToPath(new URL('../../.compiled', import.meta.url)));
+
+// Before a command's modules are loaded: it is they that make it grow first.
+keepYoungGenerationSmall();
 
 const SEE_HELP = '`listwatch help` shows what there is';
 

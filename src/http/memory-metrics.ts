@@ -9,6 +9,7 @@ export interface MemoryReport {
   readonly refused: number;
   readonly shedBytes: number;
   readonly historyShare: number;
+  readonly idleCollections: number;
   /** By name: what is held, and for what. Resident memory holds them all. */
   readonly parts: Readonly<Record<string, number>>;
 }
@@ -62,6 +63,11 @@ export function registerMemoryMetrics(registry: Registry, report: () => MemoryRe
       'listwatch_memory_refused_lists_total',
       'LISTs that were refused because memory was short.',
       (now: MemoryReport) => now.refused,
+    ],
+    [
+      'listwatch_memory_idle_collections_total',
+      'Garbage collections after something was done, once nothing was done any more.',
+      (now: MemoryReport) => now.idleCollections,
     ],
     [
       'listwatch_memory_shed_bytes_total',

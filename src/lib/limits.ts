@@ -85,6 +85,11 @@ export interface Limits {
   readonly memorySampleMs: number;
   /** While costly LISTs are refused, one is let through alone this often. */
   readonly memoryAloneEveryMs: number;
+  /** The loop is idle when, over this time, it is busy for less than this share; docs/adr/0019 */
+  readonly idleSampleMs: number;
+  readonly idleBusyShare: number;
+  /** Idle after it has been busy for this long, it collects garbage. */
+  readonly idleCollectAfterMs: number;
   /** The least share of its usual bytes that a history keeps. */
   readonly historyShareMin: number;
   /** A LIST that reads no more than this is never refused for lack of memory. */
@@ -152,6 +157,9 @@ export const defaultLimits: Limits = {
   memoryHysteresis: 0.05,
   memorySampleMs: 250,
   memoryAloneEveryMs: 15_000,
+  idleSampleMs: 1_000,
+  idleBusyShare: 0.05,
+  idleCollectAfterMs: 500,
   historyShareMin: 1 / 16,
   cheapListBytes: 1_000_000,
   requestBodyBytesMax: 3 * 2 ** 20,

@@ -1,4 +1,5 @@
 import { assert } from '../lib/assert.js';
+import { mappedMemory } from '../lib/mapped-memory.js';
 import { NONE, type VersionId } from './versions.js';
 
 /**
@@ -59,9 +60,9 @@ export class Rows {
       return id;
     }
     if (this.touched === this.words.length * ROWS_PER_CHUNK) {
-      const shared = new SharedArrayBuffer(ROWS_PER_CHUNK * ROW_BYTES);
-      this.doubles.push(new Float64Array(shared));
-      this.words.push(new Uint32Array(shared));
+      const shared = mappedMemory(ROWS_PER_CHUNK * ROW_BYTES);
+      this.doubles.push(new Float64Array(shared, 0, (ROWS_PER_CHUNK * ROW_BYTES) / 8));
+      this.words.push(new Uint32Array(shared, 0, (ROWS_PER_CHUNK * ROW_BYTES) / 4));
     }
     return this.touched++;
   }

@@ -1,4 +1,5 @@
 import { assert } from '../lib/assert.js';
+import { mappedMemory } from '../lib/mapped-memory.js';
 
 /**
  * Addresses count units of 16 bytes, so that 32 bits reach 64 GiB:
@@ -74,9 +75,9 @@ export class Slabs {
   #reserve(size: number): number {
     const index = this.#freeIndexes.pop() ?? this.bytes.length;
     assert((index + 1) * 2 ** this.unitShift <= ADDRESS_UNITS, 'versions: the address space of the slabs is full');
-    const shared = new SharedArrayBuffer(size);
-    this.bytes[index] = Buffer.from(shared);
-    this.words[index] = new Int32Array(shared);
+    const shared = mappedMemory(size);
+    this.bytes[index] = Buffer.from(shared, 0, size);
+    this.words[index] = new Int32Array(shared, 0, size / 4);
     this.reservedBytes += size;
     return index;
   }

@@ -26,7 +26,7 @@ port.on('message', (message: KindMessage | TaskMessage) => {
 });
 
 function replyTo({ ticket, kind, slabs, places }: TaskMessage): { reply: Reply; transfer: ArrayBuffer[] } {
-  const buffers = slabs.map((slab) => Buffer.from(slab));
+  const buffers = slabs.map((slab) => Buffer.from(slab, 0, slab.byteLength));
   try {
     const { bytes, starts } = encode({
       codec: codecs[kind]!,

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { KindCodec } from '../codec/codec.js';
+import { keepYoungGenerationSmall } from '../lib/young-generation.js';
 import type { KindMessage, Reply, TaskMessage, WorkerStart } from './messages.js';
 import type { Places } from './places.js';
 import type { PoolTask } from './pool-task.js';
@@ -36,6 +37,7 @@ export class WorkerThread {
     const workerData: WorkerStart = { cells, seenCell };
     this.#worker = new Worker(entry, { workerData, resourceLimits: RESOURCE_LIMITS, name: 'listwatch-encode' });
     this.#worker.unref();
+    this.#worker.once('online', keepYoungGenerationSmall);
     this.#worker.on('message', (reply: Reply) => this.#tasks.get(reply.ticket)?.answered(reply.encoded));
     this.#worker.on('error', (error) => {
       this.#error = error;
