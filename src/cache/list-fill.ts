@@ -17,6 +17,7 @@ const PENDING_BYTES = 192 * 2 ** 10;
 const ROW_EXTRA_BYTES = 64;
 /** A list leaves no history, so nothing has a time. */
 const NO_TIME_MS = 0;
+const NO_BYTES = new Uint8Array(0);
 
 /** Reads stored values into wire form; what does not parse is noted, never thrown. */
 export class ValueReader {
@@ -24,7 +25,7 @@ export class ValueReader {
   ignoredKeys = 0;
   readonly #codec: KindCodec;
   readonly layout: KeyLayout;
-  readonly #key: ByteRange = rangeOf(new Uint8Array(0));
+  readonly #key: ByteRange = rangeOf(NO_BYTES);
 
   constructor(codec: KindCodec, layout: KeyLayout) {
     this.#codec = codec;
@@ -64,6 +65,11 @@ export class ValueReader {
     into.delete(this.#point(bytes, keyStart, keyEnd));
   }
 
+  /** Lets go of the buffer that it read last: a page of a list is large. */
+  forget(): void {
+    this.#point(NO_BYTES, 0, 0);
+  }
+
   #point(bytes: Uint8Array, start: number, end: number): ByteRange {
     this.#key.bytes = bytes;
     this.#key.start = start;
@@ -86,7 +92,7 @@ export class ListFill {
   readonly #reader: ValueReader;
   readonly #pending = new Pending();
   readonly #applier: Applier;
-  readonly #key: ByteRange = rangeOf(new Uint8Array(0));
+  readonly #key: ByteRange = rangeOf(NO_BYTES);
   #pendingBytes = 0;
   #newest: ModRevision = 0;
   /** By version id, in difference mode: the list has the key. */
@@ -124,6 +130,7 @@ export class ListFill {
   finish(revision: ModRevision): void {
     if (this.mode === 'difference') this.#deleteUnlisted();
     this.#apply(revision);
+    this.#reader.forget();
   }
 
   #apply(revision: ModRevision): void {
