@@ -30,5 +30,7 @@ test('the young generation stays as it is, and does again when a thread has star
   worker.once('online', keepYoungGenerationSmall);
   await gone;
   live();
-  assert.ok(capacity() <= before, `${before} bytes, then ${capacity()}`);
+  // Between the thread's start and the news of it, a collection may have doubled it once; unchecked, it is sixteen times as large.
+  assert.ok(capacity() <= before * 2.1, `${before} bytes, then ${capacity()}`);
+  assert.ok(before < 4 * 2 ** 20, `it was ${before} bytes to begin with`);
 });
