@@ -49,6 +49,18 @@ export const boundsMutations: readonly Mutation[] = [
     ],
   ),
   ...of(
+    'src/app/heap.ts',
+    ['app/heap'],
+    [
+      ['garbage is collected when the loop is idle', 'if (!idle || busyMs', 'if (busyMs'],
+      [
+        'collections take a twentieth of the time',
+        'Math.max(limits.idleCollectAfterMs, this.#tookMs * COSTS)',
+        'limits.idleCollectAfterMs',
+      ],
+    ],
+  ),
+  ...of(
     'src/serve/list-cost.ts',
     ['serve/admission'],
     [

@@ -4,3 +4,4 @@ import './bad-requests.js';
 import './outages.js';
 import './leaks.js';
 import './memory.js';
+import './resting.js';
