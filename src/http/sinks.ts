@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { constants, type Http2ServerResponse } from 'node:http2';
+import { TLSSocket } from 'node:tls';
 
 /**
  * A ByteSink is the body of one response, whatever carries it: HTTP/1.1, HTTP/2, and, for
@@ -15,6 +16,8 @@ export interface ByteSink {
   /** Not more than this in one write, so that a stalled stream holds little. */
   readonly writeBytesMax: number;
   write(chunk: Uint8Array, done?: () => void): boolean;
+  /** Several chunks by one system call; absent where they would be copied into one buffer for that. */
+  readonly writeAll?: (chunks: readonly Uint8Array[], done?: () => void) => boolean;
   onDrain(run: () => void): void;
   onClose(run: () => void): void;
   /** A clean end of the body. */
@@ -53,16 +56,30 @@ export function responseSink(response: RawResponse): ByteSink {
   if (isHttp2(response)) response.stream.once('aborted', () => response.stream.destroy());
   // A client that vanishes is no error of ours: 'close' follows.
   response.on('error', () => {});
+  const write = (chunk: Uint8Array, done?: () => void) => {
+    if (closed) return false;
+    const room = http2 ? response.write(chunk, done) : response.write(chunk, done);
+    return room || response.writableLength < writeBytesMax;
+  };
+  const writeAll = (chunks: readonly Uint8Array[], done?: () => void) => {
+    if (closed || http2) return false;
+    const last = chunks.length - 1;
+    // Not the response: that would write what it has gathered chunk by chunk.
+    const { socket } = response;
+    socket?.cork();
+    for (let index = 0; index < last; index++) response.write(chunks[index]!);
+    const room = response.write(chunks[last]!, done);
+    socket?.uncork();
+    return room || response.writableLength < writeBytesMax;
+  };
   return {
     get closed() {
       return closed;
     },
     writeBytesMax,
-    write(chunk, done) {
-      if (closed) return false;
-      const room = http2 ? response.write(chunk, done) : response.write(chunk, done);
-      return room || response.writableLength < writeBytesMax;
-    },
+    write,
+    // TLS encrypts one buffer at a time.
+    ...(connection === undefined || connection instanceof TLSSocket ? {} : { writeAll }),
     onDrain(run) {
       response.on('drain', run);
     },

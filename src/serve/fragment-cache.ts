@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Sheddable } from '../lib/memory-budget.js';
+import { WireCache } from './wire-cache.js';
 
 /** How the items of a leaf are kept: as JSON, compressed, as rows of a Table; the order is that of the numbers in keys. */
 export const fragmentFormats = ['json', 'json-deflate', 'protobuf-deflate', 'table'] as const;
@@ -52,6 +53,8 @@ const FORMATS = 8;
  * something in it has not been used for `fragmentIdleMs`: then the part that fits is found every time.
  */
 export class FragmentCache implements Sheddable {
+  /** Of the same bound, but the first to give way. */
+  readonly wires: WireCache;
   readonly #kept: LRUCache<number, Kept>;
   readonly #clock: Clock;
   readonly #limits: Limits;
@@ -66,6 +69,7 @@ export class FragmentCache implements Sheddable {
   constructor(limits: Limits, clock: Clock) {
     this.#limits = limits;
     this.#clock = clock;
+    this.wires = new WireCache(limits, clock);
     this.#kept = new LRUCache({
       maxSize: Math.max(1, limits.fragmentCacheBytes), // 0 would be no bound; #makeRoom keeps it
       sizeCalculation: ({ fragment }) => fragment.cost,
@@ -76,17 +80,18 @@ export class FragmentCache implements Sheddable {
   stop(): void {
     this.#timer?.cancel();
     this.#kept.clear();
+    this.wires.clear();
   }
 
   get stats(): FragmentStats {
     return {
-      bytes: this.#kept.calculatedSize,
+      bytes: this.bytes,
       bytesMax: this.#limits.fragmentCacheBytes,
-      fragments: this.#kept.size,
+      fragments: this.#kept.size + this.wires.count,
       hits: this.#hits,
       misses: this.#misses,
       compressions: this.compressions,
-      evictions: this.#evictions,
+      evictions: this.#evictions + this.wires.evictions,
       refusals: this.#refusals,
     };
   }
@@ -98,6 +103,7 @@ export class FragmentCache implements Sheddable {
   /** Drops everything of a storage, and takes nothing more of it. */
   closeScope(scope: FragmentScope): void {
     scope.closed = true;
+    this.wires.closeScope(scope);
     for (const key of [...this.#kept.keys()]) {
       if (Math.floor(key / (PLACES * FORMATS)) === scope.number) this.#kept.delete(key);
     }
@@ -131,12 +137,21 @@ export class FragmentCache implements Sheddable {
     this.#kept.set(key, { fragment, usedMs: this.#clock.monotonicMs() });
   }
 
+  /** Whether a copied leaf of this cost would be kept now, which is asked before it is made. */
+  makeRoomForWire(scope: FragmentScope, place: number, cost: number): boolean {
+    const room = this.#limits.fragmentCacheBytes - this.#kept.calculatedSize;
+    if (this.wires.makeRoom(scope, place, cost, room)) return true;
+    this.#refusals++;
+    return false;
+  }
+
   get bytes(): number {
-    return this.#kept.calculatedSize;
+    return this.#kept.calculatedSize + this.wires.bytes;
   }
 
   /** Memory is needed elsewhere: lets go, longest unused first, until at most this much is left. */
   shrinkTo(bytes: number): void {
+    this.wires.shrinkTo(Math.max(0, bytes - this.#kept.calculatedSize));
     while (this.#kept.calculatedSize > bytes) {
       const oldest = this.#kept.rkeys().next().value;
       if (oldest === undefined) return;
@@ -148,6 +163,7 @@ export class FragmentCache implements Sheddable {
   /** Lets go of what nobody has used for `fragmentKeptMs`, though there is room. */
   dropIdle(): void {
     const until = this.#clock.monotonicMs() - this.#limits.fragmentKeptMs;
+    this.wires.dropIdle(until);
     for (const key of [...this.#kept.rkeys()]) {
       if (this.#kept.peek(key)!.usedMs > until) return;
       this.#kept.delete(key);
@@ -166,6 +182,7 @@ export class FragmentCache implements Sheddable {
     const { fragmentCacheBytes, fragmentIdleMs } = this.#limits;
     const idleSince = this.#clock.monotonicMs() - fragmentIdleMs;
     if (bytes > fragmentCacheBytes) return false;
+    this.wires.shrinkTo(Math.max(0, fragmentCacheBytes - this.#kept.calculatedSize - bytes));
     while (this.#kept.calculatedSize + bytes > fragmentCacheBytes) {
       const oldest = this.#kept.rkeys().next().value;
       if (oldest === undefined || oldest === replaced) return false;

@@ -7,6 +7,7 @@ import type { Fragment, FragmentCache, FragmentFormat, FragmentScope } from './f
 import type { EncodedItems, EncodeTask, FragmentEncoder } from './fragment-encoder.js';
 import { itemIn, type LeafRows, type RowEncoder, type RowRange, RowsMaker } from './leaf-rows.js';
 import type { DeflatedItems } from './reader.js';
+import { WireLeaves } from './wire-leaves.js';
 
 /** A leaf as some LIST saw it: see `Leaf` of the engine. */
 export interface LeafItems {
@@ -74,6 +75,7 @@ export class KindFragments {
   readonly #deflating = new Map<string, Promise<DeflatedItems>>();
   readonly #encoding = new Map<string, Encoding>();
   readonly #rows = new RowsMaker();
+  readonly wires: WireLeaves;
   #versions: Versions | undefined;
   #scope: FragmentScope;
 
@@ -82,6 +84,7 @@ export class KindFragments {
     this.#codec = codec;
     this.#cache = cache;
     this.#limits = limits;
+    this.wires = new WireLeaves(cache, limits);
     this.#scope = cache.openScope();
   }
 
@@ -91,6 +94,7 @@ export class KindFragments {
       if (this.#versions !== undefined) {
         this.#cache.closeScope(this.#scope);
         this.#scope = this.#cache.openScope();
+        this.wires.restart();
       }
       this.#versions = versions;
     }

@@ -5,6 +5,7 @@ import type { ByteWriter, KindCodec, WireObject } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
 import type { Failure, Result } from './failure.js';
 import type { RowEncoder, RowRange } from './leaf-rows.js';
+import type { WireSink } from './wire-leaves.js';
 
 /**
  * A Reader answers GET, LIST and WATCH of one kind, from its cache or directly from the source,
@@ -70,6 +71,8 @@ export interface DeflatedItems {
 export interface ListRuns {
   /** Every run holds at least one item. */
   readonly count: number;
+  /** The run's items as they lie. */
+  protobuf(run: number, into: WireSink): void;
   /** The run's items as JSON, a comma between two. Runs are asked for in order. */
   json(run: number): Uint8Array | Promise<Uint8Array>;
   /** Bytes of `json(run)`, without making it where they are known. */

@@ -5,6 +5,7 @@ import type { FragmentScope } from './fragment-cache.js';
 import { deflate, type JsonJob, type KindFragments, type LeafItems, type LeafSource, map } from './fragments.js';
 import type { RowEncoder, RowRange } from './leaf-rows.js';
 import type { DeflatedItems, ListRuns } from './reader.js';
+import type { WireSink } from './wire-leaves.js';
 
 /** What of a leaf belongs to a LIST. */
 export interface Run {
@@ -88,6 +89,13 @@ export class LeafRuns implements ListRuns, Disposable {
     this.#fragments = fragments;
     this.#scope = fragments.scopeOf(source.versions);
     this.#check = check;
+  }
+
+  protobuf(run: number, into: WireSink): void {
+    this.#check();
+    const { count, part } = this.#runs[run]!;
+    const start = part?.start ?? 0;
+    this.#fragments.wires.write(this.#scope, this.#source.versions, this.#leaf(run), start, start + count, into);
   }
 
   json(run: number): Uint8Array | Promise<Uint8Array> {

@@ -64,3 +64,112 @@ async function longestSlice(clock: FakeClock): Promise<number> {
 test('a LIST gives way after its slice, also when its client takes every chunk at once', async () => {
   assert.equal(await longestSlice(createFakeClock()), 2 * CHUNK_MS);
 });
+
+/** A transport that keeps what it is given until `drain`, as a client that does not read makes it do. */
+function stalledSink(gathers: boolean) {
+  /** What was in each chunk when it was written: its buffer is used again. */
+  const writes: { readonly buffer: ArrayBufferLike; readonly text: string }[][] = [];
+  const done: (() => void)[] = [];
+  let drained = () => {};
+  const write = (chunks: readonly Uint8Array[], finished?: () => void) => {
+    writes.push(chunks.map((chunk) => ({ buffer: chunk.buffer, text: Buffer.from(chunk).toString() })));
+    if (finished !== undefined) done.push(finished);
+    return false;
+  };
+  const sink: ByteSink = {
+    closed: false,
+    writeBytesMax: CHUNK_BYTES,
+    write: (chunk, finished) => write([chunk], finished),
+    ...(gathers ? { writeAll: write } : {}),
+    onDrain(run) {
+      drained = run;
+    },
+    onClose() {},
+    end() {},
+    destroy() {},
+  };
+  return {
+    sink,
+    writes,
+    drain() {
+      for (const finished of done.splice(0)) finished();
+      drained();
+    },
+  };
+}
+
+const LARGE_BYTES = 16 * 2 ** 10;
+
+for (const gathers of [true, false]) {
+  test(`large pieces are sent as they are, in order (${gathers ? 'gathered' : 'one by one'})`, async () => {
+    const { sink, writes, drain } = stalledSink(gathers);
+    const clock = createFakeClock();
+    const body = new Body({
+      sink,
+      clock,
+      chunkBytes: CHUNK_BYTES,
+      sliceMs: SLICE_MS,
+      gzipOffered: false,
+      contentLength: undefined,
+      start: () => {},
+    });
+    const large = Buffer.alloc(LARGE_BYTES, 'L');
+    const want: string[] = [];
+    for (let round = 0; round < 3; round++) {
+      const small = Buffer.from(`<${round}>`);
+      body.append(small);
+      body.append(large);
+      body.copy(small, 0, 2);
+      want.push(small.toString(), large.toString(), small.toString('utf8', 0, 2));
+      assert.equal(body.due(), true);
+      const before = writes.length;
+      let flushed = false;
+      const flushing = body.flush().then(() => (flushed = true));
+      for (let written = 0; !flushed; written++) {
+        // What waits for a client is never more than one write.
+        assert.ok(writes.length - before <= written + 1);
+        small.fill('!'); // it was copied
+        drain();
+        await new Promise(setImmediate);
+      }
+      await flushing;
+    }
+    const chunks = writes.flat();
+    assert.ok(chunks.map(({ text }) => text).join('') === want.join(''), 'the bytes are those that were appended');
+    assert.ok(chunks.filter(({ buffer }) => buffer === large.buffer).length >= 3, 'large pieces are not copied');
+    const bytesMax = gathers ? CHUNK_BYTES * 2 : CHUNK_BYTES;
+    for (const write of writes) {
+      const size = write.reduce((sum, { text }) => sum + text.length, 0);
+      assert.ok(size <= bytesMax, `${size} bytes in one write`);
+    }
+  });
+}
+
+test('a buffer is filled again only after the transport is done with it', async () => {
+  const { sink, writes, drain } = stalledSink(true);
+  const body = new Body({
+    sink: { ...sink, writeAll: (chunks, done) => sink.writeAll!(chunks, done) || true }, // it takes what comes
+    clock: createFakeClock(),
+    chunkBytes: CHUNK_BYTES,
+    sliceMs: SLICE_MS,
+    gzipOffered: false,
+    contentLength: undefined,
+    start: () => {},
+  });
+  const fill = async (letter: string) => {
+    writeBytes(body, Buffer.alloc(CHUNK_BYTES, letter));
+    await body.flush();
+  };
+  await fill('a');
+  await fill('b');
+  await fill('c');
+  assert.deepEqual(
+    writes.map(([chunk]) => chunk!.text[0]),
+    ['a', 'b', 'c'],
+  );
+  drain();
+  await fill('d');
+  await fill('e');
+  const buffers = new Set(writes.map(([chunk]) => chunk!.buffer));
+  assert.equal(buffers.size, 4, 'what came back is used again');
+});

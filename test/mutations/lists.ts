@@ -43,6 +43,42 @@ export const listMutations: readonly Mutation[] = [
     ],
   ),
   ...of(
+    'src/serve/wire-leaves.ts',
+    ['serve/wire-leaves'],
+    [
+      ['a copied leaf is of one edition', 'if (held?.edition === edition) {', 'if (held !== undefined) {'],
+      ['an id alone is not a version in a copied leaf', 'revisions[found] === versions.modRevision(id)', 'found >= 0'],
+      ['a newer copied leaf stays', 'if (held.edition > edition) return false;', ''],
+    ],
+  ),
+  ...of(
+    'src/serve/fragment-cache.ts',
+    ['serve/wire-leaves'],
+    [
+      [
+        'copied leaves give way to fragments',
+        'this.wires.shrinkTo(Math.max(0, fragmentCacheBytes - this.#kept.calculatedSize - bytes));',
+        '',
+      ],
+    ],
+  ),
+  ...of(
+    'src/http/encode/body.ts',
+    ['http/body'],
+    [
+      [
+        'a buffer that the transport reads is not filled',
+        'return this.#write(pieces, () => this.#sent.push(buffer));',
+        'this.#sent.push(buffer);\n    return this.#write(pieces);',
+      ],
+      [
+        'large pieces keep their place',
+        '    this.#cut();\n    this.#pieces.push(bytes);',
+        '    this.#pieces.push(bytes);',
+      ],
+    ],
+  ),
+  ...of(
     'src/serve/leaf-rows.ts',
     ['serve/fragments', 'http/fragments'],
     [['an id alone is not a version', 'revisions[found] === revision', 'found >= 0']],

@@ -7,8 +7,9 @@ import { BufferWriter, writeBytes } from './writer.js';
 /** Bodies larger than this are compressed when the client offers gzip (spec 4.6). */
 export const GZIP_ABOVE_BYTES = 128 * 2 ** 10;
 /** Smaller pieces are copied, so that several make one write. */
-const APART_BYTES_MIN = 64 * 2 ** 10;
-const SMALL_BYTES = 4 * 2 ** 10;
+const APART_BYTES_MIN = 16 * 2 ** 10;
+/** Full chunks that one gathering write may hold: a chunk is full with the piece that fills it. */
+const GATHERED = 2;
 /** A chunk is full with the item that fills it: room for the rest of that. */
 const SLACK_BYTES = 32 * 2 ** 10;
 
@@ -46,6 +47,10 @@ export class Body extends BufferWriter {
   #closed: (() => void) | undefined;
   /** Buffers that were sent, to be filled again: fresh memory costs as much as filling it. */
   readonly #sent: Buffer[] = [];
+  /** Appended and not yet sent, in order: parts of the buffer, up to `#cutAt`, and what lies elsewhere. */
+  #pieces: Uint8Array[] = [];
+  #cutBytes = 0;
+  #cutAt = 0;
   /** Bytes handed to the transport, or to the compressor. */
   bytesOut = 0;
 
@@ -71,34 +76,30 @@ export class Body extends BufferWriter {
 
   /** True when a chunk is full or the time slice is used up; cheap enough to ask after every item. */
   due(): boolean {
-    if (this.position >= this.#options.chunkBytes) return true;
+    if (this.#pending >= this.#options.chunkBytes) return true;
     // Reading the clock costs as much as copying a small item, so not every time.
     if ((++this.#checks & 31) !== 0) return false;
     return this.#options.clock.monotonicMs() - this.#sliceStartMs >= this.#options.sliceMs;
   }
 
-  /**
-   * Appends bytes that will not change: large ones go to the transport as they are. True: go on at once.
-   * Otherwise wait for the promise, which is that of `flush`.
-   */
-  append(bytes: Uint8Array): true | Promise<boolean> {
-    const { chunkBytes } = this.#options;
-    if (bytes.length >= APART_BYTES_MIN && (this.#started || this.position + bytes.length >= chunkBytes)) {
-      return this.#appendApart(bytes);
+  /** Appends bytes that nobody changes while the transport holds them: large ones go there as they are. */
+  append(bytes: Uint8Array): void {
+    if (bytes.length < APART_BYTES_MIN) {
+      writeBytes(this, bytes);
+      return;
     }
-    writeBytes(this, bytes);
-    return this.due() ? this.flush() : true;
+    this.#cut();
+    this.#pieces.push(bytes);
+    this.#cutBytes += bytes.length;
   }
 
-  async #appendApart(bytes: Uint8Array): Promise<boolean> {
-    if (!this.#started) this.#start(this.position + bytes.length, undefined);
-    if (this.position > 0 && !(await this.#write(this.take(SMALL_BYTES)))) return false;
-    return (await this.#write(bytes)) && this.flush();
+  copy(bytes: Uint8Array, start: number, end: number): void {
+    writeBytes(this, bytes, start, end);
   }
 
   async flush(): Promise<boolean> {
     const { sink, chunkBytes, sliceMs, clock } = this.#options;
-    if (this.position >= chunkBytes && !(await this.#send())) return false;
+    if (this.#pending >= chunkBytes && !(await this.#send())) return false;
     if (clock.monotonicMs() - this.#sliceStartMs >= sliceMs) {
       await nextTurn();
       this.#sliceStartMs = clock.monotonicMs();
@@ -115,17 +116,36 @@ export class Body extends BufferWriter {
     return true;
   }
 
+  /** Bytes that were appended and not yet sent. */
+  get #pending(): number {
+    return this.#cutBytes + this.position - this.#cutAt;
+  }
+
+  /** What was appended to the buffer is a piece of its own. */
+  #cut(): void {
+    if (this.position === this.#cutAt) return;
+    this.#pieces.push(this.bytes.subarray(this.#cutAt, this.position));
+    this.#cutBytes += this.position - this.#cutAt;
+    this.#cutAt = this.position;
+  }
+
   async #send(): Promise<boolean> {
     const { sink, chunkBytes } = this.#options;
     if (sink.closed) return false;
     // The first chunk is sent when it is full or the body complete: either way its class is known.
-    if (!this.#started) this.#start(this.position, this.position < chunkBytes ? this.position : undefined);
-    if (this.position === 0) return true;
+    const size = this.#pending;
+    if (!this.#started) this.#start(size, size < chunkBytes ? size : undefined);
+    if (size === 0) return true;
+    this.#cut();
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    this.#cutBytes = 0;
+    if (this.position === 0) return this.#write(pieces);
     const buffer = this.bytes;
-    const chunk = this.written();
     this.bytes = this.#sent.pop() ?? Buffer.allocUnsafeSlow(sizeOf(this.#options));
     this.position = 0;
-    return this.#write(chunk, () => this.#sent.push(buffer));
+    this.#cutAt = 0;
+    return this.#write(pieces, () => this.#sent.push(buffer));
   }
 
   /** `atLeast`: bytes that the body has in any case; `whole`: all that it has, if it is complete. */
@@ -138,15 +158,23 @@ export class Body extends BufferWriter {
     if (compress) this.#gzip = this.#compressor();
   }
 
-  /** `done`: the chunk is not needed any more. */
-  async #write(chunk: Uint8Array, done?: () => void): Promise<boolean> {
+  /** `done`: the pieces are not needed any more. */
+  async #write(pieces: readonly Uint8Array[], done?: () => void): Promise<boolean> {
     const { sink } = this.#options;
-    if (sink.closed) return false;
-    this.bytesOut += chunk.length;
-    if (this.#gzip !== undefined) return this.#compress(this.#gzip, chunk);
-    for (let at = 0; at < chunk.length; at += sink.writeBytesMax) {
-      const end = at + sink.writeBytesMax;
-      const room = end < chunk.length ? sink.write(chunk.subarray(at, end)) : sink.write(chunk.subarray(at), done);
+    for (const { length } of pieces) this.bytesOut += length;
+    if (this.#gzip !== undefined) {
+      for (const piece of pieces) if (!(await this.#compress(this.#gzip, piece))) return false;
+      return true;
+    }
+    const bytesMax = sink.writeAll === undefined ? sink.writeBytesMax : sink.writeBytesMax * GATHERED;
+    const chunks = pieces.flatMap((piece) => split(piece, bytesMax));
+    for (let at = 0; at < chunks.length; ) {
+      if (sink.closed) return false;
+      const end = sink.writeAll === undefined ? at + 1 : groupEnd(chunks, at, bytesMax);
+      const last = end === chunks.length ? done : undefined;
+      const room =
+        sink.writeAll === undefined ? sink.write(chunks[at]!, last) : sink.writeAll(chunks.slice(at, end), last);
+      at = end;
       if (!room && !(await this.#room())) return false;
     }
     return !sink.closed;
@@ -187,6 +215,23 @@ export class Body extends BufferWriter {
     this.#sliceStartMs = this.#options.clock.monotonicMs();
     return !this.#options.sink.closed;
   }
+}
+
+function split(piece: Uint8Array, bytesMax: number): Uint8Array[] {
+  if (piece.length <= bytesMax) return [piece];
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < piece.length; at += bytesMax) parts.push(piece.subarray(at, at + bytesMax));
+  return parts;
+}
+
+/** Chunks from `start` on that make one write of at most `bytesMax`. */
+function groupEnd(chunks: readonly Uint8Array[], start: number, bytesMax: number): number {
+  let end = start + 1;
+  for (let size = chunks[start]!.length; end < chunks.length; end++) {
+    size += chunks[end]!.length;
+    if (size > bytesMax) break;
+  }
+  return end;
 }
 
 function sizeOf({ contentLength, chunkBytes }: BodyOptions): number {

@@ -26,15 +26,14 @@ export interface ListDocument {
 export interface ListBody extends ByteWriter {
   due(): boolean;
   flush(): Promise<boolean>;
-  /** Appends bytes that nobody will change. True: go on; otherwise wait as for `flush`. */
-  append(bytes: Uint8Array): true | Promise<boolean>;
+  /** Appends bytes that nobody changes while the transport holds them: large ones are not copied. */
+  append(bytes: Uint8Array): void;
+  copy(bytes: Uint8Array, start: number, end: number): void;
 }
 
 /** A list that is small enough to be made whole. */
 export function wholeBody(into: BufferWriter): ListBody {
-  const append = (bytes: Uint8Array): true => {
-    writeBytes(into, bytes);
-    return true;
-  };
-  return Object.assign(into, { due: () => false, flush: () => Promise.resolve(true), append });
+  const copy = (bytes: Uint8Array, start: number, end: number) => writeBytes(into, bytes, start, end);
+  const append = (bytes: Uint8Array) => writeBytes(into, bytes);
+  return Object.assign(into, { due: () => false, flush: () => Promise.resolve(true), append, copy });
 }

@@ -72,8 +72,8 @@ export class GzipList {
       const items = next instanceof Promise ? await next : next;
       this.#crc = combineCrc(this.#crc, items.crc, items.shift);
       this.#size += items.size;
-      const going = body.append(items.bytes);
-      if (going !== true && !(await going)) return false;
+      body.append(items.bytes);
+      if (body.due() && !(await body.flush())) return false;
     }
     this.#store(frame.tail, body);
     const trailer = Buffer.alloc(8);

@@ -19,8 +19,8 @@ export async function writeJsonList(list: ListDocument, body: ListBody): Promise
   for (let run = 0; run < (runs?.count ?? 0); run++) {
     if (run > 0) writeText(body, ',');
     const items = runs!.json(run);
-    const going = body.append(items instanceof Promise ? await items : items);
-    if (going !== true && !(await going)) return false;
+    body.append(items instanceof Promise ? await items : items);
+    if (body.due() && !(await body.flush())) return false;
   }
   const kept = runs !== undefined || filled !== undefined;
   for (let index = 0; !kept && index < list.count; index++) {

@@ -32,8 +32,13 @@ export function protobufList(codec: KindCodec, answer: ListAnswer) {
     frame: { head, separator: NOTHING, tail: ENVELOPE_TAIL } satisfies ListFrame,
     async write(body: ListBody): Promise<boolean> {
       writeBytes(body, head);
+      const { runs } = answer;
+      for (let run = 0; run < (runs?.count ?? 0); run++) {
+        runs!.protobuf(run, body);
+        if (body.due() && !(await body.flush())) return false;
+      }
       const item = emptyWire();
-      for (let index = 0; index < answer.count; index++) {
+      for (let index = 0; runs === undefined && index < answer.count; index++) {
         answer.at(index, item);
         writeBytes(body, item.bytes, item.headerStart, item.end);
         if (body.due() && !(await body.flush())) return false;
