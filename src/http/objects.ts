@@ -7,9 +7,10 @@ import type { Limits } from '../lib/limits.js';
 import { ownTurn } from '../lib/line.js';
 import type { ListAnswer, ObjectAnswer } from '../serve/reader.js';
 import { Body, GZIP_ABOVE_BYTES } from './encode/body.js';
-import { type ListBody, type ListDocument, wholeBody } from './encode/document.js';
+import { type FilledRows, type ListBody, type ListDocument, wholeBody } from './encode/document.js';
 import { listMetaJson } from './encode/envelope.js';
 import { GzipList, isJsonCompressed, type ListFrame } from './encode/gzip-list.js';
+import { GzipTable, isTableCompressed } from './encode/gzip-table.js';
 import { indentJson, jsonListFrame, writeJsonList, writePrettyJsonList } from './encode/json.js';
 import {
   type MetaVersion,
@@ -125,6 +126,7 @@ interface ListWriter {
   readonly contentLength: number | undefined;
   /** What stands around the items, where `answer.runs` has them in the form that is written. */
   readonly frame: ListFrame | undefined;
+  readonly filled?: FilledRows | undefined;
   /** Resolves to false when the client is gone. */
   write(body: ListBody): Promise<boolean>;
 }
@@ -143,21 +145,25 @@ async function listWriter(
     return partialProtobufList(codec, view.metaVersion, answer, clock, limits.listSliceMs, gone);
   }
   const document = listDocument(context, codec, answer, view);
+  const compact = view.encoding === 'json' && !view.pretty;
+  const kept = compact && (document.runs !== undefined || document.filled !== undefined);
   return {
     contentLength: undefined,
-    frame: document.runs === undefined ? undefined : jsonListFrame(document),
+    frame: kept ? jsonListFrame(document) : undefined,
+    filled: kept ? document.filled : undefined,
     write: (body) => writeDocument(document, view, body),
   };
 }
 
 /** The list put together from compressed parts; undefined where there are none, or the list is too small for it. */
 async function gzipMember(
-  { contentLength, frame }: ListWriter,
+  { contentLength, frame, filled }: ListWriter,
   { runs }: ListAnswer,
   { encoding }: View,
   { deflateAhead }: Limits,
-): Promise<GzipList | undefined> {
+): Promise<GzipList | GzipTable | undefined> {
   if (frame === undefined || runs === undefined) return undefined;
+  if (filled !== undefined) return isTableCompressed(frame, filled) ? new GzipTable(frame, filled, runs) : undefined;
   const large = contentLength === undefined ? await isJsonCompressed(frame, runs) : contentLength > GZIP_ABOVE_BYTES;
   return large ? new GzipList(frame, runs, encoding === 'protobuf' ? 'protobuf' : 'json', deflateAhead) : undefined;
 }

@@ -5,7 +5,7 @@ import type { Sheddable } from '../lib/memory-budget.js';
 import { WireCache } from './wire-cache.js';
 
 /** How the items of a leaf are kept: as JSON, compressed, as rows of a Table; the order is that of the numbers in keys. */
-export const fragmentFormats = ['json', 'json-deflate', 'protobuf-deflate', 'table'] as const;
+export const fragmentFormats = ['json', 'json-deflate', 'protobuf-deflate', 'table', 'table-deflate'] as const;
 export type FragmentFormat = (typeof fragmentFormats)[number];
 
 /** What was made from one edition of a leaf. */
@@ -129,7 +129,7 @@ export class FragmentCache implements Sheddable {
     if (scope.closed || place >= PLACES) return;
     const key = keyOf(scope, place, format);
     const before = this.#kept.peek(key)?.fragment;
-    if (before !== undefined && before.edition >= fragment.edition) return;
+    if (before !== undefined && before.edition > fragment.edition) return;
     if (!this.#makeRoom(fragment.cost - (before?.cost ?? 0), key)) {
       this.#refusals++;
       return;

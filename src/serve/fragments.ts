@@ -5,6 +5,7 @@ import type { Limits } from '../lib/limits.js';
 import type { VersionId, Versions } from '../versions/versions.js';
 import type { Fragment, FragmentCache, FragmentFormat, FragmentScope } from './fragment-cache.js';
 import type { EncodedItems, EncodeTask, FragmentEncoder } from './fragment-encoder.js';
+import { type DeflatedRows, deflateRows } from './deflated-rows.js';
 import { itemIn, type LeafRows, type RowEncoder, type RowRange, RowsMaker } from './leaf-rows.js';
 import type { DeflatedItems } from './reader.js';
 import { WireLeaves } from './wire-leaves.js';
@@ -166,15 +167,32 @@ export class KindFragments {
     encode: RowEncoder,
   ): RowRange {
     const held = this.#cache.get(scope, place, 'table', edition) as LeafRows | undefined;
-    if (held?.edition === edition) return { rows: held, start, end };
+    if (held?.edition === edition) return { rows: held, start, end, kept: true };
     // A small part of a leaf does not pay for the rest of it.
     if ((end - start) * 2 <= ids.length) {
       const rows = this.#rows.make(edition, ids.subarray(start, end), versions, held, encode);
-      return { rows, start: 0, end: end - start };
+      return { rows, start: 0, end: end - start, kept: false };
     }
     const rows = this.#rows.make(edition, ids, versions, held, encode);
     if (!this.#isLarge(ids, versions)) this.#cache.keep(scope, place, 'table', rows);
-    return { rows, start, end };
+    return { rows, start, end, kept: false };
+  }
+
+  /** Rows that `rows` gave for the leaf, compressed. */
+  deflatedRows(
+    scope: FragmentScope,
+    versions: Versions,
+    { edition, place, ids }: LeafItems,
+    range: RowRange,
+    gaps: Int32Array,
+  ): DeflatedRows | undefined {
+    if (range.rows.ids.length !== ids.length) return deflateRows(range, gaps, undefined);
+    const held = this.#cache.get(scope, place, 'table-deflate', edition) as DeflatedRows | undefined;
+    const made = deflateRows(range, gaps, held);
+    if (made === undefined || made === held || this.#isLarge(ids, versions)) return made;
+    this.#cache.compressions++;
+    this.#cache.keep(scope, place, 'table-deflate', made);
+    return made;
   }
 
   /** Bytes of a whole leaf as JSON, if that is known. */

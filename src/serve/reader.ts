@@ -3,6 +3,7 @@ import type { ModRevision } from '../api/revision.js';
 import type { Framer, WatchSink } from '../cache/cache.js';
 import type { ByteWriter, KindCodec, WireObject } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
+import type { DeflatedRows } from './deflated-rows.js';
 import type { Failure, Result } from './failure.js';
 import type { RowEncoder, RowRange } from './leaf-rows.js';
 import type { WireSink } from './wire-leaves.js';
@@ -79,6 +80,8 @@ export interface ListRuns {
   jsonSize(run: number): number | Promise<number>;
   /** The run's items as rows of a Table, kept for later LISTs: `encode` is the same for all of them. */
   rows(run: number, encode: RowEncoder): RowRange;
+  /** What follows the last hole of these rows of the run, compressed and kept: see `deflateRows`. */
+  deflatedRows(run: number, range: RowRange, gaps: Int32Array): DeflatedRows | undefined;
   /** `json(run)`, or the run's items as they lie, compressed: at once when that is kept. */
   deflated(run: number, format: 'json' | 'protobuf'): DeflatedItems | Promise<DeflatedItems>;
 }

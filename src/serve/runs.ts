@@ -3,6 +3,7 @@ import { type ByteRange, copyBytes, rangeOf } from '../lib/bytes.js';
 import type { Versions } from '../versions/versions.js';
 import type { FragmentScope } from './fragment-cache.js';
 import { deflate, type JsonJob, type KindFragments, type LeafItems, type LeafSource, map } from './fragments.js';
+import type { DeflatedRows } from './deflated-rows.js';
 import type { RowEncoder, RowRange } from './leaf-rows.js';
 import type { DeflatedItems, ListRuns } from './reader.js';
 import type { WireSink } from './wire-leaves.js';
@@ -121,6 +122,10 @@ export class LeafRuns implements ListRuns, Disposable {
     const { count, part } = this.#runs[run]!;
     const start = part?.start ?? 0;
     return this.#fragments.rows(this.#scope, this.#source.versions, this.#leaf(run), start, start + count, encode);
+  }
+
+  deflatedRows(run: number, range: RowRange, gaps: Int32Array): DeflatedRows | undefined {
+    return this.#fragments.deflatedRows(this.#scope, this.#source.versions, this.#leaf(run), range, gaps);
   }
 
   deflated(run: number, format: 'json' | 'protobuf'): DeflatedItems | Promise<DeflatedItems> {

@@ -79,6 +79,20 @@ export const listMutations: readonly Mutation[] = [
     ],
   ),
   ...of(
+    'src/http/encode/gzip-member.ts',
+    ['http/fragments'],
+    [['the CRC of the whole', 'combineCrc(this.#crc, crc, shift)', 'combineCrc(this.#crc, crc, 1)']],
+  ),
+  ...of(
+    'src/serve/deflated-rows.ts',
+    ['http/table-rows'],
+    [
+      ['a rest is compressed for the gap in front of it', '(wanted === undefined || wanted === gap)', 'gap !== 0'],
+      ['a rest needs the one before it', '(gap === ALONE || follows) && ', ''],
+      ['the gap is looked back across', 'Buffer.alloc(seen.length + gap, FILLER)', 'Buffer.alloc(seen.length, FILLER)'],
+    ],
+  ),
+  ...of(
     'src/serve/leaf-rows.ts',
     ['serve/fragments', 'http/fragments'],
     [['an id alone is not a version', 'revisions[found] === revision', 'found >= 0']],
@@ -105,7 +119,7 @@ export const listMutations: readonly Mutation[] = [
     [
       ['the bound holds', 'this.#kept.calculatedSize + bytes > fragmentCacheBytes', 'bytes > fragmentCacheBytes'],
       ['what is in use stays', 'if (this.#kept.peek(oldest)!.usedMs > idleSince) return false;', ''],
-      ['the latest edition stays', 'before.edition >= fragment.edition', 'before.edition < 0'],
+      ['the latest edition stays', 'before.edition > fragment.edition', 'before.edition < 0'],
       ['a closed storage keeps nothing', 'if (scope.closed || ', 'if ('],
     ],
   ),
@@ -113,8 +127,7 @@ export const listMutations: readonly Mutation[] = [
     'src/http/encode/gzip-list.ts',
     ['http/fragments'],
     [
-      ['the CRC of the whole', 'combineCrc(this.#crc, items.crc, items.shift)', 'combineCrc(this.#crc, items.crc, 1)'],
-      ['the length of the whole', 'this.#size += items.size;', 'this.#size += items.bytes.length;'],
+      ['the length of the whole', 'member.count(items.size,', 'member.count(items.bytes.length,'],
       ['bodies up to the threshold are not compressed', 'return size > GZIP_ABOVE_BYTES;\n}', 'return true;\n}'],
     ],
   ),

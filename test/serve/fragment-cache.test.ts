@@ -26,7 +26,13 @@ test('a fragment is found by its place, format and storage', () => {
   assert.ok(!has(7, 1, 'json-deflate'));
   assert.equal(cache.get(cache.openScope(), 7, 'json', 1), undefined);
   assert.equal(cache.stats.hits.json, 1);
-  assert.deepEqual(cache.stats.misses, { json: 2, 'json-deflate': 1, 'protobuf-deflate': 0, table: 0 });
+  assert.deepEqual(cache.stats.misses, {
+    json: 2,
+    'json-deflate': 1,
+    'protobuf-deflate': 0,
+    table: 0,
+    'table-deflate': 0,
+  });
   cache.stop();
 });
 

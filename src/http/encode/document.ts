@@ -1,4 +1,5 @@
 import type { ByteWriter } from '../../codec/codec.js';
+import type { LeafRows, RowRange } from '../../serve/leaf-rows.js';
 import type { ListRuns } from '../../serve/reader.js';
 import { type BufferWriter, writeBytes } from './writer.js';
 
@@ -16,10 +17,20 @@ export interface ListDocument {
   readonly nullWhenEmpty?: true;
   /** The same items, where their JSON is kept. */
   readonly runs?: ListRuns | undefined;
-  /** Or where they are kept with holes: appends the items of a run, a comma between two. */
-  readonly filled?: { readonly count: number; write(run: number, into: ByteWriter): void } | undefined;
+  /** Or where they are kept with holes, as rows are. */
+  readonly filled?: FilledRows | undefined;
   /** Appends item `index` as compact JSON. */
   item(index: number, into: ByteWriter): void;
+}
+
+/** The rows of a Table in runs, kept without what depends on the clock, and filled for the time at which they are written. */
+export interface FilledRows {
+  readonly count: number;
+  rows(run: number): RowRange;
+  /** Appends the rows of a run, a comma between two. */
+  write(run: number, into: ByteWriter): void;
+  /** Appends a row up to its last hole, with that. */
+  fillFront(rows: LeafRows, row: number, into: ByteWriter): void;
 }
 
 /** Where a list goes: body.ts, or a plain buffer for small ones. */

@@ -1,8 +1,7 @@
-import { combineCrc, crc32 } from '../../lib/crc32.js';
 import type { DeflatedItems, ListRuns } from '../../serve/reader.js';
 import { GZIP_ABOVE_BYTES } from './body.js';
 import type { ListBody } from './document.js';
-import { writeBytes } from './writer.js';
+import { GzipMember } from './gzip-member.js';
 
 /** What stands around the items of a LIST, and between two runs of them. */
 export interface ListFrame {
@@ -10,11 +9,6 @@ export interface ListFrame {
   readonly separator: Uint8Array;
   readonly tail: Uint8Array;
 }
-
-const HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 0xff); // fastest, of no particular system
-/** A last, empty block: it ends what the flushes of the fragments left open. */
-const LAST_BLOCK = Uint8Array.of(3, 0);
-const STORED_BYTES_MAX = 0xffff;
 
 /** Whether the JSON of a LIST is larger than what is sent uncompressed (spec 4.6). */
 export async function isJsonCompressed({ head, separator, tail }: ListFrame, runs: ListRuns): Promise<boolean> {
@@ -35,8 +29,7 @@ export async function isJsonCompressed({ head, separator, tail }: ListFrame, run
  * Resolves to false when the client is gone. `size()` is that of the body before compression.
  */
 export class GzipList {
-  #crc = 0;
-  #size = 0;
+  readonly #member = new GzipMember();
   readonly #frame: ListFrame;
   readonly #runs: ListRuns;
   readonly #format: 'json' | 'protobuf';
@@ -51,14 +44,15 @@ export class GzipList {
   }
 
   get size(): number {
-    return this.#size;
+    return this.#member.size;
   }
 
   async write(body: ListBody): Promise<boolean> {
     const frame = this.#frame;
     const runs = this.#runs;
-    writeBytes(body, HEADER);
-    this.#store(frame.head, body);
+    const member = this.#member;
+    member.begin(body);
+    member.store(frame.head, body);
     const coming: (DeflatedItems | Promise<DeflatedItems>)[] = [];
     for (let run = 0, asked = 0; run < runs.count; run++) {
       while (asked < runs.count && asked < run + this.#ahead) {
@@ -67,34 +61,15 @@ export class GzipList {
         coming.push(items);
         if (body.due() && !(await body.flush())) return false;
       }
-      if (run > 0) this.#store(frame.separator, body);
+      if (run > 0) member.store(frame.separator, body);
       const next = coming.shift()!;
       const items = next instanceof Promise ? await next : next;
-      this.#crc = combineCrc(this.#crc, items.crc, items.shift);
-      this.#size += items.size;
+      member.count(items.size, items.crc, items.shift);
       body.append(items.bytes);
       if (body.due() && !(await body.flush())) return false;
     }
-    this.#store(frame.tail, body);
-    const trailer = Buffer.alloc(8);
-    trailer.writeUInt32LE(this.#crc, 0);
-    trailer.writeUInt32LE(this.#size % 2 ** 32, 4);
-    writeBytes(body, LAST_BLOCK);
-    writeBytes(body, trailer);
+    member.store(frame.tail, body);
+    member.end(body);
     return true;
-  }
-
-  /** Uncompressed blocks: five bytes and what they hold. */
-  #store(bytes: Uint8Array, body: ListBody): void {
-    this.#crc = crc32(bytes, this.#crc);
-    this.#size += bytes.length;
-    for (let at = 0; at < bytes.length; at += STORED_BYTES_MAX) {
-      const block = bytes.subarray(at, at + STORED_BYTES_MAX);
-      const header = Buffer.alloc(5);
-      header.writeUInt16LE(block.length, 1);
-      header.writeUInt16LE(block.length ^ 0xffff, 3);
-      writeBytes(body, header);
-      writeBytes(body, block);
-    }
   }
 }

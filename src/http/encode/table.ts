@@ -5,7 +5,7 @@ import type { ListAnswer } from '../../serve/reader.js';
 import type { ListDocument } from './document.js';
 import { listMetaJson } from './envelope.js';
 import { goJson } from './go-json.js';
-import type { RowEncoder, RowRange } from '../../serve/leaf-rows.js';
+import type { LeafRows, RowEncoder, RowRange } from '../../serve/leaf-rows.js';
 import { type MetaVersion, writePartialJson } from './partial.js';
 import { emptyWire } from './protobuf.js';
 import { humanDuration, isElapsed } from './table/human-duration.js';
@@ -28,6 +28,8 @@ export interface TableEncoder {
   readonly holed: RowEncoder | undefined;
   /** Appends rows that `holed` has made, with the durations of now; a comma between two. */
   fill(range: RowRange, into: ByteWriter): void;
+  /** Appends such a row up to its last hole, with that. */
+  fillFront(rows: LeafRows, row: number, into: ByteWriter): void;
 }
 
 /** Reads of a wire object what the kind's table shows. */
@@ -61,11 +63,16 @@ export function createTableEncoder(
     },
     // What kubectl asks for; the other forms are rare, and each would be kept beside it.
     holed: version === 'v1' && includeObject === 'Metadata' && table.compare === undefined ? encode : undefined,
-    fill: (range, into) => fillRows(range, nowMs(), into),
+    fill({ rows, start, end }, into) {
+      const last = fillHoles(rows, start, end, nowMs(), into);
+      writeBytes(into, rows.bytes, last, rows.starts[end]! - 1);
+    },
+    fillFront: (rows, row, into) => void fillHoles(rows, row, row + 1, nowMs(), into),
   };
 }
 
-function fillRows({ rows, start, end }: RowRange, nowMs: number, into: ByteWriter): void {
+/** Rows up to the last hole in them, with that; returns where it is. */
+function fillHoles(rows: LeafRows, start: number, end: number, nowMs: number, into: ByteWriter): number {
   const { bytes, starts, firstHole, holes, fromMs } = rows;
   let from = starts[start]!;
   for (let hole = firstHole[start]!; hole < firstHole[end]!; hole++) {
@@ -73,7 +80,7 @@ function fillRows({ rows, start, end }: RowRange, nowMs: number, into: ByteWrite
     writeText(into, durationJson(nowMs - fromMs[hole]!));
     from = holes[hole]!;
   }
-  writeBytes(into, bytes, from, starts[end]! - 1);
+  return from;
 }
 
 export function tableMembers(
@@ -101,7 +108,12 @@ export function tableListDocument(
     filled:
       runs === undefined || holed === undefined
         ? undefined
-        : { count: runs.count, write: (run, into) => encoder.fill(runs.rows(run, holed), into) },
+        : {
+            count: runs.count,
+            rows: (run) => runs.rows(run, holed),
+            write: (run, into) => encoder.fill(runs.rows(run, holed), into),
+            fillFront: encoder.fillFront,
+          },
     item: (index, into) => encoder.row(answer.at(order?.[index] ?? index, wire), into),
   };
 }

@@ -1,0 +1,92 @@
+import { deflateRawSync, constants as zlib } from 'node:zlib';
+import { crc32, crcShift } from '../../lib/crc32.js';
+import { ALONE, restOf } from '../../serve/deflated-rows.js';
+import type { ListRuns } from '../../serve/reader.js';
+import { GZIP_ABOVE_BYTES } from './body.js';
+import type { FilledRows, ListBody } from './document.js';
+import type { ListFrame } from './gzip-list.js';
+import { GzipMember } from './gzip-member.js';
+import { BufferWriter, writeBytes } from './writer.js';
+
+/** Whether a Table is larger than what is sent uncompressed (spec 4.6). */
+export function isTableCompressed({ head, tail }: ListFrame, filled: FilledRows): boolean {
+  const piece = new BufferWriter(GZIP_ABOVE_BYTES);
+  let size = head.length + tail.length + filled.count - 1;
+  for (let run = 0; run < filled.count && size <= GZIP_ABOVE_BYTES; run++) {
+    piece.position = 0;
+    filled.write(run, piece);
+    size += piece.position;
+  }
+  return size > GZIP_ABOVE_BYTES;
+}
+
+/**
+ * A Table as one gzip member, from rows whose greater part is kept compressed (serve/deflated-rows.ts). Resolves to
+ * false when the client is gone.
+ */
+export class GzipTable {
+  readonly #member = new GzipMember();
+  readonly #frame: ListFrame;
+  readonly #filled: FilledRows;
+  readonly #runs: ListRuns;
+
+  constructor(frame: ListFrame, filled: FilledRows, runs: ListRuns) {
+    this.#frame = frame;
+    this.#filled = filled;
+    this.#runs = runs;
+  }
+
+  /** Of the body before compression. */
+  get size(): number {
+    return this.#member.size;
+  }
+
+  async write(body: ListBody): Promise<boolean> {
+    const member = this.#member;
+    member.begin(body);
+    member.store(this.#frame.head, body);
+    const fronts = new BufferWriter(16 * 2 ** 10);
+    for (let run = 0; run < this.#filled.count; run++) {
+      this.#writeRun(run, fronts, body);
+      if (!(await body.flush())) return false;
+    }
+    member.store(this.#frame.tail, body);
+    member.end(body);
+    return true;
+  }
+
+  #writeRun(run: number, fronts: BufferWriter, body: ListBody): void {
+    const range = this.#filled.rows(run);
+    const { rows, start, end } = range;
+    const ends = new Uint32Array(end - start);
+    const gaps = new Int32Array(end - start);
+    fronts.position = 0;
+    for (let row = start; row < end; row++) {
+      const from = fronts.position;
+      if (run > 0 || row > start) writeBytes(fronts, this.#frame.separator);
+      this.#filled.fillFront(rows, row, fronts);
+      ends[row - start] = fronts.position;
+      gaps[row - start] = row === start ? ALONE : fronts.position - from;
+    }
+    const deflated = this.#runs.deflatedRows(run, range, gaps);
+    if (deflated === undefined) return this.#writeTogether(run, fronts, body);
+    const { bytes, offsets, crcs, shifts } = deflated;
+    for (let row = start, from = 0; row < end; row++) {
+      this.#member.store(fronts.bytes.subarray(from, ends[row - start]!), body);
+      from = ends[row - start]!;
+      const rest = restOf(rows, row);
+      this.#member.count(rest.to - rest.from, crcs[row]!, shifts[row]!);
+      writeBytes(body, bytes, offsets[row]!, offsets[row + 1]!);
+    }
+  }
+
+  /** Nothing of it is kept. */
+  #writeTogether(run: number, piece: BufferWriter, body: ListBody): void {
+    piece.position = 0;
+    if (run > 0) writeBytes(piece, this.#frame.separator);
+    this.#filled.write(run, piece);
+    const text = piece.written();
+    this.#member.count(text.length, crc32(text), crcShift(text.length));
+    writeBytes(body, deflateRawSync(text, { level: zlib.Z_BEST_SPEED, finishFlush: zlib.Z_SYNC_FLUSH }));
+  }
+}
