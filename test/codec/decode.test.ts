@@ -121,7 +121,9 @@ test('YAML sorts members as bytes and does not indent lists', () => {
 test('YAML reads back as the same value', () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
-      const plain = JSON.parse(JSON.stringify(value)) as unknown;
+      const json = JSON.stringify(value);
+      fc.pre(!json.includes('"<<":')); // plain in Go's YAML, too, which then reads it as a merge
+      const plain = JSON.parse(json) as unknown;
       const read = parse(toYaml({ value: plain }), { version: '1.1', maxAliasCount: 0 }) as unknown;
       assert.equal(JSON.stringify(sorted(read)), JSON.stringify(sorted({ value: plain })));
     }),
