@@ -9,12 +9,15 @@ import { sleep, systemClock, type Timer } from '../src/lib/clock.js';
 import { seededRandom } from '../src/lib/random.js';
 import { createEmbeddedStore } from '../src/source/embedded/embedded-store.js';
 import { pods } from './corpus.js';
+import { limitsOf } from './limit-flags.js';
 import { serveStore } from './serve-store.js';
 
 /**
  * Does a LIST of everything, again and again, make watchers wait?
  *
  *     node --expose-gc dist/bench/fairness.js --pods 150000 --rate 1000 --seconds 20
+ *
+ * `--limit listSliceMs=20` sets any bound (docs/adr/0021).
  *
  * One process serves: an embedded store takes changes at the given rate, a watcher of all pods gets them, and another
  * process reads whole LISTs over HTTP. An event's age runs from the moment when its change was due to the write of its
@@ -28,6 +31,7 @@ const { values, positionals } = parseArgs({
     pods: { type: 'string', default: '50000' },
     rate: { type: 'string', default: '1000' },
     seconds: { type: 'string', default: '10' },
+    limit: { type: 'string', multiple: true, default: [] },
   },
 });
 
@@ -48,7 +52,7 @@ async function serve(): Promise<void> {
   const objects = pods(podCount);
   for (const { key, value } of objects) await store.write([{ type: 'put', key, value }]);
   const kind = findKind('', 'v1', 'pods')!;
-  const served = serveStore(store, [kind]);
+  const served = serveStore(store, [kind], limitsOf(values.limit));
   const { port } = await served.http.listenInsecure('127.0.0.1', 0);
   const cache = served.caches.get(kind);
   cache.start();

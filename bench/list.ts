@@ -12,6 +12,7 @@ import { defaultLimits } from '../src/lib/limits.js';
 import { seededRandom } from '../src/lib/random.js';
 import { createEmbeddedStore } from '../src/source/embedded/embedded-store.js';
 import { pods, podValue } from './corpus.js';
+import { limitsOf } from './limit-flags.js';
 import { serveStore } from './serve-store.js';
 
 /**
@@ -20,7 +21,7 @@ import { serveStore } from './serve-store.js';
  *
  *     node dist/bench/list.js --pods 50000 --writes 0,20,1000 --rounds 5
  *
- * Every LIST is of the newest state. `--fragments 0` keeps nothing encoded. Under writes the CPU of the writes (of the
+ * Every LIST is of the newest state. `--fragments 0` keeps nothing encoded; `--limit listChunkBytes=65536` sets any bound (docs/adr/0021). Under writes the CPU of the writes (of the
  * embedded store, ingest and all) is measured without LISTs first, and taken off.
  */
 const { values } = parseArgs({
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     fragments: { type: 'string', default: '1073741824' },
     only: { type: 'string', default: '' },
+    limit: { type: 'string', multiple: true, default: [] },
     json: { type: 'boolean', default: false },
     client: { type: 'boolean', default: false },
   },
@@ -113,7 +115,7 @@ async function run(): Promise<void> {
   const rounds = Number(values.rounds);
   const clock = systemClock;
   const random = seededRandom(1);
-  const limits = { ...defaultLimits, fragmentCacheBytes: Number(values.fragments) };
+  const limits = { ...limitsOf(values.limit), fragmentCacheBytes: Number(values.fragments) };
   const kind = findKind('', 'v1', 'pods')!;
   const store = createEmbeddedStore({ clock, random });
   const stored = pods(count);

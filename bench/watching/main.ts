@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../../src/lib/clock.js';
+import { limitsOf } from '../limit-flags.js';
 import { type ClientCommand, type Counts, type Transport, watchAsTold } from './client.js';
 import { type Measured, serve, type ServerCommand, type Started } from './server.js';
 
@@ -13,6 +14,7 @@ import { type Measured, serve, type ServerCommand, type Started } from './server
  *     node dist/bench/watching/main.js                           every mode (minutes)
  *     node dist/bench/watching/main.js --mode fanout,idle        some
  *     node dist/bench/watching/main.js --smoke                   every mode, small; fails when an event is missing
+ *     node dist/bench/watching/main.js --limit watchFlushMs=5    with another bound (docs/adr/0021)
  *     node dist/bench/watching/main.js --mode fanout --profile   leaves a CPU profile of the server for each row (.cpuprofile)
  *
  *     initial    WatchList of all pods: CPU, time to the end of the initial events, ten at once: peak memory
@@ -34,10 +36,12 @@ const { values } = parseArgs({
     smoke: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
     output: { type: 'string' },
+    limit: { type: 'string', multiple: true, default: [] },
   },
 });
 
 const { smoke } = values;
+const LIMITS = limitsOf(values.limit);
 const ACCEPT = { json: 'application/json', protobuf: 'application/vnd.kubernetes.protobuf;stream=watch' } as const;
 type Format = keyof typeof ACCEPT;
 const FORMATS = values.formats.split(',') as Format[];
@@ -68,7 +72,8 @@ class Bench {
 
   static async start(podCount: number): Promise<Bench> {
     const file = fileURLToPath(import.meta.url);
-    const server = fork(file, ['--role', 'server', '--pods', String(podCount)]);
+    const limits = values.limit.flatMap((limit) => ['--limit', limit]);
+    const server = fork(file, ['--role', 'server', '--pods', String(podCount), ...limits]);
     const client = fork(file, ['--role', 'client'], { execArgv: [] });
     const [started] = (await answer<[Started]>(server)) as [Started];
     return new Bench(server, client, started);
@@ -339,6 +344,6 @@ async function main(): Promise<void> {
   }
 }
 
-if (values.role === 'server') await serve(Number(values.pods));
+if (values.role === 'server') await serve(Number(values.pods), LIMITS);
 else if (values.role === 'client') watchAsTold();
 else await main();

@@ -7,6 +7,7 @@ import type { Caches } from '../../src/cache/caches.js';
 import { findKind } from '../../src/codec/kinds.js';
 import type { HttpServer } from '../../src/http/server.js';
 import { sleep, systemClock } from '../../src/lib/clock.js';
+import type { Limits } from '../../src/lib/limits.js';
 import { seededRandom } from '../../src/lib/random.js';
 import { createEmbeddedStore, type EmbeddedStore } from '../../src/source/embedded/embedded-store.js';
 import { collectGarbage } from '../bench.js';
@@ -52,7 +53,7 @@ const SECOND_VALUES_MAX = 2_000;
 const WRITE_SLICE_COUNT = 64;
 
 /** A listwatch over the embedded store, filled with `podCount` pods and as many leases as there are writes to make. */
-export async function serve(podCount: number): Promise<void> {
+export async function serve(podCount: number, limits: Limits): Promise<void> {
   const clock = systemClock;
   const random = seededRandom(7);
   const store = createEmbeddedStore({ clock, random }, { historyBytesMax: 16 * 2 ** 20 });
@@ -63,7 +64,7 @@ export async function serve(podCount: number): Promise<void> {
     await store.write([{ type: 'put', key, value: new Uint8Array(value) }]);
   }
   const kinds = [findKind('', 'v1', 'pods')!, findKind('coordination.k8s.io', 'v1', 'leases')!];
-  const { http, caches } = serveStore(store, kinds);
+  const { http, caches } = serveStore(store, kinds, limits);
   caches.startAll(kinds);
   for (const cache of caches.all()) await cache.whenReady(60_000);
   const directory = mkdtempSync(join(tmpdir(), 'listwatch-bench-'));

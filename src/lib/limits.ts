@@ -4,7 +4,7 @@ export interface Limits {
   readonly listPageCount: number;
   /** A page has so many keys that it takes about this, by the size of those before it. */
   readonly listPageBytes: number;
-  /** Pages of all lists together that may be under way or in memory. */
+  /** Pages of all lists together that may be under way or in memory. docs/adr/0015, 0019 */
   readonly listPagesMax: number;
   /** One watch response, complete with fragments, may not be larger. */
   readonly watchResponseBytesMax: number;
@@ -12,7 +12,7 @@ export interface Limits {
   readonly historyMs: number;
   readonly historyBytesMin: number;
   readonly historyBytesFraction: number;
-  /** A read that waits for a revision gives up after this long. */
+  /** A read that waits for a revision gives up after this long, as upstream's cacher. */
   readonly freshWaitMs: number;
   /** While a read waits for freshness, ask etcd for progress this often. */
   readonly progressRequestEveryMs: number;
@@ -24,17 +24,18 @@ export interface Limits {
   /** Watches that one client may have open; 0: any number. */
   readonly watchesPerClientMax: number;
   readonly requestTimeoutMs: number;
-  /** Requests that are answered at once, watches apart; 0: no bound. */
+  /** Requests that are answered at once, watches apart; 0: no bound. kube-apiserver's default. */
   readonly requestsInFlightMax: number;
   /** Frames of one group of watchers kept for laggards. */
   readonly groupFrameBytesMax: number;
   /** A watcher's unsent bytes in one transport before it counts as lagging. */
   readonly watcherUnsentBytesMax: number;
-  /** Watch flush: at most this long after an event, or at once with this many bytes. */
+  /** Watch flush: at most this long after an event, or at once with this many bytes. docs/adr/0021 */
   readonly watchFlushMs: number;
   readonly watchFlushBytes: number;
+  /** One write of a LIST. docs/adr/0021 */
   readonly listChunkBytes: number;
-  /** A LIST yields to ingest and watches after this long. */
+  /** A LIST yields to ingest and watches after this long. docs/adr/0021 */
   readonly listSliceMs: number;
   /** Items of LISTs that are kept encoded, of all kinds together; 0 keeps none. docs/adr/0009 */
   readonly fragmentCacheBytes: number;
@@ -42,9 +43,9 @@ export interface Limits {
   readonly fragmentIdleMs: number;
   /** What was not used for this long is let go. */
   readonly fragmentKeptMs: number;
-  /** Leaves with a larger object are encoded for each LIST. */
+  /** Leaves with a larger object are encoded for each LIST. docs/adr/0009 */
   readonly fragmentObjectBytesMax: number;
-  /** Leaves that a compressed LIST may have in the compressor, ahead of the one it writes. */
+  /** Leaves that a compressed LIST may have in the compressor, ahead of the one it writes. docs/adr/0021 */
   readonly deflateAhead: number;
   /** Wire bytes of LIST items that wait for encode workers, or are encoded and not written yet. docs/adr/0011 */
   readonly encodeAheadBytesMax: number;
@@ -67,16 +68,16 @@ export interface Limits {
   readonly checkpointEveryMs: number;
   /** Those that did not: before etcd compacts the revision, which kube-apiserver has it do after 5 to 10 minutes. */
   readonly checkpointRefreshMs: number;
-  /** Written and read at a time. */
+  /** Written and read at a time. docs/adr/0015 */
   readonly checkpointBlockBytes: number;
   /** The last checkpoint may hold up a shutdown for this long. */
   readonly checkpointShutdownMs: number;
-  /** What the label and field indexes of a kind may reserve: the larger of these. */
+  /** What the label and field indexes of a kind may reserve: the larger of these. docs/adr/0006 */
   readonly indexBytesMin: number;
   readonly indexBytesFraction: number;
   /** An index that nothing was selected by for this long is let go. */
   readonly indexIdleMs: number;
-  /** Shares of the memory budget at which caches are emptied, histories shortened, costly LISTs refused. */
+  /** Shares of the memory budget at which caches are emptied, histories shortened, costly LISTs refused. docs/adr/0014 */
   readonly memoryShedAt: number;
   readonly memoryShortenAt: number;
   readonly memoryRefuseAt: number;
