@@ -17,7 +17,7 @@ import { serveStore } from './serve-store.js';
  *
  *     node --expose-gc dist/bench/fairness.js --pods 150000 --rate 1000 --seconds 20
  *
- * `--limit listSliceMs=20` sets any bound (docs/adr/0021).
+ * `--limit listSliceMs=20` sets any bound.
  *
  * One process serves: an embedded store takes changes at the given rate, a watcher of all pods gets them, and another
  * process reads whole LISTs over HTTP. An event's age runs from the moment when its change was due to the write of its

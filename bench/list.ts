@@ -21,7 +21,7 @@ import { serveStore } from './serve-store.js';
  *
  *     node dist/bench/list.js --pods 50000 --writes 0,20,1000 --rounds 5
  *
- * Every LIST is of the newest state. `--fragments 0` keeps nothing encoded; `--limit listChunkBytes=65536` sets any bound (docs/adr/0021). Under writes the CPU of the writes (of the
+ * Every LIST is of the newest state. `--fragments 0` keeps nothing encoded; `--limit listChunkBytes=65536` sets any bound. Under writes the CPU of the writes (of the
  * embedded store, ingest and all) is measured without LISTs first, and taken off.
  */
 const { values } = parseArgs({

@@ -14,7 +14,7 @@ import { type Measured, serve, type ServerCommand, type Started } from './server
  *     node dist/bench/watching/main.js                           every mode (minutes)
  *     node dist/bench/watching/main.js --mode fanout,idle        some
  *     node dist/bench/watching/main.js --smoke                   every mode, small; fails when an event is missing
- *     node dist/bench/watching/main.js --limit watchFlushMs=5    with another bound (docs/adr/0021)
+ *     node dist/bench/watching/main.js --limit watchFlushMs=5    with another bound
  *     node dist/bench/watching/main.js --mode fanout --profile   leaves a CPU profile of the server for each row (.cpuprofile)
  *
  *     initial    WatchList of all pods: CPU, time to the end of the initial events, ten at once: peak memory
