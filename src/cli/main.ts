@@ -11,6 +11,7 @@ const commands = {
   serve: async () => (await import('./serve.js')).addServeCommand,
   decode: async () => (await import('./decode.js')).addDecodeCommand,
   kubeconfig: async () => (await import('./kubeconfig.js')).addKubeconfigCommand,
+  pressure: async () => (await import('./pressure.js')).addPressureCommand,
   version: async () => (await import('./version.js')).addVersionCommand,
 };
 

@@ -1,0 +1,117 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Presets, SingleBar } from 'cli-progress';
+import type { Command } from 'commander';
+import { UsageError } from '../app/usage-error.js';
+import { systemClock } from '../lib/clock.js';
+import { cellName } from '../pressure/cell.js';
+import { pressureFlags, type PressureFlags, resolvePressure } from '../pressure/options.js';
+import { pressureBenchText, pressurePage, type PressureReport, pressureTable } from '../pressure/report.js';
+import { type GridProgress, runGrid } from '../pressure/run-grid.js';
+import { settingOf } from '../report/setting.js';
+import { packageVersion } from './version.js';
+
+const INTERRUPTED = 130;
+
+export function addPressureCommand(program: Command): void {
+  const command = program
+    .command('pressure')
+    .description('find the rate of changes that a watch cache bears, by how its objects are held and ordered')
+    .allowExcessArguments(false);
+  for (const [name, placeholder, help] of pressureFlags) command.option(`--${name} ${placeholder}`.trim(), help);
+  command.action(async () => {
+    const values = command.opts() as Record<string, string | true | undefined>;
+    const flags = Object.fromEntries(
+      command.options.map((option) => [option.name(), values[option.attributeName()]]),
+    ) as PressureFlags;
+    await pressure(flags);
+  });
+}
+
+/** Exits with 1 when a cell failed, with 130 when it was interrupted; the report is written in both cases. */
+async function pressure(flags: PressureFlags): Promise<void> {
+  const { cells, seed, output } = resolvePressure(flags);
+  prepare(output);
+  const stop = new AbortController();
+  const interrupt = () => stop.abort();
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  const bar = createBar(process.stderr);
+  const outcomes = await runGrid(cells, systemClock, stop.signal, bar.update).finally(() => bar.stop());
+  process.off('SIGINT', interrupt);
+  process.off('SIGTERM', interrupt);
+  const command = ['listwatch', ...process.argv.slice(2)].join(' ');
+  const report: PressureReport = {
+    setting: settingOf(command, seed, packageVersion(), systemClock.nowMs()),
+    interrupted: stop.signal.aborted,
+    planned: cells.length,
+    outcomes,
+  };
+  process.stdout.write(`${pressureTable(report)}\n`);
+  write(output, report);
+  if (stop.signal.aborted) process.exitCode = INTERRUPTED;
+  else if (outcomes.some(({ status }) => status === 'failed')) process.exitCode = 1;
+}
+
+/** Whether the report can be written is found out before the hours, not after. */
+function prepare(output: string): void {
+  try {
+    mkdirSync(output, { recursive: true });
+    writeFileSync(join(output, 'report.txt'), '');
+  } catch (error) {
+    throw new UsageError(`--output ${JSON.stringify(output)}: cannot be written: ${(error as Error).message}`);
+  }
+}
+
+function write(output: string, report: PressureReport): void {
+  const files = {
+    'report.json': () => `${JSON.stringify(report, null, 1)}\n`,
+    'report.txt': () => pressureBenchText(report),
+    'report.html': () => pressurePage(report),
+  };
+  for (const [name, content] of Object.entries(files)) {
+    try {
+      writeFileSync(join(output, name), content());
+    } catch (error) {
+      process.stderr.write(`listwatch: ${join(output, name)}: not written: ${(error as Error).message}\n`);
+      process.exitCode = 1;
+    }
+  }
+  process.stderr.write(`the report is in ${output}\n`);
+}
+
+interface Bar {
+  update(progress: GridProgress): void;
+  stop(): void;
+}
+
+/** A bar with the time that is left on a terminal; elsewhere a line for every cell. */
+function createBar(output: NodeJS.WriteStream): Bar {
+  if (!output.isTTY) {
+    let said = -1;
+    return {
+      update({ over, total, cell }) {
+        if (over === said) return;
+        said = over;
+        output.write(`cell ${over + 1} of ${total}: ${cellName(cell)}\n`);
+      },
+      stop() {},
+    };
+  }
+  const bar = new SingleBar(
+    { stream: output, format: '{bar} {percentage}% | {left} | {cell} {phase}', hideCursor: true },
+    Presets.shades_classic,
+  );
+  bar.start(1, 0, { left: '', cell: '', phase: 'starting' });
+  return {
+    update: ({ share, leftMs, cell, phase }) =>
+      bar.update(share, { left: leftText(leftMs), cell: cellName(cell), phase }),
+    stop: () => bar.stop(),
+  };
+}
+
+function leftText(leftMs: number | undefined): string {
+  if (leftMs === undefined) return 'time left: not known yet';
+  const seconds = Math.ceil(leftMs / 1000);
+  return `${seconds >= 60 ? `${Math.floor(seconds / 60)} min ` : ''}${seconds % 60} s left`;
+}
