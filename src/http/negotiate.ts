@@ -1,3 +1,4 @@
+import { hasZstd } from '../lib/zstd.js';
 import type { Query } from './query.js';
 import { parseBool } from './query.js';
 
@@ -175,7 +176,30 @@ export function isPretty(media: MediaType, query: Query, userAgent: string | und
   return userAgent !== undefined && ['curl', 'Wget', 'Mozilla/5.0'].some((agent) => userAgent.startsWith(agent));
 }
 
-/** `gzip` must be a token of its own: parameters and wildcards do not count (spec 4.6). */
-export function offersGzip(acceptEncoding: string | undefined): boolean {
-  return acceptEncoding?.split(',').some((token) => token.trim() === 'gzip') ?? false;
+export type ContentCoding = 'gzip' | 'zstd';
+
+/**
+ * How a large body is compressed. `gzip` must be a token of its own: parameters and wildcards do not count (spec 4.6). Upstream
+ * knows no other; `zstd` is ours, for whoever names it and prefers nothing that it names beside it (RFC 9110, section 12.5.3).
+ */
+export function contentCoding(acceptEncoding: string | undefined, zstd = hasZstd): ContentCoding | undefined {
+  if (acceptEncoding === undefined) return undefined;
+  const tokens = acceptEncoding.split(',').map((token) => token.trim());
+  if (zstd && isZstdPreferred(tokens)) return 'zstd';
+  return tokens.includes('gzip') ? 'gzip' : undefined;
+}
+
+function isZstdPreferred(tokens: readonly string[]): boolean {
+  const quality = (name: string) => {
+    const qualities = tokens.map((token) => qualityOf(token, name)).filter((value) => value !== undefined);
+    return qualities.length === 0 ? undefined : Math.max(...qualities);
+  };
+  const zstd = quality('zstd') ?? 0;
+  return zstd > 0 && zstd >= (quality('gzip') ?? 0) && zstd >= (quality('identity') ?? 0);
+}
+
+/** Of a token of this name; undefined: it is another one, or its quality cannot be read. */
+function qualityOf(token: string, name: string): number | undefined {
+  const match = /^([^\s;]+)(?:\s*;\s*[qQ]=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?$/.exec(token);
+  return match?.[1]?.toLowerCase() === name ? Number(match[2] ?? 1) : undefined;
 }

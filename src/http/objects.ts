@@ -5,12 +5,14 @@ import type { KindCodec } from '../codec/codec.js';
 import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import { ownTurn } from '../lib/line.js';
+import { zstdFrame } from '../lib/zstd.js';
 import type { ListAnswer, ObjectAnswer } from '../serve/reader.js';
-import { Body, GZIP_ABOVE_BYTES } from './encode/body.js';
+import { Body, COMPRESS_ABOVE_BYTES } from './encode/body.js';
 import { type FilledRows, type ListBody, type ListDocument, wholeBody } from './encode/document.js';
 import { listMetaJson } from './encode/envelope.js';
-import { GzipList, isJsonCompressed, type ListFrame } from './encode/gzip-list.js';
+import { GzipMember } from './encode/gzip-member.js';
 import { GzipTable, isTableCompressed } from './encode/gzip-table.js';
+import { isJsonCompressed, JoinedList, type ListFrame } from './encode/joined-list.js';
 import { indentJson, jsonListFrame, writeJsonList, writePrettyJsonList } from './encode/json.js';
 import {
   type MetaVersion,
@@ -23,8 +25,9 @@ import { emptyWire, protobufList, writeProtobufObject } from './encode/protobuf.
 import { createTableEncoder, type IncludeObject, tableListDocument, tableObjectDocument } from './encode/table.js';
 import { BufferWriter, writeText } from './encode/writer.js';
 import { jsonToYaml, writeYamlList } from './encode/yaml.js';
+import { ZstdFrame } from './encode/zstd-frame.js';
 import { type Answer, type Exchange, type Outcome, STREAMED } from './exchange.js';
-import { type Encoding, mediaTypes, offersGzip } from './negotiate.js';
+import { type ContentCoding, contentCoding, type Encoding, mediaTypes } from './negotiate.js';
 
 /** What the client wants to see of an object, after negotiation. */
 export interface View {
@@ -86,37 +89,37 @@ export async function streamList(
 ): Promise<Outcome> {
   const { clock, limits } = context;
   const { sink, request } = exchange;
-  const gzipOffered = offersGzip(request.headers['accept-encoding']?.toString());
+  const coding = contentCoding(request.headers['accept-encoding']?.toString());
   const list = await listWriter(context, codec, answer, view, () => sink.closed);
   if (list === undefined) return STREAMED;
   const { contentLength } = list;
-  const member = gzipOffered ? await gzipMember(list, answer, view, limits) : undefined;
+  const joined = coding === undefined ? undefined : await joinedList(coding, list, answer, view, limits);
   if (!exchange.claim()) return STREAMED;
   const body = new Body({
     sink,
     clock,
     chunkBytes: limits.listChunkBytes,
     sliceMs: limits.listSliceMs,
-    gzipOffered,
-    gzipped: member !== undefined,
+    coding,
+    compressed: joined !== undefined,
     contentLength,
     start: (head) =>
       exchange.writeHead(200, {
         'content-type': mediaTypes[view.encoding],
         ...staleness(answer.staleMs),
-        ...(head.gzip ? { 'content-encoding': 'gzip', vary: 'Accept-Encoding' } : {}),
+        ...(head.coding === undefined ? {} : codingHeaders(head.coding)),
         ...(head.contentLength === undefined ? {} : { 'content-length': String(head.contentLength) }),
       }),
   });
   try {
     await ownTurn();
-    if (await (member ?? list).write(body)) await body.end();
+    if (await (joined ?? list).write(body)) await body.end();
   } catch (error) {
     // Nothing but a cut says that what was sent is not the whole list.
     exchange.cut();
     throw error;
   } finally {
-    exchange.bytes = member?.size ?? body.bytesOut;
+    exchange.bytes = joined?.size ?? body.bytesOut;
   }
   return STREAMED;
 }
@@ -156,16 +159,24 @@ async function listWriter(
 }
 
 /** The list put together from compressed parts; undefined where there are none, or the list is too small for it. */
-async function gzipMember(
+async function joinedList(
+  coding: ContentCoding,
   { contentLength, frame, filled }: ListWriter,
   { runs }: ListAnswer,
   { encoding }: View,
   { deflateAhead }: Limits,
-): Promise<GzipList | GzipTable | undefined> {
+): Promise<(Pick<ListWriter, 'write'> & { readonly size: number }) | undefined> {
   if (frame === undefined || runs === undefined) return undefined;
+  // Rows of Tables are kept deflated only: as zstd they are compressed for each answer.
+  if (filled !== undefined && coding === 'zstd') return undefined;
   if (filled !== undefined) return isTableCompressed(frame, filled) ? new GzipTable(frame, filled, runs) : undefined;
-  const large = contentLength === undefined ? await isJsonCompressed(frame, runs) : contentLength > GZIP_ABOVE_BYTES;
-  return large ? new GzipList(frame, runs, encoding === 'protobuf' ? 'protobuf' : 'json', deflateAhead) : undefined;
+  const large =
+    contentLength === undefined ? await isJsonCompressed(frame, runs) : contentLength > COMPRESS_ABOVE_BYTES;
+  if (!large) return undefined;
+  const format = encoding === 'protobuf' ? 'protobuf' : 'json';
+  return coding === 'zstd'
+    ? new JoinedList(new ZstdFrame(), frame, runs, format, deflateAhead)
+    : new JoinedList(new GzipMember(), frame, runs, format, deflateAhead);
 }
 
 function listDocument(context: WriteContext, codec: KindCodec, answer: ListAnswer, view: View): ListDocument {
@@ -210,8 +221,13 @@ function staleness(staleMs: number): Record<string, string> {
 /** Compresses a body that was made whole, under the same rule as streamed ones. */
 export async function compressed(exchange: Exchange, answer: Answer): Promise<Answer> {
   const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body;
-  const offered = offersGzip(exchange.request.headers['accept-encoding']?.toString());
-  if (!offered || body.length <= GZIP_ABOVE_BYTES) return { ...answer, body };
-  const headers = { ...answer.headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' };
-  return { ...answer, headers, body: await gzip(body, { level: zlib.Z_BEST_SPEED }) };
+  const coding = contentCoding(exchange.request.headers['accept-encoding']?.toString());
+  if (coding === undefined || body.length <= COMPRESS_ABOVE_BYTES) return { ...answer, body };
+  const headers = { ...answer.headers, ...codingHeaders(coding) };
+  const smaller = coding === 'zstd' ? zstdFrame(body) : gzip(body, { level: zlib.Z_BEST_SPEED });
+  return { ...answer, headers, body: await smaller };
+}
+
+function codingHeaders(coding: ContentCoding): Record<string, string> {
+  return { 'content-encoding': coding, vary: 'Accept-Encoding' };
 }

@@ -5,7 +5,15 @@ import type { Sheddable } from '../lib/memory-budget.js';
 import { WireCache } from './wire-cache.js';
 
 /** How the items of a leaf are kept: as JSON, compressed, as rows of a Table; the order is that of the numbers in keys. */
-export const fragmentFormats = ['json', 'json-deflate', 'protobuf-deflate', 'table', 'table-deflate'] as const;
+export const fragmentFormats = [
+  'json',
+  'json-deflate',
+  'protobuf-deflate',
+  'table',
+  'table-deflate',
+  'json-zstd',
+  'protobuf-zstd',
+] as const;
 export type FragmentFormat = (typeof fragmentFormats)[number];
 
 /** What was made from one edition of a leaf. */

@@ -2,12 +2,13 @@ import { deflateRaw, constants as zlib } from 'node:zlib';
 import type { KindCodec, WireObject } from '../codec/codec.js';
 import { crc32, crcShift } from '../lib/crc32.js';
 import type { Limits } from '../lib/limits.js';
+import { zstdBlocks } from '../lib/zstd.js';
 import type { VersionId, Versions } from '../versions/versions.js';
 import type { Fragment, FragmentCache, FragmentFormat, FragmentScope } from './fragment-cache.js';
 import type { EncodedItems, EncodeTask, FragmentEncoder } from './fragment-encoder.js';
 import { type DeflatedRows, deflateRows } from './deflated-rows.js';
 import { itemIn, type LeafRows, type RowEncoder, type RowRange, RowsMaker } from './leaf-rows.js';
-import type { DeflatedItems } from './reader.js';
+import type { DeflatedItems, ZstdItems } from './reader.js';
 import { WireLeaves } from './wire-leaves.js';
 
 /** A leaf as some LIST saw it: see `Leaf` of the engine. */
@@ -39,7 +40,8 @@ export interface JsonFragment extends Fragment {
   readonly revisions: Float64Array;
 }
 
-interface DeflatedFragment extends Fragment, DeflatedItems {}
+/** What is compressed is awaited, and nobody changes it meanwhile. */
+export type Compress<Items extends ZstdItems> = (made: Uint8Array | Promise<Uint8Array>) => Promise<Items>;
 
 /** A leaf that somebody encodes, and how many LISTs wait for it. */
 interface Encoding {
@@ -52,6 +54,7 @@ interface Encoding {
 /** What a fragment costs besides its bytes: its objects, and the slot that it is found by. */
 const OVERHEAD_BYTES = 512;
 const COMMA = 0x2c;
+const compressedJson = ['json-deflate', 'json-zstd'] as const;
 const NOTHING: EncodedItems = { bytes: Buffer.alloc(0), starts: Uint32Array.of(1) };
 const NOTHING_TO_DO: EncodeTask = { take: () => NOTHING, cancel: () => {} };
 
@@ -73,7 +76,7 @@ export class KindFragments {
   readonly #cache: FragmentCache;
   readonly #limits: Limits;
   readonly #encoder: FragmentEncoder;
-  readonly #deflating = new Map<string, Promise<DeflatedItems>>();
+  readonly #compressing = new Map<string, Promise<ZstdItems>>();
   readonly #encoding = new Map<string, Encoding>();
   readonly #rows = new RowsMaker();
   readonly wires: WireLeaves;
@@ -197,42 +200,46 @@ export class KindFragments {
 
   /** Bytes of a whole leaf as JSON, if that is known. */
   jsonSize(scope: FragmentScope, leaf: LeafItems): number | undefined {
-    const held = this.#cache.get(scope, leaf.place, 'json-deflate', leaf.edition) as DeflatedFragment | undefined;
-    return held?.edition === leaf.edition ? held.size : undefined;
+    for (const format of compressedJson) {
+      const held = this.#cache.peek(scope, leaf.place, format) as (Fragment & ZstdItems) | undefined;
+      if (held?.edition === leaf.edition) return held.size;
+    }
+    return undefined;
   }
 
   /** Whether a whole leaf is kept compressed, or is being compressed. */
-  hasDeflated(scope: FragmentScope, { edition, place }: LeafItems, format: FragmentFormat): boolean {
+  hasCompressed(scope: FragmentScope, { edition, place }: LeafItems, format: FragmentFormat): boolean {
     const kept = this.#cache.peek(scope, place, format)?.edition === edition;
-    return kept || this.#deflating.has(`${scope.number} ${edition} ${format}`);
+    return kept || this.#compressing.has(`${scope.number} ${edition} ${format}`);
   }
 
   /** A whole leaf, compressed. `make` is called when it is neither kept nor being compressed. */
-  deflated(
+  compressed<Items extends ZstdItems>(
     scope: FragmentScope,
     versions: Versions,
     leaf: LeafItems,
     format: FragmentFormat,
     make: () => Uint8Array | Promise<Uint8Array>,
-  ): DeflatedItems | Promise<DeflatedItems> {
+    compress: Compress<Items>,
+  ): Items | Promise<Items> {
     const { edition, place, ids } = leaf;
-    const held = this.#cache.get(scope, place, format, edition) as DeflatedFragment | undefined;
+    const held = this.#cache.get(scope, place, format, edition) as (Fragment & Items) | undefined;
     if (held?.edition === edition) return held;
     const name = `${scope.number} ${edition} ${format}`;
-    let deflating = this.#deflating.get(name);
-    if (deflating === undefined) {
+    let compressing = this.#compressing.get(name) as Promise<Items> | undefined;
+    if (compressing === undefined) {
       const large = this.#isLarge(ids, versions);
       this.#cache.compressions++;
-      deflating = deflate(make())
+      compressing = compress(make())
         .then((items) => {
           const fragment = { edition, cost: items.bytes.length + OVERHEAD_BYTES, ...items };
           if (!large) this.#cache.keep(scope, place, format, fragment);
           return items;
         })
-        .finally(() => this.#deflating.delete(name));
-      this.#deflating.set(name, deflating);
+        .finally(() => this.#compressing.delete(name));
+      this.#compressing.set(name, compressing);
     }
-    return deflating;
+    return compressing;
   }
 
   #isLarge(ids: Int32Array, versions: Versions): boolean {
@@ -337,6 +344,13 @@ export async function deflate(made: Uint8Array | Promise<Uint8Array>): Promise<D
       else reject(error);
     });
   });
+}
+
+/** About the work of `deflate`, and smaller (ADR 26). */
+export async function zstd(made: Uint8Array | Promise<Uint8Array>): Promise<ZstdItems> {
+  const bytes = await made;
+  const size = bytes.length;
+  return { bytes: await zstdBlocks(bytes), size };
 }
 
 /** A small result is a view of zlib's larger buffer, which would be kept with it. */

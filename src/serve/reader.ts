@@ -68,6 +68,13 @@ export interface DeflatedItems {
   readonly shift: number;
 }
 
+/** The same as blocks of Zstandard that may stand anywhere in a frame: see `zstdBlocks`. */
+export interface ZstdItems {
+  readonly bytes: Uint8Array;
+  /** Of what was compressed. */
+  readonly size: number;
+}
+
 /** The items of a LIST in runs of neighbours, whose encoded form is shared with other LISTs and kept for later ones. */
 export interface ListRuns {
   /** Every run holds at least one item. */
@@ -84,6 +91,7 @@ export interface ListRuns {
   deflatedRows(run: number, range: RowRange, gaps: Int32Array): DeflatedRows | undefined;
   /** `json(run)`, or the run's items as they lie, compressed: at once when that is kept. */
   deflated(run: number, format: 'json' | 'protobuf'): DeflatedItems | Promise<DeflatedItems>;
+  zstd(run: number, format: 'json' | 'protobuf'): ZstdItems | Promise<ZstdItems>;
 }
 
 /** Objects in key order, ready for the wire, whoever holds their bytes. */

@@ -2,10 +2,19 @@ import type { CacheSnapshot } from '../cache/cache.js';
 import { type ByteRange, copyBytes, rangeOf } from '../lib/bytes.js';
 import type { Versions } from '../versions/versions.js';
 import type { FragmentScope } from './fragment-cache.js';
-import { deflate, type JsonJob, type KindFragments, type LeafItems, type LeafSource, map } from './fragments.js';
+import {
+  type Compress,
+  deflate,
+  type JsonJob,
+  type KindFragments,
+  type LeafItems,
+  type LeafSource,
+  map,
+  zstd,
+} from './fragments.js';
 import type { DeflatedRows } from './deflated-rows.js';
 import type { RowEncoder, RowRange } from './leaf-rows.js';
-import type { DeflatedItems, ListRuns } from './reader.js';
+import type { DeflatedItems, ListRuns, ZstdItems } from './reader.js';
 import type { WireSink } from './wire-leaves.js';
 
 /** What of a leaf belongs to a LIST. */
@@ -129,9 +138,11 @@ export class LeafRuns implements ListRuns, Disposable {
   }
 
   deflated(run: number, format: 'json' | 'protobuf'): DeflatedItems | Promise<DeflatedItems> {
-    const make = () => (format === 'json' ? this.#jsonToDeflate(run) : this.#protobuf(run));
-    if (this.#runs[run]!.part !== undefined) return deflate(make());
-    return this.#fragments.deflated(this.#scope, this.#source.versions, this.#leaf(run), `${format}-deflate`, make);
+    return this.#compressed(run, format, 'deflate', deflate);
+  }
+
+  zstd(run: number, format: 'json' | 'protobuf'): ZstdItems | Promise<ZstdItems> {
+    return this.#compressed(run, format, 'zstd', zstd);
   }
 
   [Symbol.dispose](): void {
@@ -139,10 +150,23 @@ export class LeafRuns implements ListRuns, Disposable {
     this.#jobs.clear();
   }
 
-  #jsonToDeflate(run: number): Uint8Array | Promise<Uint8Array> {
+  #compressed<Items extends ZstdItems>(
+    run: number,
+    format: 'json' | 'protobuf',
+    coding: 'deflate' | 'zstd',
+    compress: Compress<Items>,
+  ): Items | Promise<Items> {
+    const make = () => (format === 'json' ? this.#jsonToCompress(run, coding) : this.#protobuf(run));
+    if (this.#runs[run]!.part !== undefined) return compress(make());
+    const { versions } = this.#source;
+    return this.#fragments.compressed(this.#scope, versions, this.#leaf(run), `${format}-${coding}`, make, compress);
+  }
+
+  #jsonToCompress(run: number, coding: 'deflate' | 'zstd'): Uint8Array | Promise<Uint8Array> {
     for (let next = run + 1; next <= run + this.#fragments.ahead && next < this.count; next++) {
       const { part } = this.#runs[next]!;
-      if (part === undefined && this.#fragments.hasDeflated(this.#scope, this.#leaf(next), 'json-deflate')) continue;
+      if (part === undefined && this.#fragments.hasCompressed(this.#scope, this.#leaf(next), `json-${coding}`))
+        continue;
       this.#start(next, false);
     }
     return this.#take(run, false);

@@ -45,7 +45,7 @@ async function longestSlice(clock: FakeClock): Promise<number> {
     clock,
     chunkBytes: CHUNK_BYTES,
     sliceMs: SLICE_MS,
-    gzipOffered: false,
+    coding: undefined,
     contentLength: undefined,
     start: () => {},
   });
@@ -109,7 +109,7 @@ for (const gathers of [true, false]) {
       clock,
       chunkBytes: CHUNK_BYTES,
       sliceMs: SLICE_MS,
-      gzipOffered: false,
+      coding: undefined,
       contentLength: undefined,
       start: () => {},
     });
@@ -152,7 +152,7 @@ test('a buffer is filled again only after the transport is done with it', async 
     clock: createFakeClock(),
     chunkBytes: CHUNK_BYTES,
     sliceMs: SLICE_MS,
-    gzipOffered: false,
+    coding: undefined,
     contentLength: undefined,
     start: () => {},
   });

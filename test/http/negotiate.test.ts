@@ -6,7 +6,7 @@ import {
   isPretty,
   negotiate,
   noTransforms,
-  offersGzip,
+  contentCoding,
   resourceTransforms,
   routerAccepts,
 } from '../../src/http/negotiate.js';
@@ -126,14 +126,32 @@ for (const [accept, query, agent, want] of pretty) {
   });
 }
 
-const gzips: readonly [header: string | undefined, want: boolean][] = [
-  [undefined, false],
-  ['gzip', true],
-  ['deflate, gzip ,br', true],
-  ['gzip;q=1', false],
-  ['gzip;q=0', false],
-  ['*', false],
+const codings: readonly [header: string | undefined, want: 'gzip' | 'zstd' | undefined, elsewhere?: 'gzip'][] = [
+  [undefined, undefined],
+  ['gzip', 'gzip'],
+  ['deflate, gzip ,br', 'gzip'],
+  ['gzip;q=1', undefined],
+  ['gzip;q=0', undefined],
+  ['*', undefined],
+  ['GZIP', undefined],
+  ['mygzip', undefined],
+  ['zstd', 'zstd'],
+  ['ZSTD', 'zstd'],
+  ['gzip, deflate, br, zstd', 'zstd', 'gzip'],
+  ['zstd;q=0.5, gzip', 'gzip', 'gzip'],
+  ['zstd;q=0.5, gzip;q=0.5', 'zstd'],
+  ['zstd ; q=0.4, gzip;q=0.5', undefined],
+  ['gzip;q=0, zstd;q=0.001', 'zstd'],
+  ['zstd;q=0', undefined],
+  ['zstd;q=0, gzip', 'gzip', 'gzip'],
+  ['zstd;q=2', undefined],
+  ['zstd;q=0.5, identity', undefined],
+  ['gzip, *;q=1', 'gzip', 'gzip'],
+  ['zstdx, x-zstd', undefined],
 ];
-for (const [header, want] of gzips) {
-  test(`Accept-Encoding: ${header}`, () => assert.equal(offersGzip(header), want));
+for (const [header, want, elsewhere] of codings) {
+  test(`Accept-Encoding: ${header}`, () => {
+    assert.equal(contentCoding(header, true), want);
+    assert.equal(contentCoding(header, false), elsewhere ?? (want === 'zstd' ? undefined : want));
+  });
 }

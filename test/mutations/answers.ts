@@ -388,11 +388,9 @@ const http: Mutation[] = [
         "(as.version !== 'v1' && as.version !== 'v1beta1')",
         "as.version !== 'v1'",
       ],
-      [
-        'gzip is a token of its own',
-        "some((token) => token.trim() === 'gzip')",
-        "some((token) => token.includes('gzip'))",
-      ],
+      ['gzip is a token of its own', "tokens.includes('gzip') ?", "acceptEncoding.includes('gzip') ?"],
+      ['zstd is not for those who prefer gzip', "zstd >= (quality('gzip') ?? 0)", 'zstd >= 0'],
+      ['q=0 is a refusal', 'zstd > 0 && ', ''],
       ['pretty for browsers and curl', "['curl', 'Wget', 'Mozilla/5.0']", "['Wget', 'Mozilla/5.0']"],
       [
         'the router knows no type/*',
@@ -418,7 +416,7 @@ const http: Mutation[] = [
     [
       [
         'bodies above the threshold are compressed',
-        'Math.max(atLeast, contentLength ?? 0) > GZIP_ABOVE_BYTES;',
+        'Math.max(atLeast, contentLength ?? 0) > COMPRESS_ABOVE_BYTES;',
         'Math.max(atLeast, contentLength ?? 0) < 0;',
       ],
     ],

@@ -81,7 +81,10 @@ export const listMutations: readonly Mutation[] = [
   ...of(
     'src/http/encode/gzip-member.ts',
     ['http/fragments'],
-    [['the CRC of the whole', 'combineCrc(this.#crc, crc, shift)', 'combineCrc(this.#crc, crc, 1)']],
+    [
+      ['the CRC of the whole', 'combineCrc(this.#crc, crc, shift)', 'combineCrc(this.#crc, crc, 1)'],
+      ['the length of the whole', 'this.size += size;', 'this.size += 1;'],
+    ],
   ),
   ...of(
     'src/serve/deflated-rows.ts',
@@ -124,11 +127,8 @@ export const listMutations: readonly Mutation[] = [
     ],
   ),
   ...of(
-    'src/http/encode/gzip-list.ts',
+    'src/http/encode/joined-list.ts',
     ['http/fragments'],
-    [
-      ['the length of the whole', 'member.count(items.size,', 'member.count(items.bytes.length,'],
-      ['bodies up to the threshold are not compressed', 'return size > GZIP_ABOVE_BYTES;\n}', 'return true;\n}'],
-    ],
+    [['bodies up to the threshold are not compressed', 'return size > COMPRESS_ABOVE_BYTES;\n}', 'return true;\n}']],
   ),
 ];

@@ -29,6 +29,8 @@ test('a fragment is found by its place, format and storage', () => {
   assert.deepEqual(cache.stats.misses, {
     json: 2,
     'json-deflate': 1,
+    'json-zstd': 0,
+    'protobuf-zstd': 0,
     'protobuf-deflate': 0,
     table: 0,
     'table-deflate': 0,

@@ -1,11 +1,14 @@
-import { createGzip, constants as zlib, type Gzip } from 'node:zlib';
+import type { Transform } from 'node:stream';
+import { createGzip, constants as zlib } from 'node:zlib';
 import type { Clock } from '../../lib/clock.js';
 import { nextTurn, ownTurn } from '../../lib/line.js';
+import { createZstd } from '../../lib/zstd.js';
+import type { ContentCoding } from '../negotiate.js';
 import type { ByteSink } from '../sinks.js';
 import { BufferWriter, writeBytes } from './writer.js';
 
-/** Bodies larger than this are compressed when the client offers gzip (spec 4.6). */
-export const GZIP_ABOVE_BYTES = 128 * 2 ** 10;
+/** Bodies larger than this are compressed when the client offers it (spec 4.6). */
+export const COMPRESS_ABOVE_BYTES = 128 * 2 ** 10;
 /** Smaller pieces are copied, so that several make one write. */
 const APART_BYTES_MIN = 16 * 2 ** 10;
 /** Full chunks that one gathering write may hold: a chunk is full with the piece that fills it. */
@@ -18,13 +21,17 @@ export interface BodyOptions {
   readonly clock: Clock;
   readonly chunkBytes: number;
   readonly sliceMs: number;
-  readonly gzipOffered: boolean;
-  /** What is written is a gzip member already. */
-  readonly gzipped?: boolean;
+  /** How it is compressed if it is large. */
+  readonly coding: ContentCoding | undefined;
+  /** What is written is compressed already. */
+  readonly compressed?: boolean;
   /** Of the whole body, when it is known before the first byte. */
   readonly contentLength: number | undefined;
   /** Sends the head of the response: called once, before the first chunk, when the size class is known. */
-  readonly start: (body: { readonly gzip: boolean; readonly contentLength: number | undefined }) => void;
+  readonly start: (body: {
+    readonly coding: ContentCoding | undefined;
+    readonly contentLength: number | undefined;
+  }) => void;
 }
 
 /**
@@ -39,7 +46,7 @@ export interface BodyOptions {
  */
 export class Body extends BufferWriter {
   readonly #options: BodyOptions;
-  #gzip: Gzip | undefined;
+  #compressor: Transform | undefined;
   #started = false;
   #sliceStartMs: number;
   #checks = 0;
@@ -64,11 +71,11 @@ export class Body extends BufferWriter {
       run?.();
     };
     options.sink.onDrain(() => {
-      this.#gzip?.resume();
+      this.#compressor?.resume();
       wake();
     });
     options.sink.onClose(() => {
-      this.#gzip?.destroy();
+      this.#compressor?.destroy();
       this.#closed?.();
       wake();
     });
@@ -111,8 +118,8 @@ export class Body extends BufferWriter {
   async end(): Promise<boolean> {
     const { sink } = this.#options;
     if (!(await this.#send())) return false;
-    if (this.#gzip === undefined) sink.end();
-    else this.#gzip.end();
+    if (this.#compressor === undefined) sink.end();
+    else this.#compressor.end();
     return true;
   }
 
@@ -150,20 +157,23 @@ export class Body extends BufferWriter {
 
   /** `atLeast`: bytes that the body has in any case; `whole`: all that it has, if it is complete. */
   #start(atLeast: number, whole: number | undefined): void {
-    const { gzipOffered, gzipped, contentLength } = this.#options;
+    const { coding, compressed, contentLength } = this.#options;
     this.#started = true;
-    const compress = gzipOffered && gzipped !== true && Math.max(atLeast, contentLength ?? 0) > GZIP_ABOVE_BYTES;
-    const gzip = compress || gzipped === true;
-    this.#options.start({ gzip, contentLength: gzip ? undefined : (contentLength ?? whole) });
-    if (compress) this.#gzip = this.#compressor();
+    const large = Math.max(atLeast, contentLength ?? 0) > COMPRESS_ABOVE_BYTES;
+    const encoded = compressed === true || (coding !== undefined && large);
+    this.#options.start({
+      coding: encoded ? coding : undefined,
+      contentLength: encoded ? undefined : (contentLength ?? whole),
+    });
+    if (encoded && compressed !== true) this.#compressor = this.#createCompressor(coding!);
   }
 
   /** `done`: the pieces are not needed any more. */
   async #write(pieces: readonly Uint8Array[], done?: () => void): Promise<boolean> {
     const { sink } = this.#options;
     for (const { length } of pieces) this.bytesOut += length;
-    if (this.#gzip !== undefined) {
-      for (const piece of pieces) if (!(await this.#compress(this.#gzip, piece))) return false;
+    if (this.#compressor !== undefined) {
+      for (const piece of pieces) if (!(await this.#compress(this.#compressor, piece))) return false;
       return true;
     }
     const bytesMax = sink.writeAll === undefined ? sink.writeBytesMax : sink.writeBytesMax * GATHERED;
@@ -194,22 +204,23 @@ export class Body extends BufferWriter {
     return !sink.closed;
   }
 
-  #compressor(): Gzip {
+  #createCompressor(coding: ContentCoding): Transform {
     const { sink } = this.#options;
-    const gzip = createGzip({ level: zlib.Z_BEST_SPEED, chunkSize: Math.min(sink.writeBytesMax, 64 * 2 ** 10) });
-    gzip.on('data', (chunk: Buffer) => {
-      if (!sink.write(chunk)) gzip.pause();
+    const chunkSize = Math.min(sink.writeBytesMax, 64 * 2 ** 10);
+    const compressor = coding === 'zstd' ? createZstd(chunkSize) : createGzip({ level: zlib.Z_BEST_SPEED, chunkSize });
+    compressor.on('data', (chunk: Buffer) => {
+      if (!sink.write(chunk)) compressor.pause();
     });
-    gzip.on('end', () => sink.end());
-    gzip.on('error', () => sink.destroy());
-    return gzip;
+    compressor.on('end', () => sink.end());
+    compressor.on('error', () => sink.destroy());
+    return compressor;
   }
 
   /** Resolves when the compressor has taken the chunk in, which waits for the client when its output is full. */
-  async #compress(gzip: Gzip, chunk: Uint8Array): Promise<boolean> {
+  async #compress(compressor: Transform, chunk: Uint8Array): Promise<boolean> {
     await new Promise<void>((resolve) => {
       this.#closed = resolve; // a destroyed compressor need not call back
-      gzip.write(chunk, () => resolve());
+      compressor.write(chunk, () => resolve());
     });
     await ownTurn();
     this.#sliceStartMs = this.#options.clock.monotonicMs();

@@ -1,5 +1,7 @@
-import { combineCrc, crc32 } from '../../lib/crc32.js';
 import type { ByteWriter } from '../../codec/codec.js';
+import { combineCrc, crc32 } from '../../lib/crc32.js';
+import type { DeflatedItems, ListRuns } from '../../serve/reader.js';
+import type { Joiner } from './joined-list.js';
 import { writeBytes } from './writer.js';
 
 const HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 0xff); // fastest, of no particular system
@@ -14,7 +16,7 @@ const STORED_BYTES_MAX = 0xffff;
  *
  * The CRC of the whole is combined from those of the parts, so nothing is compressed, or even read, a second time.
  */
-export class GzipMember {
+export class GzipMember implements Joiner<DeflatedItems> {
   #crc = 0;
   /** Of what is in it, uncompressed. */
   size = 0;
@@ -27,6 +29,14 @@ export class GzipMember {
   count(size: number, crc: number, shift: number): void {
     this.#crc = combineCrc(this.#crc, crc, shift);
     this.size += size;
+  }
+
+  add({ size, crc, shift }: DeflatedItems): void {
+    this.count(size, crc, shift);
+  }
+
+  items(runs: ListRuns, run: number, format: 'json' | 'protobuf'): DeflatedItems | Promise<DeflatedItems> {
+    return runs.deflated(run, format);
   }
 
   /** Appends uncompressed blocks: five bytes and what they hold. */

@@ -2,22 +2,22 @@ import { deflateRawSync, constants as zlib } from 'node:zlib';
 import { crc32, crcShift } from '../../lib/crc32.js';
 import { ALONE, restOf } from '../../serve/deflated-rows.js';
 import type { ListRuns } from '../../serve/reader.js';
-import { GZIP_ABOVE_BYTES } from './body.js';
+import { COMPRESS_ABOVE_BYTES } from './body.js';
 import type { FilledRows, ListBody } from './document.js';
-import type { ListFrame } from './gzip-list.js';
+import type { ListFrame } from './joined-list.js';
 import { GzipMember } from './gzip-member.js';
 import { BufferWriter, writeBytes } from './writer.js';
 
 /** Whether a Table is larger than what is sent uncompressed (spec 4.6). */
 export function isTableCompressed({ head, tail }: ListFrame, filled: FilledRows): boolean {
-  const piece = new BufferWriter(GZIP_ABOVE_BYTES);
+  const piece = new BufferWriter(COMPRESS_ABOVE_BYTES);
   let size = head.length + tail.length + filled.count - 1;
-  for (let run = 0; run < filled.count && size <= GZIP_ABOVE_BYTES; run++) {
+  for (let run = 0; run < filled.count && size <= COMPRESS_ABOVE_BYTES; run++) {
     piece.position = 0;
     filled.write(run, piece);
     size += piece.position;
   }
-  return size > GZIP_ABOVE_BYTES;
+  return size > COMPRESS_ABOVE_BYTES;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { ListBody, ListDocument } from './document.js';
-import type { ListFrame } from './gzip-list.js';
+import type { ListFrame } from './joined-list.js';
 import { goJson, Indenter } from './go-json.js';
 import { BufferWriter, writeText } from './writer.js';
 

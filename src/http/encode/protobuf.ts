@@ -3,7 +3,7 @@ import { ENVELOPE_TAIL } from '../../codec/codec.js';
 import type { ListAnswer, ObjectAnswer } from '../../serve/reader.js';
 import type { ListBody } from './document.js';
 import { type ListMeta, listMetaField } from './envelope.js';
-import type { ListFrame } from './gzip-list.js';
+import type { ListFrame } from './joined-list.js';
 import { type BufferWriter, writeBytes } from './writer.js';
 
 export function emptyWire(): WireObject {
