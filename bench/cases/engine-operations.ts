@@ -23,7 +23,7 @@ export function setup(smoke: boolean): BenchCases {
     cases[`engine/byte-size/${name}`] = () => byteSizeCase(fixture(), smoke ? 20 : 2_000, name === 'cow-btree');
     if (name === 'sorted-array') continue; // every snapshot costs the next write a copy of the array
     cases[`engine/snapshot/${name}`] = () => snapshotCase(fixture(), name === 'cow-btree' ? batch : 10);
-    if (name === 'hash') continue; // likewise, a copy a snapshot
+    if (name === 'hash' || name === 'btree' || name === 'hash+btree') continue; // likewise, a copy a snapshot
     cases[`engine/update-snapshot-every-1/${name}`] = () => updateCase(fixture(), batch, 1);
     cases[`engine/update-snapshot-every-100/${name}`] = () => updateCase(fixture(), batch, 100);
     cases[`engine/delete-insert/${name}`] = () => deleteInsertCase(fixture(), batch);

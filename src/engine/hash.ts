@@ -4,7 +4,7 @@ import type { ByteRange } from '../lib/bytes.js';
 import { NONE, type VersionId, type Versions } from '../versions/versions.js';
 import type { ChangeBatch, Engine, Snapshot } from './engine.js';
 import { IdColumns } from './id-columns.js';
-import { IdListReader, sortIds } from './id-list.js';
+import { IdListReader, ListSnapshot, type SortedIds, sortIds } from './id-list.js';
 import { KeyHash } from './key-hash.js';
 import { KeyOrder } from './key-order.js';
 
@@ -132,7 +132,7 @@ class HashEngine implements Engine {
 }
 
 /** The ids of one state, sorted in place when the order is first asked for. */
-class IdList {
+class IdList implements SortedIds {
   readonly length: number;
   readonly #ids: Int32Array;
   readonly #versions: Versions;
@@ -148,43 +148,5 @@ class IdList {
     if (!this.#isSorted) sortIds(this.#ids, this.#versions);
     this.#isSorted = true;
     return this.#ids;
-  }
-}
-
-class ListSnapshot implements Snapshot {
-  readonly revision: ModRevision;
-  readonly #list: IdList;
-  readonly #reader: IdListReader;
-  #disposed = false;
-
-  constructor(list: IdList, reader: IdListReader, revision: ModRevision) {
-    this.#list = list;
-    this.#reader = reader;
-    this.revision = revision;
-  }
-
-  get size(): number {
-    return this.#list.length;
-  }
-
-  range(from: ByteRange, to: ByteRange, visit: (id: VersionId) => boolean): void {
-    this.#reader.range(this.#sorted(), this.#list.length, from, to, visit);
-  }
-
-  byteSize(from: ByteRange, to: ByteRange): number {
-    return this.#reader.byteSize(this.#sorted(), this.#list.length, from, to);
-  }
-
-  count(from: ByteRange, to: ByteRange): number {
-    return this.#reader.count(this.#sorted(), this.#list.length, from, to);
-  }
-
-  [Symbol.dispose](): void {
-    this.#disposed = true;
-  }
-
-  #sorted(): Int32Array {
-    assert(!this.#disposed, 'engine: a snapshot is read after it was disposed');
-    return this.#list.sorted();
   }
 }

@@ -1,8 +1,11 @@
+import type { ModRevision } from '../api/revision.js';
+import { assert } from '../lib/assert.js';
 import { type ByteRange, compareRanges } from '../lib/bytes.js';
 import type { VersionId, Versions } from '../versions/versions.js';
+import type { Snapshot } from './engine.js';
 import { isOpenEnd, KeyOrder } from './key-order.js';
 
-/** Reads of a sorted list of ids, shared by the two engines that keep one. */
+/** Reads of a sorted list of ids, shared by the engines that have one. */
 export class IdListReader {
   readonly #versions: Versions;
   readonly #order: KeyOrder;
@@ -53,6 +56,51 @@ export class IdListReader {
       bytes += this.#versions.wireSize(ids[index]!);
     }
     return bytes;
+  }
+}
+
+/** The ids of one state, in the order of their keys when that is asked for. */
+export interface SortedIds {
+  readonly length: number;
+  sorted(): Int32Array;
+}
+
+/** A snapshot over a list that nobody writes any more. */
+export class ListSnapshot implements Snapshot {
+  readonly revision: ModRevision;
+  readonly #list: SortedIds;
+  readonly #reader: IdListReader;
+  #disposed = false;
+
+  constructor(list: SortedIds, reader: IdListReader, revision: ModRevision) {
+    this.#list = list;
+    this.#reader = reader;
+    this.revision = revision;
+  }
+
+  get size(): number {
+    return this.#list.length;
+  }
+
+  range(from: ByteRange, to: ByteRange, visit: (id: VersionId) => boolean): void {
+    this.#reader.range(this.#sorted(), this.#list.length, from, to, visit);
+  }
+
+  byteSize(from: ByteRange, to: ByteRange): number {
+    return this.#reader.byteSize(this.#sorted(), this.#list.length, from, to);
+  }
+
+  count(from: ByteRange, to: ByteRange): number {
+    return this.#reader.count(this.#sorted(), this.#list.length, from, to);
+  }
+
+  [Symbol.dispose](): void {
+    this.#disposed = true;
+  }
+
+  #sorted(): Int32Array {
+    assert(!this.#disposed, 'engine: a snapshot is read after it was disposed');
+    return this.#list.sorted();
   }
 }
 
