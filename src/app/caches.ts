@@ -4,6 +4,7 @@ import type { Checkpoints } from '../checkpoint/checkpoints.js';
 import type { KindCodec } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
 import { DEFAULT_ENGINE, engines } from '../engine/engines.js';
+import { createTwin, type TwinRecord } from '../engine/twin.js';
 import type { Clock } from '../lib/clock.js';
 import type { Random } from '../lib/random.js';
 import type { Source } from '../source/source.js';
@@ -18,6 +19,7 @@ export function openCaches(
   codecFor: (kind: Kind) => KindCodec,
   source: Source,
   checkpoints: Checkpoints | undefined,
+  twins: TwinRecord,
   { clock, random, log }: { readonly clock: Clock; readonly random: Random; readonly log: Log },
 ): Caches {
   const resourceOf = (kind: Kind) => groupResourceOf(kind.group, kind.resource);
@@ -31,7 +33,9 @@ export function openCaches(
         zeroOnFree: isSecret(kind),
         onPinLeak: (owner) => log.error({ resource, owner }, 'a pin was lost'),
       });
-      return { versions, engine: engines[config.engines.get(resource) ?? DEFAULT_ENGINE](versions) };
+      const engine = engines[config.engines.get(resource) ?? DEFAULT_ENGINE](versions);
+      if (config.twin === undefined) return { versions, engine };
+      return { versions, engine: createTwin(engine, engines[config.twin], versions, twins) };
     },
     indexedFor: (kind) => declaredOf(kind, config.indexFields).map((path) => `f:${path}`),
     savedFor: (kind) => checkpoints?.savedFor(kind, codecFor(kind)),

@@ -23,6 +23,7 @@ import type { Log } from './log.js';
 import { createMemoryBudget, memoryReport } from './memory.js';
 import { createObjectStore, type ObjectStore } from './object-store.js';
 import { meteredSource, type ReportRequest } from './metered-source.js';
+import { TwinRecord } from '../engine/twin.js';
 import { openCheckpoints } from './open-checkpoints.js';
 import { openSource } from './open-source.js';
 import type { RunningSample } from './sample/run-sample.js';
@@ -62,7 +63,8 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
       : meteredSource(opened.source, config.store.prefix, clock, (...request) => report(...request));
   const codec = codecs(config);
   const checkpoints = openCheckpoints(config, source, parts);
-  const caches = openCaches(config, codec, source, checkpoints, parts);
+  const twins = new TwinRecord((message) => parts.log.error({ twin: config.twin }, message));
+  const caches = openCaches(config, codec, source, checkpoints, twins, parts);
   const encoder = new EncodePool({
     workers: config.encodeWorkers,
     limits,
@@ -101,6 +103,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     fragments: () => fragments?.stats,
     encodeWorkers: () => encoder.stats,
     checkpoints: () => checkpoints?.stats,
+    twins: () => (config.twin === undefined ? undefined : twins),
     healthChecks: healthChecks(source, config, () => eager.map((kind) => caches.get(kind))),
     build: { packageVersion: parts.version },
     listSyntax: { extendedFieldSelectors: config.extendedFieldSelectors },

@@ -37,6 +37,8 @@ export interface Config {
   readonly eager: 'all' | ReadonlySet<string>;
   /** Resource -> name of its engine (engine/engines.ts). */
   readonly engines: ReadonlyMap<string, EngineName>;
+  /** A second engine beside each kind's own, whose answers are compared with it; undefined: none. */
+  readonly twin: EngineName | undefined;
   readonly featureGates: FeatureGates;
   /** Fields that may be selected by besides those that kube-apiserver knows. */
   readonly indexFields: DeclaredFields;
@@ -109,6 +111,11 @@ export const serveFlags = [
     'lazy: at first read; eager: all at start; or a list of resources to start (default lazy)',
   ],
   ['storage-engine', '<list>', 'resource[.group]=engine,...: the engine that orders a resource (default cow-btree)'],
+  [
+    'twin',
+    '<engine>',
+    "run this engine beside each kind's own and compare every answer; differences are logged and counted (default none)",
+  ],
   [
     'index-fields',
     '<list>',
@@ -247,6 +254,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
     watchCacheSizes: value('watch-cache-sizes', readCacheSizes) ?? new Map(),
     eager: value('watch-cache-initialization', readInitialization) ?? new Set(),
     engines: value('storage-engine', readEngines) ?? new Map(),
+    twin: value('twin', readOneOf(...(Object.keys(engineFactories) as EngineName[]))),
     indexFields: value('index-fields', readDeclaredFields) ?? new Map(),
     extendedFieldSelectors: boolean('extended-field-selectors', false),
     memoryBudget: value('memory-budget', readMemoryBudget),

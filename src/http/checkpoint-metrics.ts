@@ -1,5 +1,6 @@
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { Gauge, type Registry } from 'prom-client';
 import type { CheckpointStats } from '../checkpoint/checkpoints.js';
+import { collectedCounter } from './collected-counter.js';
 
 const counters = [
   ['writes_total', 'Checkpoints of a kind written.', (stats) => stats.writes],
@@ -13,18 +14,7 @@ const counters = [
 /** Read when somebody asks. Nothing is reported without --cache-dir. */
 export function registerCheckpointMetrics(registry: Registry, stats: () => CheckpointStats | undefined): void {
   const registers = [registry];
-  for (const [what, help, of] of counters) {
-    new Counter({
-      name: `listwatch_checkpoint_${what}`,
-      help,
-      registers,
-      collect() {
-        this.reset();
-        const now = stats();
-        if (now !== undefined) this.inc(of(now));
-      },
-    });
-  }
+  for (const [what, help, of] of counters) collectedCounter(registry, `listwatch_checkpoint_${what}`, help, stats, of);
   new Gauge({
     name: 'listwatch_checkpoint_last_write_timestamp_seconds',
     help: 'When a checkpoint was written last, as Unix time.',

@@ -5,6 +5,7 @@ import type { FragmentStats } from '../serve/fragment-cache.js';
 import type { EncodeStats } from '../serve/fragment-encoder.js';
 import { registerEncodeMetrics } from './encode-metrics.js';
 import { registerCheckpointMetrics } from './checkpoint-metrics.js';
+import { registerTwinMetrics, type TwinCounts } from './twin-metrics.js';
 import { registerFragmentMetrics } from './fragment-metrics.js';
 import { type MemoryReport, registerMemoryMetrics } from './memory-metrics.js';
 import type { BuildInfo } from './version.js';
@@ -64,6 +65,7 @@ export class Metrics {
     fragments?: () => FragmentStats | undefined,
     encodeWorkers?: () => EncodeStats,
     checkpoints?: () => CheckpointStats | undefined,
+    twins?: () => TwinCounts | undefined,
   ) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
@@ -166,6 +168,7 @@ export class Metrics {
     if (fragments !== undefined) registerFragmentMetrics(this.#registry, fragments);
     if (encodeWorkers !== undefined) registerEncodeMetrics(this.#registry, encodeWorkers);
     if (checkpoints !== undefined) registerCheckpointMetrics(this.#registry, checkpoints);
+    if (twins !== undefined) registerTwinMetrics(this.#registry, twins);
   }
 
   readonly contentType = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';

@@ -37,6 +37,7 @@ import { parseTarget } from './paths.js';
 import { problemAnswer } from './respond.js';
 import { answerResource, isWatch, labelResource, type ResourceContext } from './resources.js';
 import { isHttp2, type RawResponse } from './sinks.js';
+import type { TwinCounts } from './twin-metrics.js';
 import type { BuildInfo } from './version.js';
 import { WatchQuota } from './watch/quota.js';
 import { SharedChunk } from './watch/shared-chunk.js';
@@ -53,6 +54,8 @@ export interface HttpServerDeps {
   /** For /metrics: the threads that encode LISTs. */
   readonly encodeWorkers?: () => EncodeStats;
   readonly checkpoints?: () => CheckpointStats | undefined;
+  /** What twin engines compared. */
+  readonly twins?: () => TwinCounts | undefined;
   readonly healthChecks: readonly HealthCheck[];
   readonly build: BuildInfo;
   readonly limits: Limits;
@@ -102,7 +105,14 @@ const ONE_ROUTE = '/';
 export function createHttpServer(deps: HttpServerDeps): HttpServer {
   const { clock, limits, random, log } = deps;
   const health = new Health(deps.healthChecks, clock);
-  const metrics = new Metrics(deps.caches, deps.build, deps.fragments, deps.encodeWorkers, deps.checkpoints);
+  const metrics = new Metrics(
+    deps.caches,
+    deps.build,
+    deps.fragments,
+    deps.encodeWorkers,
+    deps.checkpoints,
+    deps.twins,
+  );
   const discovery = createDiscovery(deps.kinds);
   const kinds = new Map(deps.kinds.map((kind) => [`${kind.group}/${kind.version}/${kind.resource}`, kind]));
   const groups = new Set(['', ...deps.kinds.map((kind) => kind.group)]);

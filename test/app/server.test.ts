@@ -68,6 +68,29 @@ test('the sample cluster is served: LIST, GET, selectors, and it moves', () =>
     assert.fail('nothing changed within five seconds');
   }));
 
+for (const twin of ['hash', 'btree', 'hash+btree', 'sorted-array']) {
+  test(`--twin ${twin} on live traffic: every answer is compared, and none differs`, () =>
+    served({ sample: 'nodes=4,pods=120,churn=200', twin }, async (url) => {
+      const node = encodeURIComponent('spec.nodeName=');
+      for (let round = 0; round < 15; round++) {
+        const [pods] = await Promise.all([
+          json(`${url}/api/v1/pods`),
+          json(`${url}/api/v1/pods?limit=7&resourceVersion=0`),
+          json(`${url}/api/v1/namespaces/default/pods?labelSelector=app`),
+          json(`${url}/api/v1/pods?fieldSelector=${node}`),
+          json(`${url}/apis/coordination.k8s.io/v1/leases`),
+        ]);
+        const { namespace, name } = pods.items[round % pods.items.length].metadata;
+        await json(`${url}/api/v1/namespaces/${namespace}/pods/${name}`);
+        await new Promise((resolve) => setTimeout(resolve, 30));
+      }
+      const metrics = await (await fetch(`${url}/metrics`)).text();
+      const count = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(metrics)?.[1]);
+      assert.ok(count('listwatch_twin_comparisons_total') > 100, metrics.match(/.*twin.*/g)?.join('\n'));
+      assert.equal(count('listwatch_twin_differences_total'), 0);
+    }));
+}
+
 test('loaded objects are served as they were written, without the cache too', async () => {
   const path = join(folder, 'shop.yaml');
   writeFileSync(
