@@ -195,7 +195,7 @@ function podStatus(status: ProtoWriter, createdSeconds: number, image: string, i
         .text(2, 'True')
         .message(3, () => {});
       time(condition, 4, createdSeconds + 2, 0);
-      condition.text(5, '').text(6, '');
+      condition.text(5, '').text(6, '').varint(7, 0);
     });
   }
   status.text(3, '').text(4, '').text(5, '10.0.3.4').text(6, ip);
@@ -216,7 +216,8 @@ function podStatus(status: ProtoWriter, createdSeconds: number, image: string, i
     .text(9, 'Burstable')
     .text(11, '')
     .message(12, (podIp) => void podIp.text(1, ip))
-    .text(14, '');
+    .text(14, '')
+    .varint(17, 0);
 }
 
 function objectMeta(

@@ -18,9 +18,31 @@ const wireNames: Readonly<Record<number, string>> = { 0: 'varint', 1: 'fixed64',
 
 /** Returns the canonical bytes. Throws CodecError with the offset for what Go would not read either. */
 export function normalize(messageName: string, bytes: Uint8Array, start: number, end: number): Buffer {
-  const writer = new BackwardWriter();
-  writeMessage(messageType(messageName), bytes, [[start, end]], writer, 0);
-  return writer.finish();
+  const into = writer;
+  into.reset();
+  writeMessage(messageType(messageName), bytes, [[start, end]], into, 0);
+  if (into.bytes.length > WRITER_BYTES_MAX) writer = new BackwardWriter();
+  return into.finish();
+}
+
+/** Used again: memory for every message would cost as much as writing it. */
+let writer = new BackwardWriter();
+const WRITER_BYTES_MAX = 2 ** 20;
+
+/** How the fields of a message are found. */
+interface FieldIndex {
+  readonly byTag: ReadonlyMap<number, Field>;
+  readonly byNumber: ReadonlyMap<number, Field>;
+}
+const indexes = new WeakMap<MessageType, FieldIndex>();
+
+function indexOf(type: MessageType): FieldIndex {
+  let index = indexes.get(type);
+  if (index === undefined) {
+    const by = (key: 'tag' | 'number') => new Map(type.byNumber.map((field) => [field[key], field]));
+    indexes.set(type, (index = { byTag: by('tag'), byNumber: by('number') }));
+  }
+  return index;
 }
 
 type Range = readonly [start: number, end: number];
@@ -45,8 +67,7 @@ function writeMessage(
       return;
   }
   const found = new Map<Field, Range[]>();
-  const byTag = new Map(type.byNumber.map((field) => [field.tag, field]));
-  const byNumber = new Map(type.byNumber.map((field) => [field.number, field]));
+  const { byTag, byNumber } = indexOf(type);
   for (const [start, end] of ranges) {
     for (let i = start; i < end; ) {
       const tag = readTag(b, i, end);

@@ -291,6 +291,11 @@ const source: Mutation[] = [
     ],
   ),
   ...of(
+    'src/source/embedded/watchers.ts',
+    ['source/embedded'],
+    [['a turn of an embedded store ends', 'this.#clock.monotonicMs() >= stopMs', 'false']],
+  ),
+  ...of(
     'src/source/embedded/embedded-store.ts',
     ['source/embedded'],
     [

@@ -41,6 +41,42 @@ test('a write takes effect when it is called: promises only carry what came of i
   await store.close();
 });
 
+test('a slow watcher is served in turns of a few milliseconds, whole revisions and in order', async () => {
+  const turns: (() => void)[] = [];
+  const { clock, store, put } = embedded({ defer: (run) => void turns.push(run) });
+  for (let count = 0; count < 100; count++) void put(`/a/${count}`);
+  const committed: number[] = [];
+  let open = 0;
+  store.watch(
+    { prefix: Buffer.from('/a/'), startRevision: 2 },
+    {
+      change(_type, _bytes, _keyStart, _keyEnd, _valueStart, _valueEnd, _createRevision, modRevision) {
+        open = modRevision;
+        clock.advance(1);
+      },
+      commit(revision) {
+        assert.equal(revision, open);
+        committed.push(revision);
+      },
+      progress: () => {},
+      ended: () => {},
+    },
+  );
+  let longest = 0;
+  let taken = 0;
+  for (let turn = turns.shift(); turn !== undefined; turn = turns.shift(), taken++) {
+    const before = committed.length;
+    turn();
+    longest = Math.max(longest, committed.length - before);
+  }
+  assert.deepEqual(
+    committed,
+    Array.from({ length: 100 }, (_, index) => index + 2),
+  );
+  assert.ok(longest <= 16 && taken >= 7, `${longest} changes in one of ${taken} turns`);
+  await store.close();
+});
+
 test('a new store is at revision 1, like etcd', async () => {
   const { store, put } = embedded();
   assert.equal(await store.currentRevision(), 1);

@@ -6,8 +6,10 @@ import type { VersionLog } from './version-log.js';
 /** Calls `run` soon, and never within the call. */
 export type Defer = (run: () => void) => void;
 
-/** A turn delivers at most about this many versions to one watcher, then lets others and the event loop go on. */
-const TURN_COUNT_MAX = 4_096;
+/** A turn delivers to one watcher for about this long, then lets others and the event loop go on. */
+const TURN_MS_MAX = 4;
+/** Reading the clock costs as much as a small change, so not after every one. */
+const CHECKED_MASK = 7;
 
 /**
  * The watchers of an embedded store: each is a position in the log and a prefix.
@@ -110,7 +112,8 @@ export class Watchers {
 
   #deliver(watcher: Watcher, end: number): void {
     const { prefix, handler } = watcher;
-    const stopAfter = watcher.position + TURN_COUNT_MAX;
+    const stopMs = this.#clock.monotonicMs() + TURN_MS_MAX;
+    let commits = 0;
     let open: ModRevision = 0;
     let position = watcher.position;
     while (position < end) {
@@ -121,7 +124,7 @@ export class Watchers {
         handler.commit(open);
         if (watcher.ended) return;
         open = 0;
-        if (position >= stopAfter) return;
+        if ((++commits & CHECKED_MASK) === 0 && this.#clock.monotonicMs() >= stopMs) return;
       }
       position++;
       if (modRevision < watcher.startRevision || !version.entry.key.startsWith(prefix)) continue;
