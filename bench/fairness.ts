@@ -17,7 +17,7 @@ import { serveStore } from './serve-store.js';
  *
  *     node --expose-gc dist/bench/fairness.js --pods 150000 --rate 1000 --seconds 20
  *
- * `--limit listSliceMs=20` sets any bound.
+ * `--limit listSliceMs=20` sets any bound, `--only JSON` measures under one kind of LIST, `--json` prints one object a line.
  *
  * One process serves: an embedded store takes changes at the given rate, a watcher of all pods gets them, and another
  * process reads whole LISTs over HTTP. An event's age runs from the moment when its change was due to the write of its
@@ -31,6 +31,8 @@ const { values, positionals } = parseArgs({
     pods: { type: 'string', default: '50000' },
     rate: { type: 'string', default: '1000' },
     seconds: { type: 'string', default: '10' },
+    only: { type: 'string', multiple: true, default: [] },
+    json: { type: 'boolean', default: false },
     limit: { type: 'string', multiple: true, default: [] },
   },
 });
@@ -58,9 +60,12 @@ async function serve(): Promise<void> {
   cache.start();
   if (!(await cache.whenReady(600_000))) throw new Error(`the cache is not ready: ${cache.lastError}`);
 
-  console.log(`${podCount} pods, ${rate} changes/s, ${seconds} s each`);
-  console.log('LIST              LISTs   changes/s   age p50   p99   p99.9   max (ms)   longest turn   turn CPU (ms)');
+  if (!values.json) {
+    console.log(`${podCount} pods, ${rate} changes/s, ${seconds} s each`);
+    console.log(HEAD);
+  }
   for (const [name, list] of Object.entries(FORMATS)) {
+    if (values.only.length > 0 && !values.only.includes(name)) continue;
     const client = list === undefined ? undefined : await startClient(port, list);
     const watcher = new Watcher();
     const watch = cache.watch(
@@ -84,8 +89,7 @@ async function serve(): Promise<void> {
       // A writer that is late catches up by small steps: it shall not make the long turns that are looked for.
       for (let step = 0; step < WRITES_PER_TURN && sent < (elapsedMs * rate) / 1_000; step++) {
         const { key, value } = objects[random.int(podCount)]!;
-        sent++;
-        const dueMs = startMs + (sent * 1_000) / rate;
+        const dueMs = startMs + (sent++ * 1_000) / rate;
         watcher.expect(await store.write([{ type: 'put', key, value }]), dueMs);
       }
       await sleep(clock, 1);
@@ -96,17 +100,34 @@ async function serve(): Promise<void> {
     const lists = client === undefined ? 0 : await stopClient(client);
     if (watcher.ages.length !== sent) throw new Error(`${sent} changes, ${watcher.ages.length} of them delivered`);
     const ages = Float64Array.from(watcher.ages).sort();
-    const at = (share: number) => ages[Math.min(ages.length - 1, Math.floor(ages.length * share))]!.toFixed(1);
-    console.log(
-      `${name.padEnd(16)}${String(lists).padStart(7)}${(sent / seconds).toFixed(0).padStart(12)}${at(0.5).padStart(10)}` +
-        `${at(0.99).padStart(6)}${at(0.999).padStart(8)}${at(1).padStart(11)}${wallMs.toFixed(1).padStart(15)}${cpuMs.toFixed(1).padStart(16)}`,
-    );
+    const at = (share: number) => ages[Math.min(ages.length - 1, Math.floor(ages.length * share))]!;
+    const changes = sent / seconds;
+    const figures = {
+      lists,
+      changes,
+      p50: at(0.5),
+      p99: at(0.99),
+      p999: at(0.999),
+      max: at(1),
+      turnMs: wallMs,
+      turnCpuMs: cpuMs,
+    };
+    if (values.json) console.log(JSON.stringify({ name, ...figures }));
+    else {
+      const { p50, p99, p999, max } = figures;
+      console.log(
+        `${name.padEnd(16)}${String(lists).padStart(7)}${changes.toFixed(0).padStart(12)}${p50.toFixed(1).padStart(10)}` +
+          `${p99.toFixed(1).padStart(6)}${p999.toFixed(1).padStart(8)}${max.toFixed(1).padStart(11)}` +
+          `${wallMs.toFixed(1).padStart(15)}${cpuMs.toFixed(1).padStart(16)}`,
+      );
+    }
   }
   await served.close();
   await store.close();
 }
 
 const WRITES_PER_TURN = 16;
+const HEAD = 'LIST              LISTs   changes/s   age p50   p99   p99.9   max (ms)   longest turn   turn CPU (ms)';
 
 /** Frames and sink of one watcher: a frame is the number of its event. */
 class Watcher implements Framer, WatchSink {

@@ -11,9 +11,9 @@ import type { Mode } from './modes.js';
 
 /**
  * How the costs grow, beside the Go peer: with objects, watchers, change rate and object size, at four
- * sizes each. Prints Markdown tables, and writes JSON and a plot (SVG) for each.
+ * sizes each. Prints Markdown tables, and writes JSON and a plot (SVG) for each as soon as it is whole.
  *
- *     npm run build && node dist/bench/peer/growth.js --runs 3 --output docs/performance
+ *     npm run build && node dist/bench/peer/growth.js --runs 3 --output docs/performance      about ten minutes
  *     node dist/bench/peer/growth.js --only watchers
  */
 interface Step {
@@ -29,6 +29,8 @@ interface Growth {
   readonly title: string;
   readonly xLabel: string;
   readonly column: string;
+  /** Measured in the first run alone, before anything else is asked of the servers. */
+  readonly once?: true;
   readonly steps: readonly Step[];
 }
 
@@ -43,73 +45,85 @@ interface Row {
 
 const SUBJECTS = ['peer', 'listwatch'] as const;
 const WRITE_SECONDS = 2;
+const PODS = [5_000, 10_000, 20_000, 50_000];
+/** Where watchers and rates grow: of the sizes above, so that these need no cluster of their own. */
+const WATCHED_PODS = PODS[0]!;
+const PADDED_PODS = 1_000;
+const PADS = [1_024, 4_096, 16_384, 65_536];
 
 const list = (accept: string) => () => [
   ...['-mode', 'list', '-scope', 'all', '-accept', accept, '-rv', '0', '-gzip', 'off', '-c', '1'],
-  ...['-min-time', '1s', '-min-lists', '5'],
+  ...['-min-time', '700ms', '-min-lists', '2'],
 ];
+const LISTS = { protobuf: list('protobuf'), 'JSON, warm': list('json') };
 const watch = (watchers: number, rate: number) => (load: string) => [
   ...['-mode', 'watch', '-accept', 'json', '-watchers', `${watchers}:${rate}`],
   ...['-duration', `${WRITE_SECONDS}s`, '-load', load],
 ];
+const watched = [10, 100, 500, 1_000].map((count) => ({
+  x: count,
+  pods: WATCHED_PODS,
+  padBytes: 0,
+  modes: { 'JSON watchers': watch(count, 50) },
+}));
 
 const growths: readonly Growth[] = [
+  {
+    name: 'rss',
+    title: 'Resident memory at rest (3.3 kB a pod, as stored)',
+    xLabel: 'pods',
+    column: 'RSS MiB',
+    once: true,
+    steps: PODS.map((pods) => ({ x: pods, pods, padBytes: 0, modes: { 'at rest': () => ['-mode', 'mem'] } })),
+  },
   {
     name: 'objects',
     title: 'LIST of all pods (3.3 kB each, as stored)',
     xLabel: 'pods',
     column: 'server CPU ms/list',
-    steps: [2_500, 5_000, 10_000, 20_000].map((pods) => ({
-      x: pods,
-      pods,
-      padBytes: 0,
-      modes: { protobuf: list('protobuf'), 'JSON, warm': list('json') },
-    })),
+    steps: PODS.map((pods) => ({ x: pods, pods, padBytes: 0, modes: LISTS })),
   },
   {
     name: 'watchers',
-    title: 'One write, with all who watch it (JSON, 50 writes/s, 2,000 pods)',
+    title: 'One write, with all who watch it (JSON, 50 writes/s)',
     xLabel: 'watchers of all pods',
     column: 'server CPU us/write',
-    steps: [1, 10, 100, 1_000].map((count) => ({
-      x: count,
-      pods: 2_000,
-      padBytes: 0,
-      modes: { 'JSON watchers': watch(count, 50) },
-    })),
+    steps: watched,
+  },
+  {
+    name: 'watchers-event',
+    title: 'One event at one watcher, by how many watch (JSON, 50 writes/s)',
+    xLabel: 'watchers of all pods',
+    column: 'server CPU us/event',
+    steps: watched,
   },
   {
     name: 'rate',
-    title: 'One write at several rates (ten JSON watchers, 2,000 pods)',
+    title: 'One write at several rates (ten JSON watchers)',
     xLabel: 'writes/s asked for',
     column: 'server CPU us/write',
-    steps: [100, 300, 1_000, 3_000].map((rate) => ({
+    steps: [100, 300, 1_000, 2_000].map((rate) => ({
       x: rate,
-      pods: 2_000,
+      pods: WATCHED_PODS,
       padBytes: 0,
       modes: { 'ten JSON watchers': watch(10, rate) },
     })),
   },
   {
     name: 'size-list',
-    title: 'LIST of 1,000 pods of several sizes',
+    title: `LIST of ${PADDED_PODS} pods of several sizes`,
     xLabel: 'bytes added to each pod',
     column: 'server CPU ms/list',
-    steps: [1_024, 4_096, 16_384, 65_536].map((padBytes) => ({
-      x: padBytes,
-      pods: 1_000,
-      padBytes,
-      modes: { protobuf: list('protobuf'), 'JSON, warm': list('json') },
-    })),
+    steps: PADS.map((padBytes) => ({ x: padBytes, pods: PADDED_PODS, padBytes, modes: LISTS })),
   },
   {
     name: 'size-write',
     title: 'One write of several sizes (ten JSON watchers, 200 writes/s)',
     xLabel: 'bytes added to each pod',
     column: 'server CPU us/write',
-    steps: [1_024, 4_096, 16_384, 65_536].map((padBytes) => ({
+    steps: PADS.map((padBytes) => ({
       x: padBytes,
-      pods: 1_000,
+      pods: PADDED_PODS,
       padBytes,
       modes: { 'ten JSON watchers': watch(10, 200) },
     })),
@@ -132,52 +146,88 @@ async function main(): Promise<void> {
   if (chosen.length === 0)
     throw new Error(`--only ${values.only.join(' ')}: there are ${growths.map(({ name }) => name).join(', ')}`);
   const interrupt = new AbortController();
+  const { signal } = interrupt;
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupt.abort());
   const loadBefore = loadavg();
   let etcd = '';
   mkdirSync(values.output, { recursive: true });
-  for (const growth of chosen) {
-    const rows: Row[] = [];
-    for (const step of growth.steps) {
-      if (interrupt.signal.aborted) return;
-      const progress = (line: string) => process.stderr.write(`${growth.name}, ${growth.xLabel} ${step.x}: ${line}\n`);
-      const lab = await Lab.open({ pods: step.pods, padBytes: step.padBytes, signal: interrupt.signal, progress });
-      etcd = lab.etcdVersion;
-      try {
-        await lab.startServers();
-        rows.push(...(await measureStep(lab, growth, step, runs, interrupt.signal, progress)));
-      } finally {
-        await lab.close();
-      }
+  const rows: Row[] = [];
+  const left = new Set(chosen);
+  for (const { pods, padBytes } of clustersOf(chosen)) {
+    const progress = (line: string) => process.stderr.write(`${pods} pods, ${padBytes} bytes more each: ${line}\n`);
+    const lab = await Lab.open({ pods, padBytes, signal, progress });
+    etcd = lab.etcdVersion;
+    try {
+      await lab.startServers();
+      rows.push(...(await measureCluster(lab, { pods, padBytes }, chosen, runs, signal, progress)));
+    } finally {
+      await lab.close();
     }
-    if (interrupt.signal.aborted) return;
-    const versions = { node: process.version, go: goVersion(), etcd };
-    const date = new Date(systemClock.nowMs()).toISOString();
-    const document = { date, processor: cpus()[0]?.model, cores: cpus().length, loadBefore, versions, runs, rows };
-    writeFileSync(join(values.output, `${growth.name}.json`), `${JSON.stringify(document)}\n`);
-    writeFileSync(join(values.output, `${growth.name}.svg`), plot(growth, rows));
-    console.log(`${growth.title}: ${growth.column}, medians of ${runs}\n\n${table(growth, rows)}\n`);
+    if (signal.aborted) break;
+    for (const growth of left) {
+      const mine = rows.filter((row) => row.growth === growth.name);
+      if (new Set(mine.map(({ x }) => x)).size < growth.steps.length) continue;
+      left.delete(growth);
+      const versions = { node: process.version, go: goVersion(), etcd };
+      const date = new Date(systemClock.nowMs()).toISOString();
+      const setting = { date, processor: cpus()[0]?.model, cores: cpus().length, loadBefore, versions };
+      const taken = growth.once ? 1 : runs;
+      const document = { ...setting, column: growth.column, runs: taken, rows: mine };
+      writeFileSync(join(values.output, `${growth.name}.json`), `${JSON.stringify(document)}\n`);
+      writeFileSync(join(values.output, `${growth.name}.svg`), plot(growth, mine));
+      console.log(`${growth.title}: ${growth.column}, medians of ${taken}\n\n${table(growth, mine)}\n`);
+    }
   }
+  if (signal.aborted) process.exitCode = 130;
 }
 
-async function measureStep(
+interface Cluster {
+  readonly pods: number;
+  readonly padBytes: number;
+}
+
+const isOf = (step: Step, { pods, padBytes }: Cluster) => step.pods === pods && step.padBytes === padBytes;
+
+/** Each cluster that a step needs, once: it is loaded, and servers are started, for all that is measured on it. */
+function clustersOf(chosen: readonly Growth[]): Cluster[] {
+  const found: Cluster[] = [];
+  for (const step of chosen.flatMap(({ steps }) => steps)) {
+    if (!found.some((cluster) => isOf(step, cluster))) found.push({ pods: step.pods, padBytes: step.padBytes });
+  }
+  return found;
+}
+
+/** What several growths show of one measurement is measured once a run. */
+async function measureCluster(
   lab: Lab,
-  growth: Growth,
-  step: Step,
+  cluster: Cluster,
+  chosen: readonly Growth[],
   runs: number,
   signal: AbortSignal,
   progress: (line: string) => void,
 ): Promise<Row[]> {
   const rows: Row[] = [];
   for (let run = 0; run < runs; run++) {
-    for (const [name, args] of Object.entries(step.modes)) {
-      for (const subject of run % 2 === 0 ? SUBJECTS : SUBJECTS.toReversed()) {
-        if (signal.aborted) return rows;
-        progress(`run ${run + 1}/${runs}, ${name}, ${subject}`);
-        const mode: Mode = { name, title: name, over: 'http', args: args(lab.load), measures: [] };
-        const value = (await lab.measure(mode, subject))[growth.column];
-        if (value === undefined) throw new Error(`the load bench has no column ${growth.column}`);
-        rows.push({ growth: growth.name, x: step.x, mode: name, subject, run, value });
+    const measured = new Map<string, Readonly<Record<string, number>>>();
+    for (const growth of chosen) {
+      if (growth.once && run > 0) continue;
+      for (const step of growth.steps.filter((one) => isOf(one, cluster))) {
+        for (const [name, argsOf] of Object.entries(step.modes)) {
+          const args = argsOf(lab.load);
+          for (const subject of run % 2 === 0 ? SUBJECTS : SUBJECTS.toReversed()) {
+            if (signal.aborted) return rows;
+            const key = [subject, ...args].join(' ');
+            let values = measured.get(key);
+            if (values === undefined) {
+              progress(`run ${run + 1}/${runs}, ${growth.name} ${step.x}, ${name}, ${subject}`);
+              const mode: Mode = { name, title: name, over: 'http', args, measures: [] };
+              measured.set(key, (values = await lab.measure(mode, subject)));
+            }
+            const value = values[growth.column];
+            if (value === undefined) throw new Error(`the load bench has no column ${growth.column}`);
+            rows.push({ growth: growth.name, x: step.x, mode: name, subject, run, value });
+          }
+        }
       }
     }
   }

@@ -7,7 +7,7 @@ import { repositoryRoot } from '../../test/support/command.js';
 import { htmlReport } from './html.js';
 import { goVersion, Lab } from './lab.js';
 import type { Sample, Subject } from './measures.js';
-import { type Mode, modes } from './modes.js';
+import { isPeerMeasured, type Mode, modes } from './modes.js';
 import {
   benchstatText,
   type Failure,
@@ -23,7 +23,7 @@ import {
  *
  *     npm run bench:peer                          every mode, 50,000 pods, five runs
  *     npm run bench:peer -- --only list/          modes whose name contains the word; repeatable
- *     npm run bench:peer -- --seconds 10          how long the modes that write do so; default 5
+ *     npm run bench:peer -- --seconds 10          how long the modes that write do so; default 3
  *     npm run bench:peer -- --small               every mode once, tiny: it works, and says nothing about speed
  *
  * The table goes to standard output, progress to standard error, and JSON, HTML and benchstat's text to
@@ -68,7 +68,7 @@ async function main(): Promise<void> {
   const { small, only = [] } = values;
   const pods = positive('pods', values.pods, small ? SMALL_PODS : 50_000);
   const runs = positive('runs', values.runs, small ? 1 : 5);
-  const writeSeconds = positive('seconds', values.seconds, small ? 1 : 5);
+  const writeSeconds = positive('seconds', values.seconds, small ? 1 : 3);
   const chosen = (all: Mode[]) =>
     all.filter(({ name }) => only.length === 0 || only.some((word) => name.includes(word)));
   const names = chosen(modes({ small, load: '', storedBytes: 0, writeSeconds })).map(({ name }) => name);
@@ -141,8 +141,10 @@ async function main(): Promise<void> {
 }
 
 /** Whoever went first in one run goes last in the next. */
-function subjectsOf({ baseline }: Mode, run: number): Subject[] {
-  const subjects: Subject[] = ['peer', 'listwatch', ...(baseline === undefined ? [] : [baseline])];
+function subjectsOf(mode: Mode, run: number): Subject[] {
+  const { baseline } = mode;
+  const peer: Subject[] = isPeerMeasured(mode, run) ? ['peer'] : [];
+  const subjects: Subject[] = [...peer, 'listwatch', ...(baseline === undefined ? [] : [baseline])];
   return run % 2 === 0 ? subjects : subjects.reverse();
 }
 

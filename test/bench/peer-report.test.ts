@@ -14,7 +14,7 @@ import {
   type Target,
   targetText,
 } from '../../bench/peer/measures.js';
-import { modes } from '../../bench/peer/modes.js';
+import { isPeerMeasured, modes } from '../../bench/peer/modes.js';
 import { benchstatText, markdownTable, type Report, reportOf, type Setting } from '../../bench/peer/report.js';
 
 const MODE = { name: 'list/protobuf', title: 'LIST <all> pods' };
@@ -159,4 +159,20 @@ test('a line plot shows every point inside its frame, and refuses what has no lo
     () => linePlot('t', 'x', 'y', [{ label: 'one', server: 'peer', dashed: false, points: zero }]),
     /positive/,
   );
+});
+
+test('the peer is measured in every run of a mode that is judged by its figures, and in some of those that only show them', () => {
+  const all = modes({ small: false, load: '', storedBytes: 1, writeSeconds: 1 });
+  const runsOf = (name: string) =>
+    [0, 1, 2, 3, 4].filter((run) => isPeerMeasured(all.find((mode) => mode.name === name)!, run));
+  assert.deepEqual(runsOf('list/protobuf'), [0, 1, 2, 3, 4]);
+  assert.deepEqual(runsOf('watchlist/protobuf-1'), [0, 1, 2, 3, 4]);
+  assert.deepEqual(runsOf('watchlist/json-10'), [0, 3]);
+  assert.deepEqual(runsOf('memory'), [0, 3]);
+  assert.deepEqual(runsOf('start'), [0, 3]);
+  assert.deepEqual(runsOf('throughput/http'), []);
+  for (const mode of all) {
+    const judged = mode.measures.some(({ target }) => target.kind === 'ratio' && target.against === 'peer');
+    assert.ok(!(judged && mode.withoutPeer), `${mode.name} is judged by the peer's figures, and has none`);
+  }
 });

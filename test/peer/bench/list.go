@@ -179,7 +179,13 @@ func (c cell) fetch(i int, buf []byte) (n int64, reqs int) {
 }
 
 func (c cell) measure(minTime time.Duration, minReqs int) row {
-	c.fetch(0, make([]byte, 256<<10)) // warm up
+	c.warmUp()
+	return c.measureWarm(minTime, minReqs)
+}
+
+func (c cell) warmUp() { c.fetch(0, make([]byte, 256<<10)) }
+
+func (c cell) measureWarm(minTime time.Duration, minReqs int) row {
 	type result struct {
 		lat         []float64
 		bytes, reqs int64
@@ -227,12 +233,15 @@ func (c cell) measure(minTime time.Duration, minReqs int) row {
 	return r
 }
 
-// measureChurned measures LISTs while the loader writes at a rate to pods picked over all keys.
+// measureChurned measures LISTs while the loader writes at a rate to pods picked over all keys. The first LIST is
+// read before that, so that however slow it is, those that count are under writes.
 func (c cell) measureChurned(rate, load string, d time.Duration) row {
+	c.warmUp()
 	written := make(chan churned, 1)
 	go func() { written <- churn(load, rate, d) }()
-	time.Sleep(min(d/10, 300*time.Millisecond))
-	r := c.measure(d-min(d/5, time.Second), 1)
+	begun := min(d/10, 300*time.Millisecond)
+	time.Sleep(begun)
+	r := c.measureWarm(d-2*begun, 1)
 	r.Name += " under " + rate + " writes/s"
 	r.set("writes/s", (<-written).Rate)
 	return r

@@ -58,8 +58,9 @@ func readInitialEvents(body io.Reader, proto bool) (events, size int64, err erro
 	}
 }
 
-// measureWatchList opens n streaming lists of all pods at once, rounds times, and reads each to the end of its initial events.
-func measureWatchList(n, rounds int, accept string) row {
+// measureWatchList opens n streaming lists of all pods at once, and reads each to the end of its initial events: minRounds
+// times, and until minTime is over.
+func measureWatchList(n, minRounds int, minTime time.Duration, accept string) row {
 	var ends []float64
 	var mu sync.Mutex
 	var events, size atomic.Int64
@@ -99,7 +100,8 @@ func measureWatchList(n, rounds int, accept string) row {
 	before, _ := memMiB(*pid)
 	resetPeak(*pid)
 	m := startMeter()
-	for range rounds {
+	rounds := 0
+	for ; rounds < minRounds || time.Since(m.at) < minTime; rounds++ {
 		var wg sync.WaitGroup
 		for range n {
 			wg.Go(one)
