@@ -15,6 +15,7 @@ import type { Mode } from './modes.js';
  *
  *     npm run build && node dist/bench/peer/growth.js --runs 3 --output docs/performance      about ten minutes
  *     node dist/bench/peer/growth.js --only watchers
+ *     node dist/bench/peer/growth.js --small          tiny, at two sizes: it works, and says nothing about costs (CI runs this)
  */
 interface Step {
   readonly x: number;
@@ -44,101 +45,101 @@ interface Row {
 }
 
 const SUBJECTS = ['peer', 'listwatch'] as const;
-const WRITE_SECONDS = 2;
-const PODS = [5_000, 10_000, 20_000, 50_000];
-/** Where watchers and rates grow: of the sizes above, so that these need no cluster of their own. */
-const WATCHED_PODS = PODS[0]!;
-const PADDED_PODS = 1_000;
-const PADS = [1_024, 4_096, 16_384, 65_536];
-
-const list = (accept: string) => () => [
-  ...['-mode', 'list', '-scope', 'all', '-accept', accept, '-rv', '0', '-gzip', 'off', '-c', '1'],
-  ...['-min-time', '700ms', '-min-lists', '2'],
-];
-const LISTS = { protobuf: list('protobuf'), 'JSON, warm': list('json') };
-const watch = (watchers: number, rate: number) => (load: string) => [
+const watch = (watchers: number, rate: number, duration: string) => (load: string) => [
   ...['-mode', 'watch', '-accept', 'json', '-watchers', `${watchers}:${rate}`],
-  ...['-duration', `${WRITE_SECONDS}s`, '-load', load],
+  ...['-duration', duration, '-load', load],
 ];
-const watched = [10, 100, 500, 1_000].map((count) => ({
-  x: count,
-  pods: WATCHED_PODS,
-  padBytes: 0,
-  modes: { 'JSON watchers': watch(count, 50) },
-}));
 
-const growths: readonly Growth[] = [
-  {
-    name: 'rss',
-    title: 'Resident memory at rest (3.3 kB a pod, as stored)',
-    xLabel: 'pods',
-    column: 'RSS MiB',
-    once: true,
-    steps: PODS.map((pods) => ({ x: pods, pods, padBytes: 0, modes: { 'at rest': () => ['-mode', 'mem'] } })),
-  },
-  {
-    name: 'objects',
-    title: 'LIST of all pods (3.3 kB each, as stored)',
-    xLabel: 'pods',
-    column: 'server CPU ms/list',
-    steps: PODS.map((pods) => ({ x: pods, pods, padBytes: 0, modes: LISTS })),
-  },
-  {
-    name: 'watchers',
-    title: 'One write, with all who watch it (JSON, 50 writes/s)',
-    xLabel: 'watchers of all pods',
-    column: 'server CPU us/write',
-    steps: watched,
-  },
-  {
-    name: 'watchers-event',
-    title: 'One event at one watcher, by how many watch (JSON, 50 writes/s)',
-    xLabel: 'watchers of all pods',
-    column: 'server CPU us/event',
-    steps: watched,
-  },
-  {
-    name: 'rate',
-    title: 'One write at several rates (ten JSON watchers)',
-    xLabel: 'writes/s asked for',
-    column: 'server CPU us/write',
-    steps: [100, 300, 1_000, 2_000].map((rate) => ({
-      x: rate,
-      pods: WATCHED_PODS,
-      padBytes: 0,
-      modes: { 'ten JSON watchers': watch(10, rate) },
-    })),
-  },
-  {
-    name: 'size-list',
-    title: `LIST of ${PADDED_PODS} pods of several sizes`,
-    xLabel: 'bytes added to each pod',
-    column: 'server CPU ms/list',
-    steps: PADS.map((padBytes) => ({ x: padBytes, pods: PADDED_PODS, padBytes, modes: LISTS })),
-  },
-  {
-    name: 'size-write',
-    title: 'One write of several sizes (ten JSON watchers, 200 writes/s)',
-    xLabel: 'bytes added to each pod',
-    column: 'server CPU us/write',
-    steps: PADS.map((padBytes) => ({
-      x: padBytes,
-      pods: PADDED_PODS,
-      padBytes,
-      modes: { 'ten JSON watchers': watch(10, 200) },
-    })),
-  },
-];
+/** Each at four sizes, or, to see that all of it works, at two tiny ones. */
+function growthsOf(small: boolean): Growth[] {
+  const podCounts = small ? [100, 200] : [5_000, 10_000, 20_000, 50_000];
+  const watcherCounts = small ? [2, 4] : [10, 100, 500, 1_000];
+  const rates = small ? [50, 100] : [100, 300, 1_000, 2_000];
+  const pads = small ? [1_024, 4_096] : [1_024, 4_096, 16_384, 65_536];
+  const paddedPods = small ? 100 : 1_000;
+  const duration = small ? '500ms' : '2s';
+  // Watchers and rates grow on the smallest of the clusters above: they need none of their own.
+  const watched = { pods: podCounts[0]!, padBytes: 0 };
+  const list = (accept: string) => () => [
+    ...['-mode', 'list', '-scope', 'all', '-accept', accept, '-rv', '0', '-gzip', 'off', '-c', '1'],
+    ...['-min-time', small ? '100ms' : '700ms', '-min-lists', '2'],
+  ];
+  const lists = { protobuf: list('protobuf'), 'JSON, warm': list('json') };
+  const watchers = watcherCounts.map((count) => ({
+    ...watched,
+    x: count,
+    modes: { 'JSON watchers': watch(count, 50, duration) },
+  }));
+  return [
+    {
+      name: 'rss',
+      title: 'Resident memory at rest (3.3 kB a pod, as stored)',
+      xLabel: 'pods',
+      column: 'RSS MiB',
+      once: true,
+      steps: podCounts.map((pods) => ({ x: pods, pods, padBytes: 0, modes: { 'at rest': () => ['-mode', 'mem'] } })),
+    },
+    {
+      name: 'objects',
+      title: 'LIST of all pods (3.3 kB each, as stored)',
+      xLabel: 'pods',
+      column: 'server CPU ms/list',
+      steps: podCounts.map((pods) => ({ x: pods, pods, padBytes: 0, modes: lists })),
+    },
+    {
+      name: 'watchers',
+      title: 'One write, with all who watch it (JSON, 50 writes/s)',
+      xLabel: 'watchers of all pods',
+      column: 'server CPU us/write',
+      steps: watchers,
+    },
+    {
+      name: 'watchers-event',
+      title: 'One event at one watcher, by how many watch (JSON, 50 writes/s)',
+      xLabel: 'watchers of all pods',
+      column: 'server CPU us/event',
+      steps: watchers,
+    },
+    {
+      name: 'rate',
+      title: 'One write at several rates (ten JSON watchers)',
+      xLabel: 'writes/s asked for',
+      column: 'server CPU us/write',
+      steps: rates.map((rate) => ({ ...watched, x: rate, modes: { 'ten JSON watchers': watch(10, rate, duration) } })),
+    },
+    {
+      name: 'size-list',
+      title: `LIST of ${paddedPods} pods of several sizes`,
+      xLabel: 'bytes added to each pod',
+      column: 'server CPU ms/list',
+      steps: pads.map((padBytes) => ({ x: padBytes, pods: paddedPods, padBytes, modes: lists })),
+    },
+    {
+      name: 'size-write',
+      title: 'One write of several sizes (ten JSON watchers, 200 writes/s)',
+      xLabel: 'bytes added to each pod',
+      column: 'server CPU us/write',
+      steps: pads.map((padBytes) => ({
+        x: padBytes,
+        pods: paddedPods,
+        padBytes,
+        modes: { 'ten JSON watchers': watch(10, 200, duration) },
+      })),
+    },
+  ];
+}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      runs: { type: 'string', default: '3' },
+      runs: { type: 'string' },
+      small: { type: 'boolean', default: false },
       only: { type: 'string', multiple: true, default: [] },
       output: { type: 'string', default: join(repositoryRoot, 'bench/results') },
     },
   });
-  const runs = Number(values.runs);
+  const runs = Number(values.runs ?? (values.small ? 1 : 3));
+  const growths = growthsOf(values.small);
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs ${values.runs}: must be a whole number from 1`);
   const chosen = growths.filter(
     ({ name }) => values.only.length === 0 || values.only.some((word) => name.includes(word)),
@@ -197,7 +198,10 @@ function clustersOf(chosen: readonly Growth[]): Cluster[] {
   return found;
 }
 
-/** What several growths show of one measurement is measured once a run. */
+/**
+ * What several growths show of one measurement is measured once a run. Before the first run both servers take in changes
+ * and deliver them, so that no size is measured with code that has not been compiled yet.
+ */
 async function measureCluster(
   lab: Lab,
   cluster: Cluster,
@@ -207,21 +211,19 @@ async function measureCluster(
   progress: (line: string) => void,
 ): Promise<Row[]> {
   const rows: Row[] = [];
-  for (let run = 0; run < runs; run++) {
+  const measureAll = async (growths: readonly Growth[], run: number) => {
     const measured = new Map<string, Readonly<Record<string, number>>>();
-    for (const growth of chosen) {
-      if (growth.once && run > 0) continue;
+    for (const growth of growths) {
       for (const step of growth.steps.filter((one) => isOf(one, cluster))) {
         for (const [name, argsOf] of Object.entries(step.modes)) {
           const args = argsOf(lab.load);
           for (const subject of run % 2 === 0 ? SUBJECTS : SUBJECTS.toReversed()) {
-            if (signal.aborted) return rows;
+            if (signal.aborted) return;
             const key = [subject, ...args].join(' ');
             let values = measured.get(key);
             if (values === undefined) {
               progress(`run ${run + 1}/${runs}, ${growth.name} ${step.x}, ${name}, ${subject}`);
-              const mode: Mode = { name, title: name, over: 'http', args, measures: [] };
-              measured.set(key, (values = await lab.measure(mode, subject)));
+              measured.set(key, (values = await lab.measure(modeOf(name, args), subject)));
             }
             const value = values[growth.column];
             if (value === undefined) throw new Error(`the load bench has no column ${growth.column}`);
@@ -230,8 +232,21 @@ async function measureCluster(
         }
       }
     }
+  };
+  const isOnce = ({ once }: Growth) => once === true;
+  await measureAll(chosen.filter(isOnce), 0);
+  const repeated = chosen.filter((growth) => !isOnce(growth));
+  for (const subject of repeated.length === 0 ? [] : SUBJECTS) {
+    if (signal.aborted) return rows;
+    progress(`warming up, ${subject}`);
+    await lab.measure(modeOf('warm-up', watch(10, 500, '2s')(lab.load)), subject);
   }
+  for (let run = 0; run < runs; run++) await measureAll(repeated, run);
   return rows;
+}
+
+function modeOf(name: string, args: readonly string[]): Mode {
+  return { name, title: name, over: 'http', args, measures: [] };
 }
 
 function medianOf(rows: readonly Row[], x: number, mode: string, subject: Row['subject']): number {
