@@ -10,7 +10,7 @@ import { figure, median } from './peer/measures.js';
 
 /**
  * What the tuning constants of src/lib/limits.ts are worth: each at several values, by the benches that feel it. Prints a Markdown
- * table for each, with medians; the default is marked. docs/adr/0025 has what it gave.
+ * table for each, with medians; the default is marked.
  *
  *     node dist/bench/sweep.js --runs 3                      all of them (a quarter of an hour)
  *     node dist/bench/sweep.js --only listChunkBytes --output sweep.json

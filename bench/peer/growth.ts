@@ -11,7 +11,8 @@ import type { Mode } from './modes.js';
 
 /**
  * How the costs grow, beside the Go peer: with objects, watchers, change rate and object size, at four
- * sizes each. Prints Markdown tables, and writes JSON and a plot (SVG) for each as soon as it is whole.
+ * sizes each. Prints Markdown tables, and writes JSON and a plot (SVG) for each as soon as it is whole, and at the end of
+ * a run of all of them the tables with their plots (growth.md).
  *
  *     npm run build && node dist/bench/peer/growth.js --runs 3 --output docs/performance      about ten minutes
  *     node dist/bench/peer/growth.js --only watchers
@@ -42,6 +43,8 @@ interface Row {
   readonly subject: 'peer' | 'listwatch';
   readonly run: number;
   readonly value: number;
+  /** Events that watchers should have had and had not: their watches were ended, or the machine was too busy. */
+  readonly missed?: number;
 }
 
 const SUBJECTS = ['peer', 'listwatch'] as const;
@@ -154,6 +157,7 @@ async function main(): Promise<void> {
   mkdirSync(values.output, { recursive: true });
   const rows: Row[] = [];
   const left = new Set(chosen);
+  const sections = new Map<Growth, string>();
   for (const { pods, padBytes } of clustersOf(chosen)) {
     const progress = (line: string) => process.stderr.write(`${pods} pods, ${padBytes} bytes more each: ${line}\n`);
     const lab = await Lab.open({ pods, padBytes, signal, progress });
@@ -176,8 +180,19 @@ async function main(): Promise<void> {
       const document = { ...setting, column: growth.column, runs: taken, rows: mine };
       writeFileSync(join(values.output, `${growth.name}.json`), `${JSON.stringify(document)}\n`);
       writeFileSync(join(values.output, `${growth.name}.svg`), plot(growth, mine));
-      console.log(`${growth.title}: ${growth.column}, medians of ${taken}\n\n${table(growth, mine)}\n`);
+      const heading = `${growth.title}: ${growth.column}, ${taken === 1 ? 'one run' : `medians of ${taken}`}`;
+      console.log(`${heading}\n\n${table(growth, mine)}\n`);
+      sections.set(growth, `## ${heading}\n\n${table(growth, mine)}\n\n![${growth.title}](${growth.name}.svg)\n`);
     }
+  }
+  if (sections.size === growths.length) {
+    const load = loadBefore.map((average) => average.toFixed(1)).join(', ');
+    const [date] = new Date(systemClock.nowMs()).toISOString().split('T');
+    const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), load averages ${load} before`;
+    const versions = `Node ${process.version}, ${goVersion()}, etcd ${etcd}`;
+    const head = `# How costs grow, beside the Go peer\n\n${date}, ${machine}; ${versions}. The runs themselves are in the JSON files beside.\n`;
+    const inOrder = growths.map((growth) => sections.get(growth)!);
+    writeFileSync(join(values.output, 'growth.md'), [head, ...inOrder].join('\n'));
   }
   if (signal.aborted) process.exitCode = 130;
 }
@@ -227,7 +242,10 @@ async function measureCluster(
             }
             const value = values[growth.column];
             if (value === undefined) throw new Error(`the load bench has no column ${growth.column}`);
-            rows.push({ growth: growth.name, x: step.x, mode: name, subject, run, value });
+            const missed = values['missed'] ?? 0;
+            if (missed > 0) progress(`${missed} events were missed`);
+            const row: Row = { growth: growth.name, x: step.x, mode: name, subject, run, value };
+            rows.push(missed > 0 ? { ...row, missed } : row);
           }
         }
       }
