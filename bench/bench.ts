@@ -3,9 +3,8 @@ import { availableParallelism, cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import Benchmark from 'benchmark';
+import { collectGarbage } from '../src/lib/v8-flags.js';
 
 /**
  * Runs the cases of bench/cases and prints Go benchmark text (which benchstat reads), and JSON.
@@ -137,15 +136,6 @@ async function allocatedBytes(benchCase: BenchCase): Promise<number> {
   }
   grown.sort((a, b) => a - b);
   return (grown[grown.length >> 1] ?? 0) / benchCase.ops;
-}
-
-let collector: (() => void) | undefined;
-export function collectGarbage(): void {
-  if (collector === undefined) {
-    setFlagsFromString('--expose-gc');
-    collector = runInNewContext('gc') as () => void;
-  }
-  collector();
 }
 
 async function main(): Promise<void> {

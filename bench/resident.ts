@@ -6,7 +6,7 @@ import { getHeapStatistics } from 'node:v8';
 import { MessageChannel } from 'node:worker_threads';
 import { sleep, systemClock } from '../src/lib/clock.js';
 import { seededRandom } from '../src/lib/random.js';
-import { collectGarbage } from './bench.js';
+import { collectGarbage } from '../src/lib/v8-flags.js';
 import { LeaseStream } from './corpus.js';
 import { DEFAULT_ENGINE } from '../src/engine/engines.js';
 import { createRepresentation, type Representation } from './representations.js';

@@ -10,7 +10,7 @@ import { sleep, systemClock } from '../../src/lib/clock.js';
 import type { Limits } from '../../src/lib/limits.js';
 import { seededRandom } from '../../src/lib/random.js';
 import { createEmbeddedStore, type EmbeddedStore } from '../../src/source/embedded/embedded-store.js';
-import { collectGarbage } from '../bench.js';
+import { collectGarbage } from '../../src/lib/v8-flags.js';
 import { LeaseStream, pods, type StoredObject } from '../corpus.js';
 import { relabelled } from '../indexed-pods.js';
 import { serveStore } from '../serve-store.js';

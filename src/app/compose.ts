@@ -74,8 +74,9 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   // A cache of no size keeps nothing, but LISTs are made from leaves, which workers can encode.
   const byLeaves = limits.fragmentCacheBytes > 0 || config.encodeWorkers > 0;
   const fragments = byLeaves ? new FragmentCache(limits, clock) : undefined;
-  const budget = createMemoryBudget(config, caches, fragments === undefined ? [] : [fragments], { clock, log, limits });
   const collector = new IdleCollector({ clock, limits });
+  const sheddables = fragments === undefined ? [] : [fragments];
+  const budget = createMemoryBudget(config, caches, sheddables, () => collector.press(), { clock, log, limits });
   const service = createService({
     etcdPrefix: config.store.prefix,
     source: () => source,

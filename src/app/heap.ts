@@ -1,8 +1,7 @@
 import { performance } from 'node:perf_hooks';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { Clock, Timer } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
+import { collectGarbage } from '../lib/v8-flags.js';
 
 export interface IdleCollectorOptions {
   /** Milliseconds that the event loop has been busy, since the process began. */
@@ -20,7 +19,8 @@ export interface IdleCollectorOptions {
  *     busy ▁▁▇▇▇▇▆▇▁▁│            since the last collection the loop was busy for `idleCollectAfterMs`, or
  *                    └ collect    for twenty times as long as that collection took; and now it is not
  *
- * So a collection never comes while there is much to do, and all of them together take a twentieth of the time at most.
+ * So a collection never comes while there is much to do, unless memory is short (`press`), and all of them together take a
+ * twentieth of the time at most.
  */
 export class IdleCollector {
   readonly #busyMs: () => number;
@@ -35,7 +35,7 @@ export class IdleCollector {
   constructor(options: IdleCollectorOptions) {
     this.#options = options;
     this.#busyMs = options.busyMs ?? (() => performance.eventLoopUtilization().active);
-    this.#collect = options.collect ?? collector();
+    this.#collect = options.collect ?? collectGarbage;
   }
 
   /** What was done before counts. */
@@ -52,12 +52,22 @@ export class IdleCollector {
   }
 
   sample(): void {
-    const { clock, limits } = this.#options;
+    const { limits } = this.#options;
     const busyMs = this.#busyMs();
     const idle = busyMs - this.#seenBusyMs < limits.idleSampleMs * limits.idleBusyShare;
     this.#seenBusyMs = busyMs;
-    const due = Math.max(limits.idleCollectAfterMs, this.#tookMs * COSTS);
-    if (!idle || busyMs - this.#collectedBusyMs < due) return;
+    if (idle && busyMs - this.#collectedBusyMs >= limits.idleCollectAfterMs) this.#collectWhenDue(busyMs);
+  }
+
+  /** Memory is short: what was done since the last collection is reason enough for one, however much there is to do. */
+  press(): void {
+    this.#collectWhenDue(this.#busyMs());
+  }
+
+  /** Not before other things took `COSTS` times as long as the last collection. */
+  #collectWhenDue(busyMs: number): void {
+    const { clock } = this.#options;
+    if (busyMs - this.#collectedBusyMs < this.#tookMs * COSTS) return;
     const startMs = clock.monotonicMs();
     this.#collect();
     this.#tookMs = clock.monotonicMs() - startMs;
@@ -68,16 +78,3 @@ export class IdleCollector {
 
 /** Times as long as a collection takes something else was done before the next one. */
 const COSTS = 20;
-
-/** V8's own, which it shows to contexts that are made while the flag is set. */
-function collector(): () => void {
-  let gc: (() => void) | undefined;
-  return () => {
-    if (gc === undefined) {
-      setFlagsFromString('--expose-gc');
-      gc = runInNewContext('gc') as () => void;
-      setFlagsFromString('--no-expose-gc');
-    }
-    gc();
-  };
-}

@@ -26,6 +26,7 @@ export function createMemoryBudget(
   config: Config,
   caches: Caches,
   sheddables: readonly Sheddable[],
+  pressed: () => void,
   { clock, log, limits }: { readonly clock: Clock; readonly log: Log; readonly limits: Limits },
 ): MemoryBudget {
   const bytesMax = memoryBudgetBytes(config);
@@ -36,6 +37,7 @@ export function createMemoryBudget(
     shortenables: () => caches.all(),
     limits,
     clock,
+    pressed,
     changed: (rung, usedBytes) => {
       const level = rung === 'calm' || rung === 'shed' ? 'info' : 'warn';
       log[level]({ rung, usedBytes, budgetBytes: bytesMax }, 'memory');

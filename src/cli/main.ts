@@ -3,7 +3,7 @@ import * as nodeModule from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { InvariantError } from '../lib/assert.js';
-import { keepYoungGenerationSmall } from '../lib/young-generation.js';
+import { keepYoungGenerationSmall } from '../lib/v8-flags.js';
 import { oneLine, UsageError } from '../app/usage-error.js';
 
 /** In the order of the help. Only the modules of the command that runs are loaded: that takes longer than most commands. */

@@ -20,7 +20,7 @@ export interface Shortenable {
  *     calm       nothing
  *     shed       what can be made again is let go
  *     shorten    histories keep less of the past, down to a sixteenth
- *     refuse     LISTs that are not cheap are refused
+ *     refuse     LISTs that are not cheap are refused, and garbage is collected though there is much to do
  */
 export const rungs = ['calm', 'shed', 'shorten', 'refuse'] as const;
 export type Rung = (typeof rungs)[number];
@@ -46,6 +46,8 @@ export interface MemoryBudgetOptions {
   readonly shortenables: () => Iterable<Shortenable>;
   readonly limits: MemoryLimits;
   readonly clock: Clock;
+  /** Called at each sample while costly LISTs are refused, after all else was done: garbage can go. */
+  readonly pressed?: () => void;
   /** Called when the rung changes. */
   readonly changed?: (rung: Rung, usedBytes: number) => void;
 }
@@ -123,6 +125,7 @@ export class MemoryBudget implements Admission {
     this.#measure();
     if (this.#level >= 1) this.#shed();
     this.#adjustHistories();
+    if (this.rung === 'refuse') this.#options.pressed?.();
   }
 
   admit(costBytes: number, ownBytes: number): Reservation | undefined {

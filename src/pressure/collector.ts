@@ -1,6 +1,5 @@
 import { constants, PerformanceObserver } from 'node:perf_hooks';
-import { GCProfiler, setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { GCProfiler } from 'node:v8';
 import { Session } from 'node:inspector/promises';
 import { type Clock, sleep } from '../lib/clock.js';
 
@@ -97,14 +96,4 @@ export async function countAllocations(run: () => Promise<void>): Promise<{ obje
   } finally {
     session.disconnect();
   }
-}
-
-let collect: (() => void) | undefined;
-/** Collects all that is garbage, so that the heap shows what is held. */
-export function collectGarbage(): void {
-  if (collect === undefined) {
-    setFlagsFromString('--expose-gc');
-    collect = runInNewContext('gc') as () => void;
-  }
-  collect();
 }

@@ -1,7 +1,8 @@
 import type { Clock } from '../lib/clock.js';
 import { seededRandom } from '../lib/random.js';
 import type { Cell, CellResult, TrialResult } from './cell.js';
-import { CollectorWatch, collectGarbage, countAllocations } from './collector.js';
+import { CollectorWatch, countAllocations } from './collector.js';
+import { collectGarbage } from '../lib/v8-flags.js';
 import { type Limit, searchLimit } from './limit.js';
 import { Subject } from './subject.js';
 import { runTrial } from './trial.js';

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { KindCodec } from '../codec/codec.js';
-import { keepYoungGenerationSmall } from '../lib/young-generation.js';
+import { keepYoungGenerationSmall } from '../lib/v8-flags.js';
 import type { KindMessage, Reply, TaskMessage, WorkerStart } from './messages.js';
 import type { Places } from './places.js';
 import type { PoolTask } from './pool-task.js';

@@ -56,6 +56,22 @@ test('collections take a twentieth of the time at most', () => {
   assert.deepEqual([sample(900), sample(0)], [1, 2]);
 });
 
+test('one comes although there is much to do when memory is short, a twentieth of the time at most', () => {
+  const { collector, sample } = world(200);
+  sample(900);
+  collector.press();
+  assert.equal(collector.collections, 1);
+  collector.press();
+  for (let busy = 900; busy < 4_000; busy += 900) {
+    sample(900);
+    collector.press();
+  }
+  assert.equal(collector.collections, 1, 'not before twenty times as long was spent on something else');
+  sample(900);
+  collector.press();
+  assert.equal(collector.collections, 2);
+});
+
 test('none comes after the end', () => {
   const { collector, sample } = world();
   sample(900);

@@ -13,7 +13,7 @@ function world(bytesMax = MAX) {
   const rungs: Rung[] = [];
   const shares: number[] = [];
   const cache = { bytes: 0, shrinkTo: (bytes: number) => void (cache.bytes = Math.min(cache.bytes, bytes)) };
-  const state = { used: 0 };
+  const state = { used: 0, pressed: 0 };
   const budget = new MemoryBudget({
     bytesMax,
     measure: () => state.used + cache.bytes,
@@ -21,6 +21,7 @@ function world(bytesMax = MAX) {
     shortenables: () => [{ keepShare: (share) => void shares.push(share) }],
     limits: defaultLimits,
     clock,
+    pressed: () => state.pressed++,
     changed: (rung) => void rungs.push(rung),
   });
   const at = (share: number) => {
@@ -53,6 +54,18 @@ test('rungs are climbed at their bounds, and left only when use is lower by the 
   assert.deepEqual(rungs, ['shed', 'shorten', 'refuse', 'shorten', 'shed', 'calm', 'refuse', 'calm']);
   budget.stop();
   assert.equal(at(2), 'calm', 'nothing is sampled after the stop');
+});
+
+test('garbage is asked for at each sample while costly LISTs are refused', () => {
+  const { budget, at, state } = world();
+  budget.start();
+  at(0.9);
+  assert.equal(state.pressed, 0, 'not on the rungs below');
+  at(0.95);
+  at(0.95);
+  assert.equal(state.pressed, 2);
+  at(0.5);
+  assert.equal(state.pressed, 2);
 });
 
 test('what can be made again is let go first, as much as is too much', () => {

@@ -45,6 +45,7 @@ export const boundsMutations: readonly Mutation[] = [
       ['src/lib/memory-budget.ts I3', 'if (!open) return; // I3', ''],
       ['what is shed is what is too much', 'Math.max(excess, before / 2)', 'before / 2'],
       ['cheap LISTs are never refused', 'costBytes > this.#options.limits.cheapListBytes', 'costBytes > 0'],
+      ['garbage is asked for when memory is short', "if (this.rung === 'refuse') this.#options.pressed?.();", ''],
       ['histories come back', ': 1;\n    if (share', ': this.historyShare;\n    if (share'],
     ],
   ),
@@ -52,11 +53,11 @@ export const boundsMutations: readonly Mutation[] = [
     'src/app/heap.ts',
     ['app/heap'],
     [
-      ['garbage is collected when the loop is idle', 'if (!idle || busyMs', 'if (busyMs'],
+      ['garbage is collected when the loop is idle', 'if (idle && busyMs', 'if (busyMs'],
       [
         'collections take a twentieth of the time',
-        'Math.max(limits.idleCollectAfterMs, this.#tookMs * COSTS)',
-        'limits.idleCollectAfterMs',
+        'busyMs - this.#collectedBusyMs < this.#tookMs * COSTS',
+        'busyMs === this.#collectedBusyMs',
       ],
     ],
   ),

@@ -1,4 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+// V8's flags are the process's, and are set here and nowhere else.
 
 /**
  * V8 doubles its young generation, up to 16 MiB a half, while much survives: while modules are loaded, in the first fill.
@@ -8,4 +11,16 @@ import { setFlagsFromString } from 'node:v8';
  */
 export function keepYoungGenerationSmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
+}
+
+let gc: (() => void) | undefined;
+
+/** Collects all garbage of this thread, in one go: tens of milliseconds. V8 shows its own function to contexts that are made while the flag is set. */
+export function collectGarbage(): void {
+  if (gc === undefined) {
+    setFlagsFromString('--expose-gc');
+    gc = runInNewContext('gc') as () => void;
+    setFlagsFromString('--no-expose-gc');
+  }
+  gc();
 }

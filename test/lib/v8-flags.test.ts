@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { getHeapSpaceStatistics } from 'node:v8';
 import { Worker } from 'node:worker_threads';
-import { keepYoungGenerationSmall } from '../../src/lib/young-generation.js';
+import { keepYoungGenerationSmall } from '../../src/lib/v8-flags.js';
 
 /** Bytes of one half. */
 function capacity(): number {
