@@ -6,39 +6,28 @@ import { createKindCodec } from '../codec/kind-codec.js';
 import { kinds as registry } from '../codec/kinds.js';
 import type { HealthCheck } from '../http/health.js';
 import { createHttpServer } from '../http/server.js';
-import type { Clock } from '../lib/clock.js';
-import type { Random } from '../lib/random.js';
 import { FragmentCache } from '../serve/fragment-cache.js';
 import { EncodePool } from '../workers/encode-pool.js';
 import { createService } from '../serve/service.js';
-import type { Source, WritableStore } from '../source/source.js';
+import type { Source } from '../source/source.js';
 import { isSecret, openCaches } from './caches.js';
 import { provideCertificate } from './certificates.js';
 import type { Config } from './config.js';
 import { withDeclaredFields } from './declared-fields.js';
 import { IdleCollector } from './heap.js';
 import { checkPorts, type Listening, openListeners } from './listen.js';
-import type { LoadProgress, LoadSummary } from './load/load.js';
-import type { Log } from './log.js';
+import { type FillParts, fillStore, type Running } from './fill-store.js';
+import type { LoadSummary } from './load/load.js';
 import { createMemoryBudget, memoryReport } from './memory.js';
-import { createObjectStore, type ObjectStore } from './object-store.js';
 import { meteredSource, type ReportRequest } from './metered-source.js';
 import { TwinRecord } from '../engine/twin.js';
 import { openCheckpoints } from './open-checkpoints.js';
 import { openSource } from './open-source.js';
-import type { RunningSample } from './sample/run-sample.js';
 import type { Stoppable } from './shutdown.js';
-import { UsageError } from './usage-error.js';
 
-export interface AppParts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
+export interface AppParts extends FillParts {
   /** Of the listwatch package. */
   readonly version: string;
-  readonly progress?: { update(progress: LoadProgress): void; stop(): void };
-  /** One line for each object that --load rejects. */
-  readonly reject?: (line: string) => void;
 }
 
 export interface RunningServer extends Stoppable {
@@ -118,11 +107,11 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   http.metrics.reportMemory(() =>
     memoryReport(budget, caches, collector.collections, { fragments: fragments?.bytes ?? 0, unsent: http.unsentBytes }),
   );
-  let sample: RunningSample | undefined;
+  let running: Running | undefined;
   const release = async () => {
     budget.stop();
     collector.stop();
-    await sample?.stop();
+    await running?.stop();
     fragments?.stop();
     await encoder.close();
     await checkpoints?.stop(caches.all());
@@ -130,8 +119,9 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     await source.close();
   };
   try {
-    const { loaded, running } = await fill(embedded, codec, config, parts);
-    sample = running;
+    const filled = await fillStore(embedded, codec, config, parts);
+    const { loaded } = filled;
+    running = filled.running;
     caches.startAll(eager);
     budget.start();
     collector.start();
@@ -153,44 +143,6 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     await release();
     throw error;
   }
-}
-
-/** Puts into the embedded store what --load and --sample ask for, and waits until it is there. */
-async function fill(
-  embedded: WritableStore | undefined,
-  codec: (kind: Kind) => KindCodec,
-  config: Config,
-  parts: AppParts,
-): Promise<{ readonly loaded: LoadSummary | undefined; readonly running: RunningSample | undefined }> {
-  if (embedded === undefined) return { loaded: undefined, running: undefined };
-  const objects = createObjectStore(embedded, config.store.prefix, codec);
-  const loaded = config.load === undefined ? undefined : await load(objects, config.load, parts);
-  if (config.sample === undefined) return { loaded, running: undefined };
-  const { runSample } = await import('./sample/run-sample.js');
-  const failed = (error: unknown) => parts.log.error({ err: error }, 'the sample cluster has stopped');
-  return { loaded, running: await runSample(objects, config.sample, parts.clock, failed) };
-}
-
-async function load(objects: ObjectStore, options: NonNullable<Config['load']>, parts: AppParts): Promise<LoadSummary> {
-  const { clock, random, log, progress } = parts;
-  const { loadManifests } = await import('./load/load.js');
-  const summary = await loadManifests(options.paths, objects, clock, random, {
-    reject: (line) => parts.reject?.(line),
-    progress: (at) => progress?.update(at),
-  }).finally(() => progress?.stop());
-  const { rejected, namespacesMissing, ...counts } = summary;
-  if (rejected > 0 && !options.ignoreErrors) {
-    const total = rejected + counts.objects + counts.repeated;
-    throw new UsageError(`--load: ${rejected} of ${total} objects rejected; --load-ignore-errors goes on without them`);
-  }
-  log.info({ ...counts, rejected }, 'loaded');
-  if (namespacesMissing.length > 0) {
-    log.warn(
-      { namespaces: namespacesMissing.slice(0, 20).join(',') },
-      'objects are in namespaces that were not loaded',
-    );
-  }
-  return summary;
 }
 
 function isEager({ eager }: Config, kind: Kind): boolean {

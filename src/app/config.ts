@@ -4,6 +4,7 @@ import { engines as engineFactories, type EngineName } from '../engine/engines.j
 import { defaultLimits, type Limits } from '../lib/limits.js';
 import { type DeclaredFields, readDeclaredFields } from './declared-fields.js';
 import { defaultFeatureGates, type FeatureGates, readFeatureGates } from './feature-gates.js';
+import type { ReplayConfig } from './replay.js';
 import { type SampleOptions, readSample } from './sample/options.js';
 import { UsageError } from './usage-error.js';
 import {
@@ -19,6 +20,7 @@ import {
   readOneOf,
   readPort,
   readPrefix,
+  readSpeed,
   readText,
   type ValueReader,
 } from './values.js';
@@ -58,6 +60,7 @@ export interface Config {
   readonly logFormat: 'text' | 'json';
   readonly load: { readonly paths: readonly string[]; readonly ignoreErrors: boolean } | undefined;
   readonly sample: SampleOptions | undefined;
+  readonly replay: ReplayConfig | undefined;
 }
 
 export type StoreConfig =
@@ -159,6 +162,12 @@ export const serveFlags = [
   ['load-ignore-errors', '[bool]', 'go on when --load rejects objects (default false)'],
   ['sample', '[spec]', 'fill the embedded store with a living sample cluster (default nodes=50,pods=1500,churn=20)'],
   ['sample-seed', '<number>', 'the same seed makes the same sample cluster (default 1)'],
+  [
+    'replay',
+    '<file>',
+    'fill the embedded store with the state of a recording (listwatch record) and replay its changes',
+  ],
+  ['replay-speed', '<factor>', 'how many times as fast as it was recorded, or max (default 1)'],
   ['event-ttl', '<duration>', 'how long events of the sample cluster are kept (default 1h0m0s)'],
   ['v', '<level>', 'how much is logged to stderr, 0 to 10 (default 1)'],
   ['logging-format', '<format>', 'text or json (default text)'],
@@ -234,13 +243,16 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
   if (paths.includes('')) throw bad('load', '', 'expected the path of a file or folder');
   if (given('load-ignore-errors') && paths.length === 0)
     throw new UsageError('--load-ignore-errors has no effect without --load');
-  for (const flag of ['load', 'sample'] as const) {
+  for (const flag of ['load', 'sample', 'replay'] as const) {
     if (etcd && given(flag))
       throw new UsageError(`--${flag} fills the embedded store: it cannot be used with --etcd-servers`);
   }
   for (const flag of ['sample-seed', 'event-ttl'] as const) {
     if (given(flag) && !given('sample')) throw new UsageError(`--${flag} has no effect without --sample`);
   }
+  if (given('replay-speed') && !given('replay')) throw new UsageError('--replay-speed has no effect without --replay');
+  if (given('replay') && given('sample')) throw new UsageError('--replay and --sample both write: give one of them');
+  const replayPath = value('replay', readText);
   const eventTtlMs = value('event-ttl', readDurationMs) ?? 3_600_000;
   if (eventTtlMs < 1_000) throw bad('event-ttl', `${eventTtlMs}ms`, 'expected at least 1s');
   const seed = value('sample-seed', readInteger(0, 2 ** 32 - 1)) ?? 1;
@@ -266,6 +278,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
     shutdownDelayMs: value('shutdown-delay-duration', readDurationMs) ?? 0,
     verbosity: value('v', readInteger(0, 10)) ?? 1,
     logFormat: value('logging-format', readOneOf('text', 'json')) ?? 'text',
+    replay: replayPath === undefined ? undefined : { path: replayPath, speed: value('replay-speed', readSpeed) ?? 1 },
     load: paths.length === 0 ? undefined : { paths, ignoreErrors: boolean('load-ignore-errors', false) },
     sample:
       typeof sampleText === 'string'

@@ -55,6 +55,14 @@ export const readDurationMs: ValueReader<number> = (flag, text) => {
   return Math.round(totalMs);
 };
 
+/** Of a replay: `0.5`, `10`, or `max`, which is infinity. */
+export const readSpeed: ValueReader<number> = (flag, text) => {
+  if (text === 'max') return Number.POSITIVE_INFINITY;
+  const value = /^[0-9]{1,6}(\.[0-9]{1,6})?$/.test(text) ? Number(text) : 0;
+  if (!(value > 0)) throw bad(flag, text, 'expected a factor such as 0.5 or 10, or max');
+  return value;
+};
+
 const byteUnits: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
 
 export const readBytes: ValueReader<number> = (flag, text) => {

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Presets, SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
@@ -56,7 +56,8 @@ async function pressure(flags: PressureFlags): Promise<void> {
 /** Whether the report can be written is found out before the hours, not after. */
 function prepare(output: string): void {
   try {
-    mkdirSync(output, { recursive: true });
+    // Not with `recursive`: below /proc that never ends.
+    if (!existsSync(output)) mkdirSync(output);
     writeFileSync(join(output, 'report.txt'), '');
   } catch (error) {
     throw new UsageError(`--output ${JSON.stringify(output)}: cannot be written: ${(error as Error).message}`);

@@ -1,7 +1,7 @@
 import type { EngineName } from '../engine/engines.js';
 import type { Limit } from './limit.js';
 import type { PressureKind } from './manifests.js';
-import type { Pause } from './collector.js';
+import type { Measured } from './meter.js';
 import type { RepresentationName } from './representations.js';
 
 /** One experiment of the harness: what is held, how, and what is done to it. It runs in a process of its own. */
@@ -34,41 +34,12 @@ export type Load =
   /** Events a second, one trial each. */
   | { readonly kind: 'rates'; readonly rates: readonly number[] };
 
-export interface Distribution {
-  readonly p50: number;
-  readonly p99: number;
-  readonly max: number;
-}
-
-/** Pauses of one kind: how many, the longest, all together. */
-export interface PauseSum {
-  readonly count: number;
-  readonly maxMs: number;
-  readonly totalMs: number;
-}
-
-export interface MemorySample {
-  readonly atMs: number;
-  readonly heapUsed: number;
-  readonly external: number;
-  readonly rss: number;
-}
-
-export interface TrialResult {
+/** `ageMs`: from when an event was due to the end of the turn in which it was applied. */
+export interface TrialResult extends Omit<Measured, 'allocatedBytes'> {
   /** Events a second that were asked for; undefined: as many as it takes. */
   readonly rate: number | undefined;
-  readonly seconds: number;
   readonly eventsPerSecond: number;
-  /** Of processor time, all threads of the process. */
-  readonly cores: number;
-  /** From when an event was due to the end of the turn in which it was applied; undefined without a rate. */
-  readonly ageMs: Distribution | undefined;
-  readonly loopDelayMs: Distribution;
-  readonly pauses: Readonly<Record<Pause['kind'], PauseSum>>;
-  /** The longest ones first. */
-  readonly longestPauses: readonly Pause[];
   readonly allocatedBytesPerEvent: number | undefined;
-  readonly memory: readonly MemorySample[];
   readonly lists: number;
   /** That all watchers together were given. */
   readonly watchBytes: number;

@@ -31,6 +31,11 @@ export const pressureFlags: readonly (readonly [name: string, placeholder: strin
   ['output', '<folder>', 'where report.html, report.json and report.txt go (default listwatch-pressure)'],
 ];
 
+const representationNames = Object.keys(representations) as RepresentationName[];
+const engineNames = Object.keys(engines) as EngineName[];
+export const readRepresentation = readOneOf(...representationNames);
+export const readEngine = readOneOf(...engineNames);
+
 export interface PressureOptions {
   readonly cells: readonly Cell[];
   readonly seed: number;
@@ -66,19 +71,15 @@ export function resolvePressure(flags: PressureFlags): PressureOptions {
     }
   }
   const matrix = flags['matrix'] === true;
-  const names = {
-    representations: Object.keys(representations) as RepresentationName[],
-    engines: Object.keys(engines) as EngineName[],
-  };
   const kind = read('kind', readOneOf(...(Object.keys(manifests) as PressureKind[])), 'leases');
   const objectBytes = optional('object-bytes', readInteger(1, 1_500_000));
   const seed = read('seed', readInteger(0, 2 ** 31 - 1), '1');
   const objects = read('objects', readEach(readInteger(1, OBJECTS_MAX)), '10000,100000');
   checkMemory(kind, objectBytes, seed, Math.max(...objects));
   const held = matrix
-    ? names.representations
-    : read('representation', readEach(readOneOf(...names.representations)), names.representations.join(','));
-  const ordered = matrix ? names.engines : read('engine', readEach(readOneOf(...names.engines)), DEFAULT_ENGINE);
+    ? representationNames
+    : read('representation', readEach(readRepresentation), representationNames.join(','));
+  const ordered = matrix ? engineNames : read('engine', readEach(readEngine), DEFAULT_ENGINE);
   const semiSpaces = optional('semi-space-mib', readEach(readInteger(1, 1_024))) ?? [undefined];
   const heaps = optional('heap-mib', readEach(readInteger(64, 1_000_000))) ?? [undefined];
   const common = {

@@ -1,7 +1,8 @@
 import { figure, page, type PageCell, type PageSection } from '../report/page.js';
 import { linePlot, type PlotSeries } from '../report/line-plot.js';
 import { type Setting, settingLines } from '../report/setting.js';
-import { type Cell, cellName, type PauseSum, type TrialResult } from './cell.js';
+import { type Cell, cellName, type TrialResult } from './cell.js';
+import type { PauseSum } from './meter.js';
 import type { CellOutcome } from './run-grid.js';
 
 /** All that the harness found out; also the JSON document. */

@@ -1,20 +1,37 @@
 import type { Cache, CacheWatch, Framer, WatchSink } from '../cache/cache.js';
 import { createCache, type LiveCache } from '../cache/create-cache.js';
-import { engines } from '../engine/engines.js';
+import type { KindCodec } from '../codec/codec.js';
+import type { Kind } from '../codec/kind.js';
+import { type EngineName, engines } from '../engine/engines.js';
 import { protobufFormat } from '../http/watch/protobuf-format.js';
 import { prefixEnd, rangeOf } from '../lib/bytes.js';
 import type { Clock } from '../lib/clock.js';
+import type { Source } from '../source/source.js';
 import type { VersionId } from '../versions/versions.js';
 import type { Cell } from './cell.js';
 import { ObjectStream } from './object-stream.js';
 import { PacedSource } from './paced-source.js';
-import { representations } from './representations.js';
+import { type RepresentationName, representations } from './representations.js';
 
 const READY_MS = 3_600_000;
 const WATCH_MS = 3_600_000;
 /** A LIST lets others have their turn after so long, as the server's do. */
 const LIST_SLICE_MS = 5;
 const CHUNK_BYTES = 256 * 2 ** 10;
+
+/** The watch cache of the server over one of the representations and engines. */
+export function createSubjectCache(
+  { kind, codec, prefix }: { readonly kind: Kind; readonly codec: KindCodec; readonly prefix: Uint8Array },
+  source: Source,
+  { representation, engine }: { readonly representation: RepresentationName; readonly engine: EngineName },
+  clock: Clock,
+): LiveCache {
+  const createStorage = () => {
+    const versions = representations[representation](codec, clock);
+    return { versions, engine: engines[engine](versions) };
+  };
+  return createCache({ kind, codec, source, prefix, clock, createStorage });
+}
 
 /** The watch cache of the server, with the engine and the representation of the cell, and those who read from it. */
 export class Subject {
@@ -36,18 +53,7 @@ export class Subject {
     this.#clock = clock;
     this.stream = new ObjectStream(cell.kind, cell.objectBytes, cell.seed);
     this.source = new PacedSource(this.stream, cell.objects);
-    const { codec, kind, prefix } = this.stream;
-    this.cache = createCache({
-      kind,
-      codec,
-      source: this.source,
-      prefix,
-      clock,
-      createStorage: () => {
-        const versions = representations[cell.representation](codec, clock);
-        return { versions, engine: engines[cell.engine](versions) };
-      },
-    });
+    this.cache = createSubjectCache(this.stream, this.source, cell, clock);
   }
 
   /** The first list. Throws when the cache does not hold what the source has. */

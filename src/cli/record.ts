@@ -1,0 +1,112 @@
+import { MessageChannel } from 'node:worker_threads';
+import type { Command } from 'commander';
+import { isSecret } from '../app/caches.js';
+import { type FlagName, type FlagValues, resolveConfig, serveFlags } from '../app/config.js';
+import { createLog } from '../app/log.js';
+import { recordKind } from '../app/record-kind.js';
+import { UsageError } from '../app/usage-error.js';
+import { bad, readDurationMs, readInteger, readKinds, readText } from '../app/values.js';
+import type { Kind } from '../codec/kind.js';
+import { systemClock } from '../lib/clock.js';
+import { systemRandom } from '../lib/random.js';
+import { createRejections } from './rejections.js';
+
+const FOR_EVER_MS = Number.MAX_SAFE_INTEGER;
+/** Flags of `serve` that say which store, and what the embedded one is filled with. */
+const STORE_FLAGS: readonly FlagName[] = [
+  'etcd-servers',
+  'etcd-prefix',
+  'etcd-cafile',
+  'etcd-certfile',
+  'etcd-keyfile',
+  'etcd-user',
+  'etcd-password-file',
+  'load',
+  'load-ignore-errors',
+  'sample',
+  'sample-seed',
+  'event-ttl',
+];
+
+interface RecordFlags {
+  readonly kind?: string;
+  readonly output?: string;
+  readonly duration?: string;
+  readonly changes?: string;
+  readonly includeSecrets?: boolean;
+}
+
+export function addRecordCommand(program: Command): void {
+  const command = program
+    .command('record')
+    .description("write one kind's objects, and every change of them with its time, to a file")
+    .allowExcessArguments(false)
+    .option('--kind <resource[.group]>', 'what is recorded, e.g. pods or leases.coordination.k8s.io')
+    .option('--output <file>', 'where; the file must not exist')
+    .option('--duration <duration>', 'end after this long (default: at ctrl-C)')
+    .option('--changes <n>', 'end after so many changes')
+    .option('--include-secrets', 'allow --kind secrets: the file then holds them as etcd does');
+  for (const [name, placeholder, help] of serveFlags) {
+    if (STORE_FLAGS.includes(name)) command.option(`--${name} ${placeholder}`, help);
+  }
+  command.action(async () => {
+    const values = command.opts() as Record<string, string | true | string[] | undefined>;
+    const store = Object.fromEntries(
+      command.options
+        .filter((option) => STORE_FLAGS.includes(option.name() as FlagName))
+        .map((option) => [option.name(), values[option.attributeName()]])
+        .filter(([, value]) => value !== undefined),
+    ) as FlagValues;
+    await run(command.opts() as RecordFlags, store);
+  });
+}
+
+async function run(flags: RecordFlags, storeFlags: FlagValues): Promise<void> {
+  const kind = kindOf(flags);
+  const path = readText('output', required('output', flags.output));
+  const durationMs = flags.duration === undefined ? undefined : readDurationMs('duration', flags.duration);
+  if (durationMs === 0) throw bad('duration', '0', 'expected a duration greater than zero');
+  const changesMax = flags.changes === undefined ? undefined : readInteger(1, 1e15 - 1)('changes', flags.changes);
+  const config = resolveConfig(storeFlags, process.env);
+  const rejections = createRejections(process.stderr);
+  const parts = { clock: systemClock, random: systemRandom, log: createLog(0, 'text'), reject: rejections.add };
+
+  const stop = new AbortController();
+  const end = () => stop.abort();
+  process.on('SIGINT', end);
+  process.on('SIGTERM', end);
+  // The clock's timers do not keep the process alive; an open port does.
+  const awake = new MessageChannel();
+  awake.port1.on('message', () => {});
+  let timer: { cancel(): void } | undefined;
+  const progress = ({ objects }: { readonly objects: number }) => {
+    if (timer !== undefined) return;
+    timer = systemClock.setTimer(durationMs ?? FOR_EVER_MS, () => stop.abort('its duration was over'));
+    process.stderr.write(`${objects} ${kind.resource}; recording their changes\n`);
+  };
+  try {
+    const recorded = await recordKind(config, parts, { kind, path, changesMax, signal: stop.signal, progress });
+    const { objects, changes, bytes, reason } = recorded;
+    process.stdout.write(`${path}: ${objects} objects, ${changes} changes, ${bytes} bytes; ${reason}\n`);
+  } finally {
+    rejections.end();
+    timer?.cancel();
+    process.off('SIGINT', end);
+    process.off('SIGTERM', end);
+    awake.port1.close();
+  }
+}
+
+function kindOf({ kind: text, includeSecrets }: RecordFlags): Kind {
+  const [kind] = readKinds('kind', required('kind', text));
+  if (kind === undefined) throw bad('kind', String(text), 'no such resource');
+  if (isSecret(kind) && includeSecrets !== true) {
+    throw new UsageError('--kind secrets: a recording holds what etcd does; say --include-secrets if that is wanted');
+  }
+  return kind;
+}
+
+function required(flag: string, value: string | undefined): string {
+  if (value === undefined) throw new UsageError(`--${flag} is needed (\`listwatch help record\` shows all flags)`);
+  return value;
+}
