@@ -1,10 +1,9 @@
-import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Sheddable } from '../lib/memory-budget.js';
-import { WireCache } from './wire-cache.js';
+import { KeptLeaves } from './kept-leaves.js';
 
-/** How the items of a leaf are kept: as JSON, compressed, as rows of a Table; the order is that of the numbers in keys. */
+/** How the items of a leaf are kept: as JSON, compressed, as rows of a Table, as protobuf LISTs send them; the order is that of the numbers in keys. */
 export const fragmentFormats = [
   'json',
   'json-deflate',
@@ -13,6 +12,7 @@ export const fragmentFormats = [
   'table-deflate',
   'json-zstd',
   'protobuf-zstd',
+  'wire',
 ] as const;
 export type FragmentFormat = (typeof fragmentFormats)[number];
 
@@ -43,33 +43,44 @@ export interface FragmentScope {
   closed: boolean;
 }
 
-interface Kept {
-  readonly fragment: Fragment;
-  usedMs: number;
-}
-
 const PLACES = 2 ** 26;
 /** At least as many as there are formats. */
 const FORMATS = 8;
 
 /**
+ * What work a kept byte of each format saves, as a rank. A copied leaf saves a copy; JSON and rows save encoding,
+ * several times that; what is compressed is a tenth as large, and takes longest to make.
+ */
+const RANKS: Readonly<Record<FragmentFormat, number>> = {
+  wire: 0,
+  json: 1,
+  table: 1,
+  'json-deflate': 2,
+  'protobuf-deflate': 2,
+  'table-deflate': 2,
+  'json-zstd': 2,
+  'protobuf-zstd': 2,
+};
+const RANK_COUNT = 3;
+
+/**
  * The fragments of all kinds, bounded in bytes. A key names a place in an engine, so a leaf that was replaced
  * keeps one fragment at most: the new edition's takes its place.
  *
- * A LIST reads its leaves from the first to the last. If they did not fit, dropping the least recently used one would
- * drop each just before it is read again, and nothing would ever be found. So what is full stays as it is until
- * something in it has not been used for `fragmentIdleMs`: then the part that fits is found every time.
+ * Who needs room takes it from what saves less work a byte (RANKS), however recently that was used. Among equals the last
+ * use decides, though not as in an LRU. A LIST reads its leaves from the first to the last. If they did not fit, dropping
+ * the least recently used one would drop each just before it is read again, and nothing would ever be found. So what is
+ * full stays as it is until something in it has not been used for `fragmentIdleMs`: then the part that fits is found
+ * every time. docs/adr/0009
  */
 export class FragmentCache implements Sheddable {
-  /** Of the same bound, but the first to give way. */
-  readonly wires: WireCache;
-  readonly #kept: LRUCache<number, Kept>;
+  /** By rank. */
+  readonly #ranks: readonly KeptLeaves<Fragment>[];
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #hits = counters();
   readonly #misses = counters();
   compressions = 0;
-  #evictions = 0;
   #refusals = 0;
   #scopes = 0;
   #timer: Timer | undefined;
@@ -77,29 +88,24 @@ export class FragmentCache implements Sheddable {
   constructor(limits: Limits, clock: Clock) {
     this.#limits = limits;
     this.#clock = clock;
-    this.wires = new WireCache(limits, clock);
-    this.#kept = new LRUCache({
-      maxSize: Math.max(1, limits.fragmentCacheBytes), // 0 would be no bound; #makeRoom keeps it
-      sizeCalculation: ({ fragment }) => fragment.cost,
-    });
+    this.#ranks = Array.from({ length: RANK_COUNT }, () => new KeptLeaves(limits.fragmentCacheBytes, clock));
     this.#scheduleTidy();
   }
 
   stop(): void {
     this.#timer?.cancel();
-    this.#kept.clear();
-    this.wires.clear();
+    for (const rank of this.#ranks) rank.drop(() => true);
   }
 
   get stats(): FragmentStats {
     return {
       bytes: this.bytes,
       bytesMax: this.#limits.fragmentCacheBytes,
-      fragments: this.#kept.size + this.wires.count,
+      fragments: this.#sum(({ count }) => count),
       hits: this.#hits,
       misses: this.#misses,
       compressions: this.compressions,
-      evictions: this.#evictions + this.wires.evictions,
+      evictions: this.#sum(({ evictions }) => evictions),
       refusals: this.#refusals,
     };
   }
@@ -111,72 +117,64 @@ export class FragmentCache implements Sheddable {
   /** Drops everything of a storage, and takes nothing more of it. */
   closeScope(scope: FragmentScope): void {
     scope.closed = true;
-    this.wires.closeScope(scope);
-    for (const key of [...this.#kept.keys()]) {
-      if (Math.floor(key / (PLACES * FORMATS)) === scope.number) this.#kept.delete(key);
-    }
+    for (const rank of this.#ranks) rank.drop((key) => Math.floor(key / (PLACES * FORMATS)) === scope.number);
   }
 
   /** The fragment at a place, of whatever edition: the caller compares. */
   get(scope: FragmentScope, place: number, format: FragmentFormat, edition: number): Fragment | undefined {
-    const kept = this.#kept.get(keyOf(scope, place, format));
-    if (kept?.fragment.edition === edition) this.#hits[format]++;
+    const kept = this.#rankOf(format).get(keyOf(scope, place, format));
+    if (kept?.edition === edition) this.#hits[format]++;
     else this.#misses[format]++;
-    if (kept === undefined) return undefined;
-    kept.usedMs = this.#clock.monotonicMs();
-    return kept.fragment;
+    return kept;
   }
 
   /** The same, but it is neither counted nor does it count as used. */
   peek(scope: FragmentScope, place: number, format: FragmentFormat): Fragment | undefined {
-    return this.#kept.peek(keyOf(scope, place, format))?.fragment;
+    return this.#rankOf(format).peek(keyOf(scope, place, format));
   }
 
   /** Keeps a fragment if there is room for it. What is there of a later edition stays. */
   keep(scope: FragmentScope, place: number, format: FragmentFormat, fragment: Fragment): void {
-    if (scope.closed || place >= PLACES) return;
-    const key = keyOf(scope, place, format);
-    const before = this.#kept.peek(key)?.fragment;
+    const before = this.peek(scope, place, format);
     if (before !== undefined && before.edition > fragment.edition) return;
-    if (!this.#makeRoom(fragment.cost - (before?.cost ?? 0), key)) {
-      this.#refusals++;
-      return;
-    }
-    this.#kept.set(key, { fragment, usedMs: this.#clock.monotonicMs() });
+    if (!this.makeRoom(scope, place, format, fragment.cost)) return;
+    this.#rankOf(format).set(keyOf(scope, place, format), fragment);
   }
 
-  /** Whether a copied leaf of this cost would be kept now, which is asked before it is made. */
-  makeRoomForWire(scope: FragmentScope, place: number, cost: number): boolean {
-    const room = this.#limits.fragmentCacheBytes - this.#kept.calculatedSize;
-    if (this.wires.makeRoom(scope, place, cost, room)) return true;
+  /** Whether a fragment of this cost would be kept now, which may be asked before it is made. */
+  makeRoom(scope: FragmentScope, place: number, format: FragmentFormat, cost: number): boolean {
+    if (scope.closed || place >= PLACES) return false;
+    const { fragmentCacheBytes, fragmentIdleMs } = this.#limits;
+    const key = keyOf(scope, place, format);
+    const own = RANKS[format];
+    const needed = cost - (this.#ranks[own]!.peek(key)?.cost ?? 0);
+    const idleSince = this.#clock.monotonicMs() - fragmentIdleMs;
+    if (cost <= fragmentCacheBytes) {
+      for (let rank = 0; rank <= own; rank++) {
+        const excess = this.bytes + needed - fragmentCacheBytes;
+        if (excess <= 0) return true;
+        const kept = this.#ranks[rank]!;
+        kept.shrink(Math.max(0, kept.bytes - excess), rank < own ? Infinity : idleSince, key);
+      }
+      if (this.bytes + needed <= fragmentCacheBytes) return true;
+    }
     this.#refusals++;
     return false;
   }
 
   get bytes(): number {
-    return this.#kept.calculatedSize + this.wires.bytes;
+    return this.#sum(({ bytes }) => bytes);
   }
 
-  /** Memory is needed elsewhere: lets go, longest unused first, until at most this much is left. */
+  /** Memory is needed elsewhere: lets go of what saves least, and of that what was unused longest, until at most this much is left. */
   shrinkTo(bytes: number): void {
-    this.wires.shrinkTo(Math.max(0, bytes - this.#kept.calculatedSize));
-    while (this.#kept.calculatedSize > bytes) {
-      const oldest = this.#kept.rkeys().next().value;
-      if (oldest === undefined) return;
-      this.#kept.delete(oldest);
-      this.#evictions++;
-    }
+    for (const rank of this.#ranks) rank.shrink(Math.max(0, rank.bytes - Math.max(0, this.bytes - bytes)), Infinity);
   }
 
   /** Lets go of what nobody has used for `fragmentKeptMs`, though there is room. */
   dropIdle(): void {
     const until = this.#clock.monotonicMs() - this.#limits.fragmentKeptMs;
-    this.wires.dropIdle(until);
-    for (const key of [...this.#kept.rkeys()]) {
-      if (this.#kept.peek(key)!.usedMs > until) return;
-      this.#kept.delete(key);
-      this.#evictions++;
-    }
+    for (const rank of this.#ranks) rank.shrink(0, until);
   }
 
   #scheduleTidy(): void {
@@ -186,19 +184,12 @@ export class FragmentCache implements Sheddable {
     });
   }
 
-  #makeRoom(bytes: number, replaced: number): boolean {
-    const { fragmentCacheBytes, fragmentIdleMs } = this.#limits;
-    const idleSince = this.#clock.monotonicMs() - fragmentIdleMs;
-    if (bytes > fragmentCacheBytes) return false;
-    this.wires.shrinkTo(Math.max(0, fragmentCacheBytes - this.#kept.calculatedSize - bytes));
-    while (this.#kept.calculatedSize + bytes > fragmentCacheBytes) {
-      const oldest = this.#kept.rkeys().next().value;
-      if (oldest === undefined || oldest === replaced) return false;
-      if (this.#kept.peek(oldest)!.usedMs > idleSince) return false;
-      this.#kept.delete(oldest);
-      this.#evictions++;
-    }
-    return true;
+  #rankOf(format: FragmentFormat): KeptLeaves<Fragment> {
+    return this.#ranks[RANKS[format]]!;
+  }
+
+  #sum(of: (rank: KeptLeaves<Fragment>) => number): number {
+    return this.#ranks.reduce((sum, rank) => sum + of(rank), 0);
   }
 }
 

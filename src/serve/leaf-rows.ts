@@ -123,13 +123,16 @@ export class RowsMaker {
   }
 }
 
-/** Which item of a fragment is that of a version, not before item `from`; -1: it is not there. */
+/**
+ * Which item of a fragment is that of a version, not before item `from`; -1: it is not there. The next one, mostly.
+ * Ids are used again, but never with their revision.
+ */
 export function itemIn(
   { ids, revisions }: { readonly ids: Int32Array; readonly revisions: Float64Array },
   id: VersionId,
   revision: number,
   from: number,
 ): number {
-  const found = ids.indexOf(id, from);
+  const found = ids[from] === id ? from : ids.indexOf(id, from);
   return found !== -1 && revisions[found] === revision ? found : -1;
 }

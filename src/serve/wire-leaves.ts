@@ -1,9 +1,17 @@
 import { type ByteRange, copyBytes, rangeOf } from '../lib/bytes.js';
 import type { Limits } from '../lib/limits.js';
 import type { VersionId, Versions } from '../versions/versions.js';
-import type { FragmentCache, FragmentScope } from './fragment-cache.js';
+import type { Fragment, FragmentCache, FragmentScope } from './fragment-cache.js';
 import type { LeafItems } from './fragments.js';
-import type { WireLeaf } from './wire-cache.js';
+import { itemIn } from './leaf-rows.js';
+
+/** The stored items of a leaf, copied one behind another: item i lies at `starts[i]` and ends at `starts[i + 1]`. */
+interface WireLeaf extends Fragment {
+  readonly bytes: Buffer;
+  readonly starts: Uint32Array;
+  readonly ids: Int32Array;
+  readonly revisions: Float64Array;
+}
 
 /** Where the stored items of a LIST go, in order. */
 export interface WireSink {
@@ -50,7 +58,7 @@ export class WireLeaves {
   /** Items `start` to `end - 1` of a leaf. The caller holds the state that the leaf is of. */
   write(scope: FragmentScope, versions: Versions, leaf: LeafItems, start: number, end: number, into: WireSink): void {
     const { place, edition, ids } = leaf;
-    const held = this.#cache.wires.get(scope, place);
+    const held = this.#cache.get(scope, place, 'wire', edition) as WireLeaf | undefined;
     if (held?.edition === edition) {
       into.append(held.bytes.subarray(held.starts[start]!, held.starts[end]!));
       return;
@@ -68,7 +76,7 @@ export class WireLeaves {
     let changed = 0;
     let next = 0;
     for (let index = 0; index < ids.length; index++) {
-      const found = itemIn(held, versions, ids[index]!, next);
+      const found = itemIn(held, ids[index]!, versions.modRevision(ids[index]!), next);
       if (found === -1) changed++;
       else next = found + 1;
     }
@@ -96,7 +104,7 @@ export class WireLeaves {
       size += wireSize;
     }
     const cost = size + count * 16 + OVERHEAD_BYTES;
-    if (!this.#cache.makeRoomForWire(scope, place, cost)) return undefined;
+    if (!this.#cache.makeRoom(scope, place, 'wire', cost)) return undefined;
     const bytes = Buffer.allocUnsafeSlow(size);
     const starts = new Uint32Array(count + 1);
     const revisions = new Float64Array(count);
@@ -110,7 +118,7 @@ export class WireLeaves {
       revisions[index] = versions.modRevision(id);
     }
     const made = { edition, cost, bytes, starts, ids: ids.slice(), revisions };
-    this.#cache.wires.keep(scope, place, made);
+    this.#cache.keep(scope, place, 'wire', made);
     return made;
   }
 
@@ -123,7 +131,7 @@ export class WireLeaves {
     };
     for (let index = start; index < end; index++) {
       const id = ids[index]!;
-      const found = itemIn(held, versions, id, to);
+      const found = itemIn(held, id, versions.modRevision(id), to);
       if (found === to) {
         to++;
         continue;
@@ -144,10 +152,4 @@ export class WireLeaves {
     const { bytes, start, end } = versions.wire(id, this.#wire);
     into.copy(bytes, start, end);
   }
-}
-
-/** Which item of a leaf a version is, not before item `from`; -1: none. Ids are used again, but never with their revision. */
-function itemIn({ ids, revisions }: WireLeaf, versions: Versions, id: VersionId, from: number): number {
-  const found = ids[from] === id ? from : ids.indexOf(id, from);
-  return found !== -1 && revisions[found] === versions.modRevision(id) ? found : -1;
 }

@@ -47,20 +47,13 @@ export const listMutations: readonly Mutation[] = [
     ['serve/wire-leaves'],
     [
       ['a copied leaf is of one edition', 'if (held?.edition === edition) {', 'if (held !== undefined) {'],
-      ['an id alone is not a version in a copied leaf', 'revisions[found] === versions.modRevision(id)', 'found >= 0'],
       ['a newer copied leaf stays', 'if (held.edition > edition) return false;', ''],
     ],
   ),
   ...of(
     'src/serve/fragment-cache.ts',
     ['serve/wire-leaves'],
-    [
-      [
-        'copied leaves give way to fragments',
-        'this.wires.shrinkTo(Math.max(0, fragmentCacheBytes - this.#kept.calculatedSize - bytes));',
-        '',
-      ],
-    ],
+    [['copied leaves give way to fragments', 'rank < own ? Infinity : idleSince', 'idleSince']],
   ),
   ...of(
     'src/http/encode/body.ts',
@@ -97,7 +90,7 @@ export const listMutations: readonly Mutation[] = [
   ),
   ...of(
     'src/serve/leaf-rows.ts',
-    ['serve/fragments', 'http/fragments'],
+    ['serve/fragments', 'serve/wire-leaves'],
     [['an id alone is not a version', 'revisions[found] === revision', 'found >= 0']],
   ),
   ...of(
@@ -120,8 +113,9 @@ export const listMutations: readonly Mutation[] = [
     'src/serve/fragment-cache.ts',
     ['serve/fragment-cache'],
     [
-      ['the bound holds', 'this.#kept.calculatedSize + bytes > fragmentCacheBytes', 'bytes > fragmentCacheBytes'],
-      ['what is in use stays', 'if (this.#kept.peek(oldest)!.usedMs > idleSince) return false;', ''],
+      ['the bound holds', 'if (this.bytes + needed <= fragmentCacheBytes) return true;', 'return true;'],
+      ['what is in use stays', 'rank < own ? Infinity : idleSince', 'Infinity'],
+      ['what saves more is not dropped for what saves less', 'rank <= own; rank++', 'rank < RANK_COUNT; rank++'],
       ['the latest edition stays', 'before.edition > fragment.edition', 'before.edition < 0'],
       ['a closed storage keeps nothing', 'if (scope.closed || ', 'if ('],
     ],

@@ -31,6 +31,7 @@ test('a fragment is found by its place, format and storage', () => {
     'json-deflate': 1,
     'json-zstd': 0,
     'protobuf-zstd': 0,
+    wire: 0,
     'protobuf-deflate': 0,
     table: 0,
     'table-deflate': 0,
@@ -77,6 +78,29 @@ test('what was not used for a while makes room, the least recently used first', 
   assert.equal(cache.stats.evictions, 3);
   keep(101, 1, BYTES_MAX + 1);
   assert.ok(!has(101, 1) && has(0, 1));
+  cache.stop();
+});
+
+test('what saves more work a byte takes the room of what saves less, however recently that was used', () => {
+  const { clock, cache, keep, has } = start();
+  keep(100, 1, 1_000, 'wire');
+  for (let place = 0; place < 9; place++) keep(place, 1, 1_000, 'json');
+  keep(200, 1, 500, 'json-deflate');
+  assert.ok(!has(100, 1, 'wire'));
+  for (let place = 0; place < 4; place++) keep(place, 1, 400, 'protobuf-deflate');
+  assert.ok(!has(0, 1) && !has(1, 1) && has(2, 1) && has(8, 1));
+  for (let place = 0; place < 4; place++) assert.ok(has(place, 1, 'protobuf-deflate'));
+  assert.ok(has(200, 1, 'json-deflate'));
+  keep(0, 1, 2_000, 'json');
+  keep(100, 1, 2_000, 'wire');
+  assert.ok(!has(0, 1) && !has(100, 1, 'wire'));
+  assert.equal(cache.stats.refusals, 2);
+  clock.advance(defaultLimits.fragmentIdleMs + 1);
+  keep(300, 1, 9_500, 'json');
+  assert.ok(!has(300, 1) && has(200, 1, 'json-deflate'), 'not even if that is idle');
+  keep(0, 1, 1_000, 'json');
+  cache.shrinkTo(2_100);
+  for (let place = 0; place < 4; place++) assert.ok(has(place, 1, 'protobuf-deflate') && !has(place, 1, 'json'));
   cache.stop();
 });
 
