@@ -38,7 +38,11 @@ export const listMutations: readonly Mutation[] = [
         'if (held !== undefined) return { take',
       ],
       ['what is being encoded is shared', 'if (encoding === undefined) {', 'if (encoding?.keep !== null) {'],
-      ['what is being compressed is shared', 'if (deflating === undefined) {', 'if (deflating !== (1 as unknown)) {'],
+      [
+        'what is being compressed is shared',
+        'if (compressing === undefined) {',
+        'if (compressing !== (1 as unknown)) {',
+      ],
       ['leaves with large objects are not kept', 'if (!large) this.#cache.keep', 'this.#cache.keep'],
     ],
   ),
