@@ -13,7 +13,7 @@ import { figure, median } from './peer/measures.js';
  * table for each, with medians; the default is marked.
  *
  *     node dist/bench/sweep.js --runs 3                      all of them (a quarter of an hour)
- *     node dist/bench/sweep.js --only listChunkBytes --output sweep.json
+ *     node dist/bench/sweep.js --only listChunkBytes --output docs/performance     leaves tuning-listChunkBytes.json and .md there
  *     node dist/bench/sweep.js --smoke                       each once, small (CI runs this)
  *
  * Runs alternate: every value once, then all again in the opposite order.
@@ -63,7 +63,7 @@ function lists(flag: readonly string[], writes: number, names: readonly string[]
 
 function fanOut(flag: readonly string[], watchers: number, rate: number): Figures {
   const file = join(folder, 'fanout.json');
-  const size = ['--pods', '1000', '--watchers', String(smoke ? 5 : watchers), '--seconds', smoke ? '1' : '3'];
+  const size = ['--pods', '1000', '--watchers', String(smoke ? 5 : watchers), '--seconds', smoke ? '1' : '2'];
   const kind = ['--transports', 'h1', '--formats', 'json', '--rates', String(smoke ? 20 : rate)];
   bench('watching/main.js', ['--mode', 'fanout', ...size, ...kind, '--output', file, ...flag]);
   const { tables } = JSON.parse(readFileSync(file, 'utf8')) as { tables: { rows: Record<string, number>[] }[] };
@@ -72,8 +72,13 @@ function fanOut(flag: readonly string[], watchers: number, rate: number): Figure
 }
 
 /** Ages of events in milliseconds, by what is listed meanwhile. */
-function ages(flag: readonly string[], names: readonly string[], wanted: Readonly<Record<string, string>>): Figures {
-  const size = smoke ? ['--pods', '500', '--seconds', '1', '--rate', '100'] : ['--pods', '20000', '--seconds', '4'];
+function ages(
+  flag: readonly string[],
+  pods: number,
+  names: readonly string[],
+  wanted: Readonly<Record<string, string>>,
+): Figures {
+  const size = smoke ? ['--pods', '500', '--seconds', '1', '--rate', '100'] : ['--pods', `${pods}`, '--seconds', '3'];
   const lines = bench('fairness.js', [...size, '--json', ...names.flatMap((name) => ['--only', name]), ...flag]);
   const found: Record<string, number> = {};
   for (const line of lines.trim().split('\n')) {
@@ -100,14 +105,17 @@ const sweeps: readonly Sweep[] = [
   {
     limit: 'listSliceMs',
     values: [2, 4, 8, 20],
-    setting: 'whole LISTs of 20,000 pods in a loop, 1,000 changes a second; ages of events at a watcher in ms',
-    measure: (flag) => ages(flag, ['protobuf', 'JSON'], { lists: 'LISTs', p50: 'age p50', p99: 'age p99' }),
+    setting: 'whole LISTs of 10,000 pods in a loop, 1,000 changes a second; ages of events at a watcher in ms',
+    measure: (flag) => ages(flag, 10_000, ['protobuf', 'JSON'], { lists: 'LISTs', p50: 'age p50', p99: 'age p99' }),
   },
   {
     limit: 'watchFlushMs',
     values: [0, 2, 5, 10],
     setting: '200 watchers of all pods, 500 writes/s; ages of events at one watcher in ms, 1,000 changes a second',
-    measure: (flag) => ({ ...fanOut(flag, 200, 500), ...ages(flag, ['no LIST'], { p50: 'age p50', p99: 'age p99' }) }),
+    measure: (flag) => ({
+      ...fanOut(flag, 200, 500),
+      ...ages(flag, 1_000, ['no LIST'], { p50: 'age p50', p99: 'age p99' }),
+    }),
   },
   {
     limit: 'watchFlushBytes',
@@ -136,7 +144,6 @@ function main(): void {
     throw new Error(`--only ${values.only.join(' ')}: there are ${sweeps.map(({ limit }) => limit).join(', ')}`);
   }
   const setting = { processor: cpus()[0]?.model, cores: cpus().length, node: process.version, loadBefore: loadavg() };
-  const documents: object[] = [];
   for (const sweep of chosen) {
     const swept = smoke ? sweep.values.slice(0, 1) : sweep.values;
     const taken = new Map<number, Figures[]>(swept.map((value) => [value, []]));
@@ -146,13 +153,33 @@ function main(): void {
         taken.get(value)!.push(sweep.measure(['--limit', `${sweep.limit}=${value}`]));
       }
     }
-    console.log(`${sweep.setting}; medians of ${runs}\n\n${tableOf({ ...sweep, values: swept }, taken)}\n`);
-    documents.push({ limit: sweep.limit, setting: sweep.setting, values: Object.fromEntries(taken) });
+    const title = `${sweep.setting}; medians of ${runs}`;
+    const table = tableOf({ ...sweep, values: swept }, taken);
+    console.log(`${title}\n\n${table}\n`);
+    if (values.output !== undefined) write(values.output, sweep, title, table, { ...setting, runs, taken });
   }
-  if (values.output === undefined) return;
-  mkdirSync(dirname(values.output), { recursive: true });
+}
+
+interface Taken {
+  readonly processor: string | undefined;
+  readonly cores: number;
+  readonly node: string;
+  readonly loadBefore: readonly number[];
+  readonly runs: number;
+  readonly taken: ReadonlyMap<number, readonly Figures[]>;
+}
+
+function write(output: string, { limit }: Sweep, title: string, table: string, { taken, ...setting }: Taken): void {
   const date = new Date(systemClock.nowMs()).toISOString();
-  writeFileSync(values.output, `${JSON.stringify({ date, ...setting, runs, sweeps: documents })}\n`);
+  const load = setting.loadBefore.map((average) => average.toFixed(1)).join(', ');
+  const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), load averages ${load} before; Node ${process.version}`;
+  mkdirSync(output, { recursive: true });
+  const file = join(output, `tuning-${limit}`);
+  writeFileSync(
+    `${file}.json`,
+    `${JSON.stringify({ date, ...setting, limit, title, values: Object.fromEntries(taken) })}\n`,
+  );
+  writeFileSync(`${file}.md`, `# ${limit}\n\n${title}. ${date.split('T')[0]}, ${machine}.\n\n${table}\n`);
 }
 
 try {
