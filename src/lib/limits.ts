@@ -33,7 +33,7 @@ export interface Limits {
   /** Watch flush: at most this long after an event, or at once with this many bytes. Reasoned, not measured: docs/adr/0025. */
   readonly watchFlushMs: number;
   readonly watchFlushBytes: number;
-  /** One write of a LIST. docs/adr/0025 */
+  /** What a LIST copies before it writes, and a quarter of what it gathers. docs/adr/0020, 0025 */
   readonly listChunkBytes: number;
   /** A LIST yields to ingest and watches after this long. Reasoned, not measured: docs/adr/0025. */
   readonly listSliceMs: number;

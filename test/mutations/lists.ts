@@ -68,6 +68,9 @@ export const listMutations: readonly Mutation[] = [
         'return this.#write(pieces, () => this.#sent.push(buffer));',
         'this.#sent.push(buffer);\n    return this.#write(pieces);',
       ],
+      ['pieces that lie elsewhere are gathered', 'this.#pending >= chunkBytes * (GATHERED - 1)', 'true'],
+      ['what is copied is never more than a chunk', 'this.position >= chunkBytes || ', ''],
+      ['what goes out one by one is not gathered', 'sink.writeAll === undefined || this', 'this'],
       [
         'large pieces keep their place',
         '    this.#cut();\n    this.#pieces.push(bytes);',

@@ -11,8 +11,8 @@ import { BufferWriter, writeBytes } from './writer.js';
 export const COMPRESS_ABOVE_BYTES = 128 * 2 ** 10;
 /** Smaller pieces are copied, so that several make one write. */
 const APART_BYTES_MIN = 16 * 2 ** 10;
-/** Full chunks that one gathering write may hold: a chunk is full with the piece that fills it. */
-const GATHERED = 2;
+/** Chunks that one gathering write may hold (docs/adr/0020-protobuf-leaves-in-one-piece.md). */
+const GATHERED = 4;
 /** A chunk is full with the item that fills it: room for the rest of that. */
 const SLACK_BYTES = 32 * 2 ** 10;
 
@@ -40,7 +40,7 @@ export interface BodyOptions {
  *
  *     while there is more:  append an item;  if (body.due()) await body.flush()
  *
- * At most one chunk is being filled and one is in the transport, however long the list. `flush`
+ * At most one chunk (of what is gathered: `GATHERED`) is being filled and one is in the transport, however long the list. `flush`
  * waits for a slow client, and gives way to ingest and watches when the time slice is used up.
  * It resolves to false once the client is gone: the encoder then stops.
  */
@@ -83,7 +83,7 @@ export class Body extends BufferWriter {
 
   /** True when a chunk is full or the time slice is used up; cheap enough to ask after every item. */
   due(): boolean {
-    if (this.#pending >= this.#options.chunkBytes) return true;
+    if (this.#full()) return true;
     // Reading the clock costs as much as copying a small item, so not every time.
     if ((++this.#checks & 31) !== 0) return false;
     return this.#options.clock.monotonicMs() - this.#sliceStartMs >= this.#options.sliceMs;
@@ -105,8 +105,8 @@ export class Body extends BufferWriter {
   }
 
   async flush(): Promise<boolean> {
-    const { sink, chunkBytes, sliceMs, clock } = this.#options;
-    if (this.#pending >= chunkBytes && !(await this.#send())) return false;
+    const { sink, sliceMs, clock } = this.#options;
+    if (this.#full() && !(await this.#send())) return false;
     if (clock.monotonicMs() - this.#sliceStartMs >= sliceMs) {
       await nextTurn();
       this.#sliceStartMs = clock.monotonicMs();
@@ -126,6 +126,16 @@ export class Body extends BufferWriter {
   /** Bytes that were appended and not yet sent. */
   get #pending(): number {
     return this.#cutBytes + this.position - this.#cutAt;
+  }
+
+  /**
+   * Enough for one write. What lies elsewhere is gathered, and one chunk's room is left for the piece that fills it;
+   * what is copied is never more than a chunk.
+   */
+  #full(): boolean {
+    const { sink, chunkBytes } = this.#options;
+    if (this.#pending < chunkBytes) return false;
+    return sink.writeAll === undefined || this.position >= chunkBytes || this.#pending >= chunkBytes * (GATHERED - 1);
   }
 
   /** What was appended to the buffer is a piece of its own. */
