@@ -48,20 +48,21 @@ const PLACES = 2 ** 26;
 const FORMATS = 8;
 
 /**
- * What work a kept byte of each format saves, as a rank. A copied leaf saves a copy; JSON and rows save encoding,
- * several times that; what is compressed is a tenth as large, and takes longest to make.
+ * What work a kept byte of each format saves, as a rank. A copied leaf saves a copy; JSON saves encoding, several times
+ * that; a row takes as long to make as the object's JSON and is half as large; what is compressed is a tenth as large, and
+ * takes longest to make.
  */
 const RANKS: Readonly<Record<FragmentFormat, number>> = {
   wire: 0,
   json: 1,
-  table: 1,
-  'json-deflate': 2,
-  'protobuf-deflate': 2,
-  'table-deflate': 2,
-  'json-zstd': 2,
-  'protobuf-zstd': 2,
+  table: 2,
+  'json-deflate': 3,
+  'protobuf-deflate': 3,
+  'table-deflate': 3,
+  'json-zstd': 3,
+  'protobuf-zstd': 3,
 };
-const RANK_COUNT = 3;
+const RANK_COUNT = 4;
 
 /**
  * The fragments of all kinds, bounded in bytes. A key names a place in an engine, so a leaf that was replaced

@@ -122,6 +122,7 @@ export const listMutations: readonly Mutation[] = [
     [
       ['the bound holds', 'if (this.bytes + needed <= fragmentCacheBytes) return true;', 'return true;'],
       ['what is in use stays', 'rank < own ? Infinity : idleSince', 'Infinity'],
+      ['rows take the room of JSON', 'table: 2,', 'table: 1,'],
       ['what saves more is not dropped for what saves less', 'rank <= own; rank++', 'rank < RANK_COUNT; rank++'],
       ['the latest edition stays', 'before.edition > fragment.edition', 'before.edition < 0'],
       ['a closed storage keeps nothing', 'if (scope.closed || ', 'if ('],

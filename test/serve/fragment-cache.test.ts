@@ -95,6 +95,9 @@ test('what saves more work a byte takes the room of what saves less, however rec
   keep(100, 1, 2_000, 'wire');
   assert.ok(!has(0, 1) && !has(100, 1, 'wire'));
   assert.equal(cache.stats.refusals, 2);
+  keep(400, 1, 7_500, 'table');
+  assert.ok(has(400, 1, 'table') && !has(8, 1) && has(200, 1, 'json-deflate'));
+  keep(400, 1, 10, 'table');
   clock.advance(defaultLimits.fragmentIdleMs + 1);
   keep(300, 1, 9_500, 'json');
   assert.ok(!has(300, 1) && has(200, 1, 'json-deflate'), 'not even if that is idle');
