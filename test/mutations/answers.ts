@@ -412,7 +412,7 @@ const http: Mutation[] = [
   ),
   ...of(
     'src/http/encode/body.ts',
-    ['http/lists', 'http/encode'],
+    ['http/fragments'],
     [
       [
         'bodies above the threshold are compressed',
