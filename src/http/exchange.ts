@@ -46,7 +46,6 @@ export interface ExchangeRequest {
 export class Exchange {
   readonly request: ExchangeRequest;
   readonly sink: ByteSink;
-  readonly signal: AbortSignal;
   /** Of every response to this request: Audit-Id, Cache-Control, Warning. */
   readonly headers: Record<string, string> = {};
   readonly labels: RequestLabels;
@@ -56,7 +55,9 @@ export class Exchange {
   terminated = false;
   /** Set once the response has begun as a watch: how shutdown ends it. */
   endWatch: (() => void) | undefined;
-  readonly #abort = new AbortController();
+  /** Made when somebody asks for the signal: most answers are there before anybody could wait. */
+  #abort: AbortController | undefined;
+  #over = false;
   readonly #claimed: () => void;
   #owner: 'nobody' | 'handler' | 'deadline' = 'nobody';
   #deadline: Timer | undefined;
@@ -65,29 +66,45 @@ export class Exchange {
   constructor(request: ExchangeRequest, claimed: () => void) {
     this.request = request;
     this.#claimed = claimed;
-    this.signal = this.#abort.signal;
     this.sink = responseSink(request.response);
     this.sink.onClose(() => {
       this.#deadline?.cancel();
-      this.#abort.abort(OVER);
+      this.#end();
     });
     this.labels = { verb: request.method, group: '', version: '', resource: '', subresource: '', scope: '' };
   }
 
-  /** Resolves if the deadline passes before the response has begun. */
-  deadline(clock: Clock, timeoutMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#deadline = clock.setTimer(timeoutMs, () => {
-        this.terminated = true;
-        if (this.#owner === 'nobody') {
-          this.#owner = 'deadline';
-          resolve();
-        } else {
-          this.sink.destroy();
-        }
-        this.#abort.abort(OVER);
-      });
+  /** Aborted when the request is over, however that came about. */
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#over) this.#abort.abort(OVER);
+    }
+    return this.#abort.signal;
+  }
+
+  /** The deadline has passed before the response began: whatever the handler answers comes too late. */
+  get isLate(): boolean {
+    return this.#owner === 'deadline';
+  }
+
+  /** `late` is called if the deadline passes before the response has begun; if it has, the response is cut off. */
+  deadline(clock: Clock, timeoutMs: number, late: () => void): void {
+    this.#deadline = clock.setTimer(timeoutMs, () => {
+      this.terminated = true;
+      if (this.#owner === 'nobody') {
+        this.#owner = 'deadline';
+        late();
+      } else {
+        this.sink.destroy();
+      }
+      this.#end();
     });
+  }
+
+  /** The answer is made and needs nobody's help any more: from now on the deadline cuts it off. */
+  answered(): void {
+    if (this.#owner === 'nobody') this.#owner = 'handler';
   }
 
   /** The handler is about to write the head itself. False: too late, nothing may be written. */
@@ -107,7 +124,12 @@ export class Exchange {
   cut(): void {
     this.terminated = true;
     this.sink.destroy();
-    this.#abort.abort(OVER);
+    this.#end();
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#abort?.abort(OVER);
   }
 }
 

@@ -21,7 +21,7 @@ import {
   writePartialJson,
   writePartialProtobuf,
 } from './encode/partial.js';
-import { emptyWire, protobufList, writeProtobufObject } from './encode/protobuf.js';
+import { emptyWire, protobufList, protobufObject } from './encode/protobuf.js';
 import { createTableEncoder, type IncludeObject, tableListDocument, tableObjectDocument } from './encode/table.js';
 import { BufferWriter, writeText } from './encode/writer.js';
 import { jsonToYaml, writeYamlList } from './encode/yaml.js';
@@ -47,29 +47,24 @@ export interface WriteContext {
 const gzip = promisify(gzipCallback);
 
 /** Answers a GET: one object is small enough to be made whole. */
-export async function objectAnswer(
+export function objectAnswer(
   context: WriteContext,
   codec: KindCodec,
   answer: ObjectAnswer,
   view: View,
-): Promise<Answer> {
-  const body = await objectBody(context, codec, answer, view);
+): Answer | Promise<Answer> {
   const headers = { 'content-type': mediaTypes[view.encoding], ...staleness(answer.staleMs) };
-  return { code: 200, headers, body };
+  if (view.shape === 'table')
+    return tableBody(context, codec, answer, view).then((body) => ({ code: 200, headers, body }));
+  return { code: 200, headers, body: objectBody(codec, answer, view) };
 }
 
-async function objectBody(context: WriteContext, codec: KindCodec, answer: ObjectAnswer, view: View) {
+function objectBody(codec: KindCodec, answer: ObjectAnswer, view: View): string | Uint8Array {
   const { wire } = answer;
+  if (view.encoding === 'protobuf' && view.shape === 'object') return protobufObject(codec, wire);
   const into = new BufferWriter(4096);
   if (view.encoding === 'protobuf') {
-    if (view.shape === 'partial') writePartialProtobuf(codec, view.metaVersion, wire, into);
-    else writeProtobufObject(codec, answer, into);
-    return into.written();
-  }
-  if (view.shape === 'table') {
-    const encoder = createTableEncoder(codec, view.metaVersion, view.includeObject, context.clock.nowMs);
-    const document = tableObjectDocument(view.metaVersion, encoder, wire, String(answer.revision));
-    await writeDocument(document, view, wholeBody(into));
+    writePartialProtobuf(codec, view.metaVersion, wire, into);
     return into.written();
   }
   if (view.shape === 'partial') writePartialJson(codec, view.metaVersion, wire, into);
@@ -77,6 +72,19 @@ async function objectBody(context: WriteContext, codec: KindCodec, answer: Objec
   if (view.encoding === 'yaml') return jsonToYaml(into.written().toString('utf8'));
   writeText(into, '\n');
   return view.pretty ? indentJson(into.written()) : into.written();
+}
+
+async function tableBody(
+  context: WriteContext,
+  codec: KindCodec,
+  answer: ObjectAnswer,
+  view: View,
+): Promise<Uint8Array> {
+  const into = new BufferWriter(4096);
+  const encoder = createTableEncoder(codec, view.metaVersion, view.includeObject, context.clock.nowMs);
+  const document = tableObjectDocument(view.metaVersion, encoder, answer.wire, String(answer.revision));
+  await writeDocument(document, view, wholeBody(into));
+  return into.written();
 }
 
 /** Streams a LIST. The caller disposes the answer, on every path. */
@@ -219,13 +227,18 @@ function staleness(staleMs: number): Record<string, string> {
 }
 
 /** Compresses a body that was made whole, under the same rule as streamed ones. */
-export async function compressed(exchange: Exchange, answer: Answer): Promise<Answer> {
+export function compressed(exchange: Exchange, answer: Answer): Answer | Promise<Answer> {
   const body = typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body;
+  if (body.length <= COMPRESS_ABOVE_BYTES) return body === answer.body ? answer : { ...answer, body };
+  return smaller(exchange, answer, body);
+}
+
+async function smaller(exchange: Exchange, answer: Answer, body: Uint8Array): Promise<Answer> {
   const coding = contentCoding(exchange.request.headers['accept-encoding']?.toString());
-  if (coding === undefined || body.length <= COMPRESS_ABOVE_BYTES) return { ...answer, body };
+  if (coding === undefined) return { ...answer, body };
   const headers = { ...answer.headers, ...codingHeaders(coding) };
-  const smaller = coding === 'zstd' ? zstdFrame(body) : gzip(body, { level: zlib.Z_BEST_SPEED });
-  return { ...answer, headers, body: await smaller };
+  const packed = coding === 'zstd' ? zstdFrame(body) : gzip(body, { level: zlib.Z_BEST_SPEED });
+  return { ...answer, headers, body: await packed };
 }
 
 function codingHeaders(coding: ContentCoding): Record<string, string> {

@@ -145,7 +145,9 @@ async function get(
     namespace: path.namespace || undefined,
     name,
     resourceVersion: request.query.get('resourceVersion') ?? '',
-    signal: exchange.signal,
+    get signal() {
+      return exchange.signal;
+    },
   });
   if (!result.ok) return refuse(result.failure);
   using answer = result.value;
@@ -155,7 +157,9 @@ async function get(
     return refuse({ kind: 'notConvertible', message });
   }
   const shown = omitsManagedFields(exchange) ? objectWithoutManagedFields(answer) : answer;
-  return await objectAnswer(context, reader.codec, shown, view);
+  const made = objectAnswer(context, reader.codec, shown, view);
+  // Awaited only where it must be: a Table still reads the answer, which is given back at the end of this function.
+  return made instanceof Promise ? await made : made;
 }
 
 async function list(

@@ -1,5 +1,5 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2SecureServer } from 'node:http2';
+import type { Http2SecureServer, Http2ServerRequest } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify';
 import { quoteGo } from '../api/go-text.js';
@@ -136,7 +136,8 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   const connections = new Connections();
   const listeners: { close(): Promise<void> }[] = [];
 
-  async function answer(exchange: Exchange): Promise<Outcome> {
+  /** `late` is called instead, should the deadline pass first. */
+  async function answer(exchange: Exchange, late: (problem: Answer) => void): Promise<Outcome> {
     const { request, labels } = exchange;
     if (deps.anyHost !== true) {
       const host = request.headers[':authority']?.toString() ?? request.headers.host;
@@ -160,13 +161,9 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     }
     const longRunning = path.type === 'resource' && isWatch(request.method, path, request.query);
     if (shuttingDown()) return problemAnswer(request, { kind: 'shuttingDown' });
-    const handled = () =>
-      path.type === 'resource'
-        ? answerResource(exchange, resources, path)
-        : answerDocument(exchange, documents, path.path);
     if (longRunning) {
       labels.verb = 'WATCH';
-      return handled();
+      return answerResource(exchange, resources, path);
     }
     if (request.method === 'GET' && !inFlight.admit(exchange.sink)) {
       if (path.type === 'resource') labelResource(exchange, resources, path);
@@ -177,13 +174,46 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     if (!timeout.ok) return problemAnswer(request, { kind: 'badRequest', message: timeout.message });
     const asked = timeout.value ?? 0;
     const allowed = asked > 0 && asked < limits.requestTimeoutMs ? asked : limits.requestTimeoutMs;
-    const late = exchange.deadline(clock, allowed).then(() => problemAnswer(request, { kind: 'deadline' }));
-    return Promise.race([handled(), late]);
+    exchange.deadline(clock, allowed, () => late(problemAnswer(request, { kind: 'deadline' })));
+    return path.type === 'resource'
+      ? answerResource(exchange, resources, path)
+      : answerDocument(exchange, documents, path.path);
   }
 
+  /** What fastify routes: every method but GET, upgrades, and what tests inject. */
   async function handle(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const target = request.originalUrl ?? '';
+    const hijack = () => {
+      if (!reply.sent) void reply.hijack();
+    };
+    await exchangeAnswers(target, request.raw, reply.raw as RawResponse, hijack, (code, headers, body) => {
+      reply.code(code).headers(headers);
+      if (request.raw.method === 'HEAD') void reply.header('content-length', body.length).send();
+      else void (code === 304 ? reply.send() : reply.send(body));
+    });
+    hijack(); // the response was streamed, or the client left before there was an answer
+    return reply;
+  }
+
+  /** A GET needs nothing of a router, and is most of what there is: straight from Node to the answer. */
+  function answerGet(request: IncomingMessage | Http2ServerRequest, response: RawResponse): void {
+    void exchangeAnswers(request.url ?? '', request, response, nothing, (code, headers, body) => {
+      const raw = response as ServerResponse;
+      if (code === 304) raw.writeHead(code, headers).end();
+      else raw.writeHead(code, { ...headers, 'content-length': String(body.length) }).end(body);
+    });
+  }
+
+  /** One exchange from its request to its end. `send` writes an answer that was made whole; `hijack` says that there is none. */
+  async function exchangeAnswers(
+    target: string,
+    raw: IncomingMessage | Http2ServerRequest,
+    response: RawResponse,
+    hijack: () => void,
+    send: (code: number, headers: Record<string, string>, body: Buffer) => void,
+  ): Promise<void> {
     const startMs = clock.monotonicMs();
-    const exchange = new Exchange(exchangeRequest(request, reply), () => void reply.hijack());
+    const exchange = new Exchange(exchangeRequest(target, raw, response), hijack);
     const { sink, headers } = exchange;
     headers['audit-id'] = exchange.request.headers['audit-id']?.toString() || random.uuid();
     headers['cache-control'] = 'no-cache, private';
@@ -191,7 +221,6 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     exchanges.add(exchange);
     sink.onClose(() => {
       exchanges.delete(exchange);
-      const { response } = exchange.request;
       const seconds = (clock.monotonicMs() - startMs) / 1000;
       const watching = exchange.endWatch !== undefined;
       counted.end({
@@ -202,34 +231,42 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
         terminated: exchange.terminated,
       });
       const { verb, resource } = exchange.labels;
-      request.log.debug({ verb, resource, uri: request.originalUrl, code: response.statusCode, seconds }, 'request');
+      log?.debug({ verb, resource, uri: target, code: response.statusCode, seconds }, 'request');
     });
+    const sendWhole = async (plain: Answer) => {
+      const packed = compressed(exchange, plain);
+      const { code, headers: own, body } = packed instanceof Promise ? await packed : packed;
+      if (sink.closed) return;
+      const bytes =
+        typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.length);
+      exchange.bytes = bytes.length;
+      const all: Record<string, string> = { ...exchange.headers, ...own };
+      if (isHttp2(response)) delete all['connection'];
+      else if (shuttingDown()) all['connection'] = 'close';
+      send(code, all, bytes);
+    };
+    const failed = (error: unknown) => {
+      log?.error({ err: error, uri: target, auditID: headers['audit-id'] }, 'request failed');
+      if (response.headersSent) exchange.cut();
+      return problemAnswer(exchange.request, { kind: 'internal', message: messageOf(error) });
+    };
     let outcome: Outcome;
     try {
-      outcome = await answer(exchange);
+      outcome = await answer(exchange, (problem) => void sendWhole(problem).catch(failed));
     } catch (error) {
-      request.log.error({ err: error, uri: request.originalUrl, auditID: headers['audit-id'] }, 'request failed');
-      if (reply.sent) exchange.cut();
-      outcome = problemAnswer(exchange.request, { kind: 'internal', message: messageOf(error) });
+      if (exchange.isLate) return;
+      outcome = failed(error);
     }
-    if (outcome === STREAMED || reply.sent) {
+    if (outcome === STREAMED) {
       if (exchange.endWatch !== undefined) counted.watching();
-      if (!reply.sent) void reply.hijack(); // the client left before there was an answer
-      return reply;
+      return;
     }
-    return send(exchange, reply, outcome);
-  }
-
-  async function send(exchange: Exchange, reply: FastifyReply, plain: Answer): Promise<FastifyReply> {
-    const { code, headers, body } = await compressed(exchange, plain);
-    const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.length);
-    exchange.bytes = bytes.length;
-    const all: Record<string, string> = { ...exchange.headers, ...headers };
-    if (shuttingDown() && !isHttp2(exchange.request.response)) all['connection'] = 'close';
-    if (isHttp2(exchange.request.response)) delete all['connection'];
-    reply.code(code).headers(all);
-    if (exchange.request.method === 'HEAD') return reply.header('content-length', bytes.length).send();
-    return code === 304 ? reply.send() : reply.send(bytes);
+    if (exchange.isLate || response.headersSent) return;
+    exchange.answered();
+    await sendWhole(outcome).catch((error: unknown) => {
+      failed(error);
+      exchange.cut();
+    });
   }
 
   function create(tls?: { readonly cert: string; readonly key: string }) {
@@ -262,6 +299,13 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     app.addContentTypeParser('*', (_request: unknown, _payload: unknown, done: (error: null) => void) => done(null));
     app.all(ONE_ROUTE, handle);
     app.setNotFoundHandler(handle);
+    const [routed] = app.server.listeners('request') as ((...parts: unknown[]) => void)[];
+    if (routed === undefined) throw new InvariantError('fastify does not listen to its server');
+    app.server.removeAllListeners('request');
+    app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      if (request.method === 'GET') answerGet(request, response);
+      else routed(request, response);
+    });
     app.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
       upgrade(app, request, socket, head);
     });
@@ -352,9 +396,14 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   };
 }
 
-function exchangeRequest(request: FastifyRequest, reply: FastifyReply): ExchangeRequest {
-  const raw = request.raw;
-  const { path, search } = parseTarget(request.originalUrl ?? '');
+function nothing(): void {}
+
+function exchangeRequest(
+  target: string,
+  raw: IncomingMessage | Http2ServerRequest,
+  response: RawResponse,
+): ExchangeRequest {
+  const { path, search } = parseTarget(target);
   const { localAddress, localPort } = raw.socket;
   return {
     method: raw.method ?? '',
@@ -365,7 +414,7 @@ function exchangeRequest(request: FastifyRequest, reply: FastifyReply): Exchange
     client: raw.socket.remoteAddress ?? '',
     localAddress: formatAddress({ address: localAddress ?? '127.0.0.1', port: localPort ?? 0 }),
     upgrade: upgrades.get(raw as IncomingMessage),
-    response: reply.raw as RawResponse,
+    response,
   };
 }
 

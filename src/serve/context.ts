@@ -36,16 +36,25 @@ export interface ReadContext {
   readonly random: Random;
 }
 
+/** The condition where nothing has to be asked for it; undefined: see `conditionOf`. */
+export function conditionNow({ cache, progress }: ReadContext, progressMatters: boolean): CacheCondition | undefined {
+  if (cache === undefined) return { cache: 'uncached', progressTrusted: true };
+  if (progressMatters && !progress.isTrusted) return undefined;
+  if (cache.state === 'idle') cache.start();
+  return { cache: cache.state === 'ready' ? 'ready' : 'unready', progressTrusted: true };
+}
+
 /** `progressMatters`: the read depends on whether the source's progress can be trusted; the first one waits for that. */
 export async function conditionOf(
   context: ReadContext,
   progressMatters: boolean,
   signal: AbortSignal,
 ): Promise<CacheCondition> {
-  const { cache } = context;
-  if (cache === undefined) return { cache: 'uncached', progressTrusted: true };
+  const now = conditionNow(context, progressMatters);
+  if (now !== undefined) return now;
+  const cache = context.cache!;
   if (cache.state === 'idle') cache.start();
-  const progressTrusted = !progressMatters || (await context.progress.trusted(signal));
+  const progressTrusted = await context.progress.trusted(signal);
   return { cache: cache.state === 'ready' ? 'ready' : 'unready', progressTrusted };
 }
 

@@ -1,9 +1,9 @@
 import { pathSegmentProblems } from '../api/label-syntax.js';
 import { quoteGo } from '../api/go-text.js';
 import type { Cache } from '../cache/cache.js';
-import { rangeOf } from '../lib/bytes.js';
+import { copyBytes, rangeOf } from '../lib/bytes.js';
 import { NONE, type VersionId } from '../versions/versions.js';
-import { conditionOf, type ReadContext } from './context.js';
+import { conditionNow, conditionOf, type ReadContext } from './context.js';
 import { getDirectly } from './direct.js';
 import { failed, type Result, success } from './failure.js';
 import { catchUp, waitUntil } from './list.js';
@@ -18,30 +18,33 @@ import { UnreadableValue } from './source-failure.js';
  * comes from the cache once that is as new. The answer is the same.
  */
 export async function getObject(context: ReadContext, request: GetRequest): Promise<Result<ObjectAnswer>> {
-  const { name, namespace, resourceVersion, signal } = request;
+  const { name, namespace, resourceVersion } = request;
   const problems = pathSegmentProblems(name);
   if (problems.length > 0) {
     return failed({ kind: 'badRequest', message: `Name parameter invalid: ${quoteGo(name)}: ${problems.join(';')}` });
   }
-  const condition = await conditionOf(context, resourceVersion === '', signal);
-  if (signal.aborted) return failed({ kind: 'deadline' });
+  let condition = conditionNow(context, resourceVersion === '');
+  if (condition === undefined) {
+    condition = await conditionOf(context, true, request.signal);
+    if (request.signal.aborted) return failed({ kind: 'deadline' });
+  }
   const plan = planRead({ verb: 'get', resourceVersion }, condition);
   if (plan.read === 'rejected') return failed(plan.failure);
   if (plan.read === 'refusedUntilReady' || plan.read === 'watch') throw new Error('a GET has no such plan');
   const range = singleKeyRange(keyOf(context.directory, context.kind.namespaced ? namespace : undefined, name));
   const { cache } = context;
-  if (cache === undefined || plan.from === 'source') return getDirectly(context, range, plan, name, signal);
+  if (cache === undefined || plan.from === 'source') return getDirectly(context, range, plan, name, request.signal);
 
   if (plan.read === 'mostRecent') {
-    const caughtUp = await catchUp(context, cache, signal, 'get');
+    const caughtUp = await catchUp(context, cache, request.signal, 'get');
     if (!caughtUp.ok) return caughtUp;
-    if (!caughtUp.value) return getDirectly(context, range, plan, name, signal);
+    if (!caughtUp.value) return getDirectly(context, range, plan, name, request.signal);
   } else if (plan.read === 'notOlderThan') {
-    const reached = await waitUntil(context, cache, plan.revision, signal);
+    const reached = await waitUntil(context, cache, plan.revision, request.signal);
     if (!reached.ok) return reached;
   }
   // The cache may have lost its state while we waited.
-  if (cache.state !== 'ready') return getDirectly(context, range, plan, name, signal);
+  if (cache.state !== 'ready') return getDirectly(context, range, plan, name, request.signal);
   const id = cache.get(rangeOf(range.from));
   if (id !== NONE) return success(copyOf(cache, id, range.from));
   const unreadable = cache.decodeErrors.get(range.key);
@@ -49,7 +52,7 @@ export async function getObject(context: ReadContext, request: GetRequest): Prom
     return failed({ kind: 'internal', message: new UnreadableValue(range.key, unreadable).message });
   }
   // More values than the cache can name do not parse: this may be one of them.
-  if (cache.decodeErrors.has('')) return getDirectly(context, range, plan, name, signal);
+  if (cache.decodeErrors.has('')) return getDirectly(context, range, plan, name, request.signal);
   const { group, resource } = context.kind;
   return failed({ kind: 'notFound', group, resource, name });
 }
@@ -58,7 +61,9 @@ export async function getObject(context: ReadContext, request: GetRequest): Prom
 function copyOf(cache: Cache, id: VersionId, scratch: Uint8Array): ObjectAnswer {
   const range = cache.versions.wire(id, rangeOf(scratch));
   const headerStart = range.start;
-  const bytes = new Uint8Array(range.bytes.subarray(range.start, range.end));
+  // Not `new Uint8Array`: small ones share memory, which the collector is spared.
+  const bytes = Buffer.allocUnsafe(range.end - range.start);
+  copyBytes(bytes, 0, range.bytes, range.start, range.end);
   const start = cache.versions.object(id, range).start - headerStart;
   return {
     wire: { bytes, headerStart: 0, start, end: bytes.length },

@@ -11,6 +11,8 @@ import type { Source } from '../source/source.js';
 export interface ProgressTrust {
   /** Waits for the first answer, but no longer than reads wait for freshness, and only once; not known yet is no. */
   trusted(signal: AbortSignal): Promise<boolean>;
+  /** The answer was yes, which stays so. */
+  readonly isTrusted: boolean;
 }
 
 const ASK_AGAIN_MS = 15_000;
@@ -31,6 +33,9 @@ export function createProgressTrust(
   }
 
   return {
+    get isTrusted() {
+      return known === true;
+    },
     async trusted(signal) {
       if (known === true) return true;
       if (asking === undefined && clock.monotonicMs() >= askAgainAtMs) asking = ask();

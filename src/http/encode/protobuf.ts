@@ -1,10 +1,11 @@
 import type { KindCodec, WireObject } from '../../codec/codec.js';
 import { ENVELOPE_TAIL } from '../../codec/codec.js';
-import type { ListAnswer, ObjectAnswer } from '../../serve/reader.js';
+import { copyBytes } from '../../lib/bytes.js';
+import type { ListAnswer } from '../../serve/reader.js';
 import type { ListBody } from './document.js';
 import { type ListMeta, listMetaField } from './envelope.js';
 import type { ListFrame } from './joined-list.js';
-import { type BufferWriter, writeBytes } from './writer.js';
+import { writeBytes } from './writer.js';
 
 export function emptyWire(): WireObject {
   return { bytes: new Uint8Array(0), headerStart: 0, start: 0, end: 0 };
@@ -13,11 +14,13 @@ export function emptyWire(): WireObject {
 const NOTHING = new Uint8Array(0);
 
 /** One object: the envelope around the stored bytes. */
-export function writeProtobufObject(codec: KindCodec, answer: ObjectAnswer, into: BufferWriter): void {
-  const { bytes, start, end } = answer.wire;
-  writeBytes(into, codec.envelopeHead(false, end - start));
-  writeBytes(into, bytes, start, end);
-  writeBytes(into, ENVELOPE_TAIL);
+export function protobufObject(codec: KindCodec, { bytes, start, end }: WireObject): Buffer {
+  const head = codec.envelopeHead(false, end - start);
+  const body = Buffer.allocUnsafe(head.length + (end - start) + ENVELOPE_TAIL.length);
+  body.set(head);
+  copyBytes(body, head.length, bytes, start, end);
+  body.set(ENVELOPE_TAIL, body.length - ENVELOPE_TAIL.length);
+  return body;
 }
 
 /**
