@@ -197,10 +197,13 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
 
   /** A GET needs nothing of a router, and is most of what there is: straight from Node to the answer. */
   function answerGet(request: IncomingMessage | Http2ServerRequest, response: RawResponse): void {
-    void exchangeAnswers(request.url ?? '', request, response, nothing, (code, headers, body) => {
+    exchangeAnswers(request.url ?? '', request, response, nothing, (code, headers, body) => {
       const raw = response as ServerResponse;
       if (code === 304) raw.writeHead(code, headers).end();
       else raw.writeHead(code, { ...headers, 'content-length': String(body.length) }).end(body);
+    }).catch((error: unknown) => {
+      log?.error({ err: error, uri: request.url }, 'request failed before it was understood');
+      response.destroy();
     });
   }
 
@@ -233,10 +236,12 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       const { verb, resource } = exchange.labels;
       log?.debug({ verb, resource, uri: target, code: response.statusCode, seconds }, 'request');
     });
-    const sendWhole = async (plain: Answer) => {
+    const sendWhole = async (plain: Answer, isLate: boolean) => {
       const packed = compressed(exchange, plain);
       const { code, headers: own, body } = packed instanceof Promise ? await packed : packed;
-      if (sink.closed) return;
+      // While it was compressed, the client may have left, or the deadline may have passed.
+      if (sink.closed || exchange.isLate !== isLate || response.headersSent) return;
+      exchange.answered();
       const bytes =
         typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.length);
       exchange.bytes = bytes.length;
@@ -250,9 +255,13 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       if (response.headersSent) exchange.cut();
       return problemAnswer(exchange.request, { kind: 'internal', message: messageOf(error) });
     };
+    const cut = (error: unknown) => {
+      failed(error);
+      exchange.cut();
+    };
     let outcome: Outcome;
     try {
-      outcome = await answer(exchange, (problem) => void sendWhole(problem).catch(failed));
+      outcome = await answer(exchange, (problem) => void sendWhole(problem, true).catch(cut));
     } catch (error) {
       if (exchange.isLate) return;
       outcome = failed(error);
@@ -261,12 +270,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       if (exchange.endWatch !== undefined) counted.watching();
       return;
     }
-    if (exchange.isLate || response.headersSent) return;
-    exchange.answered();
-    await sendWhole(outcome).catch((error: unknown) => {
-      failed(error);
-      exchange.cut();
-    });
+    await sendWhole(outcome, false).catch(cut);
   }
 
   function create(tls?: { readonly cert: string; readonly key: string }) {

@@ -1,6 +1,7 @@
 import { answerMutations } from './answers.js';
 import { boundsMutations } from './bounds.js';
 import { checkpointMutations } from './checkpoints.js';
+import { harnessMutations } from './harness.js';
 import { listMutations } from './lists.js';
 import { liveMutations } from './live.js';
 import type { Mutation } from './mutation.js';
@@ -17,4 +18,5 @@ export const mutations: readonly Mutation[] = [
   ...tableMutations,
   ...workerMutations,
   ...checkpointMutations,
+  ...harnessMutations,
 ];
