@@ -9,6 +9,7 @@ import { pressureFlags, type PressureFlags, resolvePressure } from '../pressure/
 import { pressureBenchText, pressurePage, type PressureReport, pressureTable } from '../pressure/report.js';
 import { type GridProgress, runGrid } from '../pressure/run-grid.js';
 import { settingOf } from '../report/setting.js';
+import { interruptible } from './interruptible.js';
 import { packageVersion } from './version.js';
 
 const INTERRUPTED = 130;
@@ -32,24 +33,21 @@ export function addPressureCommand(program: Command): void {
 async function pressure(flags: PressureFlags): Promise<void> {
   const { cells, seed, output } = resolvePressure(flags);
   prepare(output);
-  const stop = new AbortController();
-  const interrupt = () => stop.abort();
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
   const bar = createBar(process.stderr);
-  const outcomes = await runGrid(cells, systemClock, stop.signal, bar.update).finally(() => bar.stop());
-  process.off('SIGINT', interrupt);
-  process.off('SIGTERM', interrupt);
+  const { outcomes, interrupted } = await interruptible(async ({ signal }) => ({
+    outcomes: await runGrid(cells, systemClock, signal, bar.update),
+    interrupted: signal.aborted,
+  })).finally(() => bar.stop());
   const command = ['listwatch', ...process.argv.slice(2)].join(' ');
   const report: PressureReport = {
     setting: settingOf(command, seed, packageVersion(), systemClock.nowMs()),
-    interrupted: stop.signal.aborted,
+    interrupted,
     planned: cells.length,
     outcomes,
   };
   process.stdout.write(`${pressureTable(report)}\n`);
   write(output, report);
-  if (stop.signal.aborted) process.exitCode = INTERRUPTED;
+  if (interrupted) process.exitCode = INTERRUPTED;
   else if (outcomes.some(({ status }) => status === 'failed')) process.exitCode = 1;
 }
 

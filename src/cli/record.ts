@@ -1,4 +1,3 @@
-import { MessageChannel } from 'node:worker_threads';
 import type { Command } from 'commander';
 import { isSecret } from '../app/caches.js';
 import { type FlagName, type FlagValues, resolveConfig, serveFlags } from '../app/config.js';
@@ -7,8 +6,10 @@ import { recordKind } from '../app/record-kind.js';
 import { UsageError } from '../app/usage-error.js';
 import { bad, readDurationMs, readInteger, readKinds, readText } from '../app/values.js';
 import type { Kind } from '../codec/kind.js';
-import { systemClock } from '../lib/clock.js';
+import { systemClock, type Timer } from '../lib/clock.js';
 import { systemRandom } from '../lib/random.js';
+import type { Recorded } from '../recording/recorder.js';
+import { interruptible } from './interruptible.js';
 import { createRejections } from './rejections.js';
 
 const FOR_EVER_MS = Number.MAX_SAFE_INTEGER;
@@ -71,29 +72,20 @@ async function run(flags: RecordFlags, storeFlags: FlagValues): Promise<void> {
   const rejections = createRejections(process.stderr);
   const parts = { clock: systemClock, random: systemRandom, log: createLog(0, 'text'), reject: rejections.add };
 
-  const stop = new AbortController();
-  const end = () => stop.abort();
-  process.on('SIGINT', end);
-  process.on('SIGTERM', end);
-  // The clock's timers do not keep the process alive; an open port does.
-  const awake = new MessageChannel();
-  awake.port1.on('message', () => {});
-  let timer: { cancel(): void } | undefined;
-  const progress = ({ objects }: { readonly objects: number }) => {
-    if (timer !== undefined) return;
-    timer = systemClock.setTimer(durationMs ?? FOR_EVER_MS, () => stop.abort('its duration was over'));
-    process.stderr.write(`${objects} ${kind.resource}; recording their changes\n`);
-  };
+  let timer: Timer | undefined;
   try {
-    const recorded = await recordKind(config, parts, { kind, path, changesMax, signal: stop.signal, progress });
-    const { objects, changes, bytes, reason } = recorded;
+    const { objects, changes, bytes, reason } = await interruptible((stop) => {
+      const progress = (recorded: Recorded) => {
+        if (timer !== undefined) return;
+        timer = systemClock.setTimer(durationMs ?? FOR_EVER_MS, () => stop.abort('its duration was over'));
+        process.stderr.write(`${recorded.objects} ${kind.resource}; recording their changes\n`);
+      };
+      return recordKind(config, parts, { kind, path, changesMax, signal: stop.signal, progress });
+    });
     process.stdout.write(`${path}: ${objects} objects, ${changes} changes, ${bytes} bytes; ${reason}\n`);
   } finally {
     rejections.end();
     timer?.cancel();
-    process.off('SIGINT', end);
-    process.off('SIGTERM', end);
-    awake.port1.close();
   }
 }
 

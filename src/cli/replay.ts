@@ -1,4 +1,3 @@
-import { MessageChannel } from 'node:worker_threads';
 import type { Command } from 'commander';
 import { oneLine, UsageError } from '../app/usage-error.js';
 import { readOneOf, readSpeed } from '../app/values.js';
@@ -8,6 +7,7 @@ import { replay, type ReplayResult } from '../pressure/replay.js';
 import { RecordingError } from '../recording/format.js';
 import { RecordingFile } from '../recording/read-recording.js';
 import { figure } from '../report/page.js';
+import { interruptible } from './interruptible.js';
 
 const INTERRUPTED = 130;
 
@@ -42,26 +42,18 @@ async function run(path: string, flags: ReplayFlags): Promise<void> {
   } catch (error) {
     throw new UsageError(`${path}: ${oneLine(error)}`);
   }
-  const stop = new AbortController();
-  const end = () => stop.abort();
-  process.on('SIGINT', end);
-  process.on('SIGTERM', end);
-  // The clock's timers do not keep the process alive; an open port does.
-  const awake = new MessageChannel();
-  awake.port1.on('message', () => {});
   try {
-    const result = await replay(file, { engine, representation, speed, signal: stop.signal }, systemClock);
-    if (format === 'json') process.stdout.write(`${JSON.stringify({ header: file.header, ...result }, null, 1)}\n`);
-    else process.stdout.write(text(file, representation, engine, result));
-    if (stop.signal.aborted) process.exitCode = INTERRUPTED;
-    else if (file.cutOff) process.stderr.write(`listwatch: ${path} was cut off: its last changes are missing\n`);
+    await interruptible(async ({ signal }) => {
+      const result = await replay(file, { engine, representation, speed, signal }, systemClock);
+      if (format === 'json') process.stdout.write(`${JSON.stringify({ header: file.header, ...result }, null, 1)}\n`);
+      else process.stdout.write(text(file, representation, engine, result));
+      if (signal.aborted) process.exitCode = INTERRUPTED;
+      else if (file.cutOff) process.stderr.write(`listwatch: ${path} was cut off: its last changes are missing\n`);
+    });
   } catch (error) {
     if (error instanceof RecordingError) throw new UsageError(`${path}: ${oneLine(error)}`);
     throw error;
   } finally {
-    process.off('SIGINT', end);
-    process.off('SIGTERM', end);
-    awake.port1.close();
     await file.close();
   }
 }

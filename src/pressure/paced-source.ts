@@ -1,31 +1,21 @@
-import type { ModRevision } from '../api/revision.js';
-import {
-  type EntryVisitor,
-  PUT,
-  type RangeRequest,
-  type RangeResult,
-  type Source,
-  type WatchHandle,
-  type WatchHandler,
-  type WatchRequest,
-} from '../source/source.js';
+import { LocalSource } from '../source/local-source.js';
+import { type EntryVisitor, PUT, type RangeRequest, type RangeResult } from '../source/source.js';
 import type { ObjectStream } from './object-stream.js';
 
 /**
  * A store that holds nothing: object i was written at revision i + 1, and every later write is made when `write` is
  * called. So the process that is measured holds the objects once, in the form that is measured.
  */
-export class PacedSource implements Source {
+export class PacedSource extends LocalSource {
   readonly name = 'paced';
-  revision: ModRevision;
   readonly #stream: ObjectStream;
   readonly #objects: number;
-  #handler: WatchHandler | undefined;
   #buffer = Buffer.alloc(4_096);
   #keyEnd = 0;
   #end = 0;
 
   constructor(stream: ObjectStream, objects: number) {
+    super();
     this.#stream = stream;
     this.#objects = objects;
     this.revision = objects;
@@ -35,8 +25,7 @@ export class PacedSource implements Source {
   write(index: number): void {
     const revision = ++this.revision;
     this.#fill(index, revision);
-    const handler = this.#handler;
-    if (handler === undefined) throw new Error('nobody watches the source');
+    const { handler } = this;
     handler.change(PUT, this.#buffer, 0, this.#keyEnd, this.#keyEnd, this.#end, index + 1, revision);
     handler.commit(revision);
   }
@@ -50,35 +39,6 @@ export class PacedSource implements Source {
       visit(this.#buffer, 0, this.#keyEnd, this.#keyEnd, this.#end, index + 1, index + 1);
     }
     return { revision: this.#objects, count: this.#objects - first, more: end < this.#objects };
-  }
-
-  watch(_request: WatchRequest, handler: WatchHandler): WatchHandle {
-    this.#handler = handler;
-    return {
-      requestProgress: () => setImmediate(() => this.#handler?.progress(this.revision)),
-      close: () => {
-        if (this.#handler === undefined) return;
-        this.#handler = undefined;
-        handler.ended({ kind: 'closed' });
-      },
-    };
-  }
-
-  currentRevision(): Promise<ModRevision> {
-    return Promise.resolve(this.revision);
-  }
-
-  progressTrusted(): Promise<boolean> {
-    return Promise.resolve(true);
-  }
-
-  probe(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  close(): Promise<void> {
-    this.#handler = undefined;
-    return Promise.resolve();
   }
 
   #fill(index: number, tick: number): void {

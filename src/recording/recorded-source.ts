@@ -1,32 +1,20 @@
 import type { ModRevision } from '../api/revision.js';
-import {
-  type EntryVisitor,
-  PUT,
-  DELETE,
-  type RangeRequest,
-  type RangeResult,
-  type Source,
-  SourceError,
-  type WatchHandle,
-  type WatchHandler,
-  type WatchRequest,
-} from '../source/source.js';
+import { LocalSource } from '../source/local-source.js';
+import { DELETE, type EntryVisitor, PUT, type RangeRequest, type RangeResult, SourceError } from '../source/source.js';
 import type { RecordingEntry } from './format.js';
 import type { RecordingFile } from './read-recording.js';
 
 /** A recording as a store that can be listed once, and whose changes come when `deliver` is called. */
-export class RecordedSource implements Source {
+export class RecordedSource extends LocalSource {
   readonly name = 'recording';
-  /** Of the last revision that was delivered, or of the state. */
-  revision: ModRevision = 0;
   readonly #entries: AsyncGenerator<RecordingEntry>;
-  #handler: WatchHandler | undefined;
   #listed = false;
   /** Rejects when the state cannot be read: to list again would not help. */
   readonly failed: Promise<never>;
   #fail: (error: unknown) => void = () => {};
 
   constructor(file: RecordingFile) {
+    super();
     this.#entries = file.entries();
     this.failed = new Promise((_, reject) => {
       this.#fail = reject;
@@ -42,18 +30,6 @@ export class RecordedSource implements Source {
     });
   }
 
-  watch(_request: WatchRequest, handler: WatchHandler): WatchHandle {
-    this.#handler = handler;
-    return {
-      requestProgress: () => setImmediate(() => this.#handler?.progress(this.revision)),
-      close: () => {
-        if (this.#handler === undefined) return;
-        this.#handler = undefined;
-        handler.ended({ kind: 'closed' });
-      },
-    };
-  }
-
   /** What comes after the state. */
   changes(): AsyncGenerator<RecordingEntry> {
     return this.#entries;
@@ -61,8 +37,7 @@ export class RecordedSource implements Source {
 
   /** Changes of one revision, which become one. */
   deliver(changes: readonly RecordingEntry[], revision: ModRevision): void {
-    const handler = this.#handler;
-    if (handler === undefined) throw new SourceError('closed', 'nobody watches the recording');
+    const { handler } = this;
     for (const change of changes) {
       if (change.type === 'put') {
         const { key, value, createRevision, modRevision } = change;
@@ -77,23 +52,6 @@ export class RecordedSource implements Source {
     }
     this.revision = revision;
     handler.commit(revision);
-  }
-
-  currentRevision(): Promise<ModRevision> {
-    return Promise.resolve(this.revision);
-  }
-
-  progressTrusted(): Promise<boolean> {
-    return Promise.resolve(true);
-  }
-
-  probe(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  close(): Promise<void> {
-    this.#handler = undefined;
-    return Promise.resolve();
   }
 
   async #state(visit: EntryVisitor): Promise<RangeResult> {
