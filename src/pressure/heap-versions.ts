@@ -2,9 +2,15 @@ import type { ModRevision } from '../api/revision.js';
 import { assert, InvariantError } from '../lib/assert.js';
 import type { ByteRange } from '../lib/bytes.js';
 import type { Clock } from '../lib/clock.js';
-import { Pins } from '../versions/pins.js';
-import { RetireQueue } from '../versions/retire-queue.js';
-import type { Pin, PinInfo, VersionId, Versions, VersionsStats } from '../versions/versions.js';
+import { Retention } from '../versions/retention.js';
+import {
+  NONE,
+  type Pin,
+  type PinInfo,
+  type VersionId,
+  type Versions,
+  type VersionsStats,
+} from '../versions/versions.js';
 
 /** How a version's value is held on the JavaScript heap. */
 export interface HeldForm<T> {
@@ -38,29 +44,27 @@ export class HeapVersions<T> implements Versions {
   readonly #form: HeldForm<T>;
   readonly #entries: (Entry<T> | undefined)[] = [];
   readonly #free: VersionId[] = [];
-  readonly #retired = new RetireQueue();
-  readonly #pins: Pins;
+  readonly #retention: Retention;
   #live = 0;
   #liveBytes = 0;
   #retiredBytes = 0;
-  #reclaimedTo: ModRevision = 0;
 
   constructor(form: HeldForm<T>, clock: Clock) {
     this.#form = form;
-    this.#pins = new Pins(clock, () => {});
+    this.#retention = new Retention(clock, () => {});
     const versions = this;
     this.stats = {
       get live() {
         return versions.#live;
       },
       get retired() {
-        return versions.#retired.length;
+        return versions.#retention.retired.length;
       },
       get pins() {
-        return versions.#pins.count;
+        return versions.#retention.pins.count;
       },
       get pinsLeaked() {
-        return versions.#pins.leaked;
+        return versions.#retention.pins.leaked;
       },
       get liveBytes() {
         return versions.#liveBytes;
@@ -113,7 +117,7 @@ export class HeapVersions<T> implements Versions {
     if (!(supersededAt > entry.modRevision)) {
       throw new InvariantError(`versions: ${id} of revision ${entry.modRevision} is superseded at ${supersededAt}`);
     }
-    this.#retired.push(id, supersededAt);
+    this.#retention.retired.push(id, supersededAt);
     entry.supersededAt = supersededAt;
     this.#live--;
     this.#liveBytes -= sizeOf(entry);
@@ -121,31 +125,23 @@ export class HeapVersions<T> implements Versions {
   }
 
   reclaim(historyTail: ModRevision, countMax = Number.POSITIVE_INFINITY): number {
-    const oldestPin = this.#pins.oldest;
     let count = 0;
-    while (this.#retired.length > 0 && count < countMax) {
-      const supersededAt = this.#retired.firstRevision();
-      if (supersededAt > historyTail || supersededAt >= oldestPin) break;
-      this.#reclaimedTo = supersededAt;
-      const id = this.#retired.shift();
+    for (; count < countMax; count++) {
+      const id = this.#retention.next(historyTail);
+      if (id === NONE) break;
       this.#retiredBytes -= sizeOf(this.#entry(id));
       this.#entries[id] = undefined;
       this.#free.push(id);
-      count++;
     }
     return count;
   }
 
   pin(revision: ModRevision, owner: string): Pin {
-    assert(
-      revision >= this.#reclaimedTo,
-      `versions: ${owner} pins revision ${revision}, but versions superseded at ${this.#reclaimedTo} are gone`,
-    );
-    return this.#pins.pin(revision, owner);
+    return this.#retention.pin(revision, owner);
   }
 
   pinList(): readonly PinInfo[] {
-    return this.#pins.list();
+    return this.#retention.pins.list();
   }
 
   modRevision(id: VersionId): ModRevision {
@@ -203,14 +199,17 @@ export class HeapVersions<T> implements Versions {
       }
     }
     assert(live === this.#live, `H1: ${live} versions are live, counted ${this.#live}`);
-    assert(retired === this.#retired.length, `H1: ${retired} versions are retired, ${this.#retired.length} queued`);
+    assert(
+      retired === this.#retention.retired.length,
+      `H1: ${retired} versions are retired, ${this.#retention.retired.length} queued`,
+    );
     const free = this.#entries.length - live - retired;
     assert(free === new Set(this.#free).size && free === this.#free.length, `H1: ${free} ids are free`);
     assert(liveBytes === this.#liveBytes, `H3: live versions hold ${liveBytes} bytes, counted ${this.#liveBytes}`);
     assert(retiredBytes === this.#retiredBytes, `H3: retired versions hold ${retiredBytes} bytes`);
     const seen = new Set<VersionId>();
     let last: ModRevision = 0;
-    this.#retired.forEach((id, supersededAt) => {
+    this.#retention.retired.forEach((id, supersededAt) => {
       assert(
         !seen.has(id) && this.#entry(id).supersededAt === supersededAt,
         `H2: version ${id} is queued but not retired`,
@@ -219,12 +218,11 @@ export class HeapVersions<T> implements Versions {
       seen.add(id);
       last = supersededAt;
     });
-    this.#pins.verify();
+    this.#retention.pins.verify();
   }
 
   dispose(): void {
-    const [pin] = this.#pins.list();
-    assert(pin === undefined, `versions: disposed while ${pin?.owner} pins revision ${pin?.revision}`);
+    this.#retention.assertUnpinned();
     this.#entries.length = 0;
     this.#free.length = 0;
   }

@@ -3,8 +3,7 @@ import { assert, InvariantError } from '../lib/assert.js';
 import type { ByteRange } from '../lib/bytes.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import type { Allocator, CreateAllocator } from './allocator.js';
-import { Pins } from './pins.js';
-import { RetireQueue } from './retire-queue.js';
+import { Retention } from './retention.js';
 import {
   ADDRESS,
   CREATE_REVISION,
@@ -23,7 +22,7 @@ import {
 } from './rows.js';
 import { SizeClassAllocator } from './size-classes.js';
 import { SLAB_BYTES_DEFAULT, Slabs, UNIT_SHIFT } from './slabs.js';
-import type { Pin, PinInfo, VersionId, Versions, VersionsStats } from './versions.js';
+import { NONE, type Pin, type PinInfo, type VersionId, type Versions, type VersionsStats } from './versions.js';
 
 export interface VersionsOptions {
   /** Where slots come from; default: size classes. */
@@ -74,25 +73,22 @@ class SlabVersions implements Versions {
   readonly #rows: Rows;
   readonly #slabs: Slabs;
   readonly #allocator: Allocator;
-  readonly #retired = new RetireQueue();
-  readonly #pins: Pins;
+  readonly #retention: Retention;
   readonly #fillOnFree: number;
   readonly #checksums: Map<VersionId, number> | undefined;
   /** The buffer that `add` read last, and the same memory as words. */
   #source: Uint8Array = new Uint8Array(0);
   #sourceWords: Int32Array = new Int32Array(0);
-  /** Versions superseded at or before this may be gone. */
-  #reclaimedTo: ModRevision = 0;
 
   constructor(options: VersionsOptions) {
     this.#slabs = new Slabs(options.slabBytes ?? SLAB_BYTES_DEFAULT);
     const createAllocator = options.allocator ?? ((slabs: Slabs) => new SizeClassAllocator(slabs));
     this.#allocator = createAllocator(this.#slabs);
     this.#rows = new Rows(options.poison === true);
-    this.#pins = new Pins(options.clock ?? systemClock, options.onPinLeak ?? (() => {}));
+    this.#retention = new Retention(options.clock ?? systemClock, options.onPinLeak ?? (() => {}));
     this.#fillOnFree = options.zeroOnFree === true ? 0 : options.poison === true ? POISON : -1;
     this.#checksums = options.poison === true ? new Map() : undefined;
-    this.stats = new MutableStats(this.#slabs, this.#rows, this.#retired, this.#allocator, this.#pins);
+    this.stats = new MutableStats(this.#slabs, this.#rows, this.#allocator, this.#retention);
   }
 
   add(
@@ -156,7 +152,7 @@ class SlabVersions implements Versions {
     if (!(supersededAt > modRevision)) {
       throw new InvariantError(`versions: ${id} of revision ${modRevision} is superseded at ${supersededAt}`);
     }
-    this.#retired.push(id, supersededAt);
+    this.#retention.retired.push(id, supersededAt);
     rows.words[id >>> ROW_CHUNK_SHIFT]![((id & ROW_MASK) << 3) + STATE] = RETIRED;
     const size = this.#slotSize(id);
     this.stats.live--;
@@ -165,29 +161,21 @@ class SlabVersions implements Versions {
   }
 
   reclaim(historyTail: ModRevision, countMax = Number.POSITIVE_INFINITY): number {
-    const retired = this.#retired;
-    const oldestPin = this.#pins.oldest;
     let count = 0;
-    while (retired.length > 0 && count < countMax) {
-      const supersededAt = retired.firstRevision();
-      if (supersededAt > historyTail || supersededAt >= oldestPin) break;
-      this.#reclaimedTo = supersededAt;
-      this.#free(retired.shift());
-      count++;
+    for (; count < countMax; count++) {
+      const id = this.#retention.next(historyTail);
+      if (id === NONE) break;
+      this.#free(id);
     }
     return count;
   }
 
   pin(revision: ModRevision, owner: string): Pin {
-    assert(
-      revision >= this.#reclaimedTo,
-      `versions: ${owner} pins revision ${revision}, but versions superseded at ${this.#reclaimedTo} are gone`,
-    );
-    return this.#pins.pin(revision, owner);
+    return this.#retention.pin(revision, owner);
   }
 
   pinList(): readonly PinInfo[] {
-    return this.#pins.list();
+    return this.#retention.pins.list();
   }
 
   modRevision(id: VersionId): ModRevision {
@@ -262,7 +250,7 @@ class SlabVersions implements Versions {
     }
     assert(counts[FREE] === this.#rows.freeCount, `I1: ${counts[FREE]} ids are free, counted ${this.#rows.freeCount}`);
     assert(counts[LIVE] === stats.live, `I1: ${counts[LIVE]} versions are live, counted ${stats.live}`);
-    assert(counts[RETIRED] === this.#retired.length, `I1: ${counts[RETIRED]} versions are retired`);
+    assert(counts[RETIRED] === this.#retention.retired.length, `I1: ${counts[RETIRED]} versions are retired`);
     assert(liveBytes === stats.liveBytes, `I4: live versions hold ${liveBytes} bytes, counted ${stats.liveBytes}`);
     assert(slotBytes === liveBytes + stats.retiredBytes, `I4: retired bytes are off: ${stats.retiredBytes}`);
     assert(this.#allocator.usedBytes >= slotBytes, 'I4: the allocator counts less than its slots hold');
@@ -272,15 +260,16 @@ class SlabVersions implements Versions {
       assert(before === undefined || before[0] + before[1] <= address, `I2: version ${id} overlaps ${before?.[2]}`);
     }
     this.#verifyRetired();
-    this.#pins.verify();
-    assert(this.#pins.leaked === 0, `I5: ${this.#pins.leaked} pins were lost without being disposed`);
+    this.#retention.pins.verify();
+    assert(
+      this.#retention.pins.leaked === 0,
+      `I5: ${this.#retention.pins.leaked} pins were lost without being disposed`,
+    );
     this.#allocator.verify();
   }
 
   dispose(): void {
-    const [pin] = this.#pins.list();
-    assert(pin === undefined, `versions: disposed while ${pin?.owner} pins revision ${pin?.revision}`);
-    assert(this.#pins.leaked === 0, `versions: ${this.#pins.leaked} pins were lost without being disposed`);
+    this.#retention.assertUnpinned();
     const secrets = this.#fillOnFree === 0;
     for (let index = 0; index < this.#slabs.bytes.length; index++) {
       const bytes = this.#slabs.bytes[index]!;
@@ -347,7 +336,7 @@ class SlabVersions implements Versions {
   #verifyRetired(): void {
     const seen = new Set<VersionId>();
     let last: ModRevision = 0;
-    this.#retired.forEach((id, supersededAt) => {
+    this.#retention.retired.forEach((id, supersededAt) => {
       assert(this.#rows.word(id, STATE) === RETIRED && !seen.has(id), `I3: version ${id} is queued but not retired`);
       assert(supersededAt >= last, `I3: ${supersededAt} follows ${last} in the retire queue`);
       assert(supersededAt > this.modRevision(id), `I6: version ${id} is superseded before it was written`);
@@ -363,28 +352,26 @@ class MutableStats implements VersionsStats {
   retiredBytes = 0;
   readonly #slabs: Slabs;
   readonly #rows: Rows;
-  readonly #retired: RetireQueue;
   readonly #allocator: Allocator;
-  readonly #pins: Pins;
+  readonly #retention: Retention;
 
-  constructor(slabs: Slabs, rows: Rows, retired: RetireQueue, allocator: Allocator, pins: Pins) {
+  constructor(slabs: Slabs, rows: Rows, allocator: Allocator, retention: Retention) {
     this.#slabs = slabs;
     this.#rows = rows;
-    this.#retired = retired;
     this.#allocator = allocator;
-    this.#pins = pins;
+    this.#retention = retention;
   }
 
   get retired(): number {
-    return this.#retired.length;
+    return this.#retention.retired.length;
   }
 
   get pins(): number {
-    return this.#pins.count;
+    return this.#retention.pins.count;
   }
 
   get pinsLeaked(): number {
-    return this.#pins.leaked;
+    return this.#retention.pins.leaked;
   }
 
   get slotBytes(): number {
@@ -392,7 +379,7 @@ class MutableStats implements VersionsStats {
   }
 
   get columnBytes(): number {
-    return this.#rows.reservedBytes + this.#retired.reservedBytes;
+    return this.#rows.reservedBytes + this.#retention.retired.reservedBytes;
   }
 
   get reservedBytes(): number {

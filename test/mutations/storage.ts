@@ -153,16 +153,22 @@ const versions: Mutation[] = [
         'fill(this.#fillOnFree, offset, offset + size)',
         'fill(this.#fillOnFree, offset, offset + size + 64)',
       ],
-      ['a pinned version is not freed', 'supersededAt >= oldestPin) break;', 'supersededAt > oldestPin + 1) break;'],
-      [
-        'a version that the history names is not freed',
-        'if (supersededAt > historyTail || ',
-        'if (supersededAt > historyTail + 1 || ',
-      ],
       [
         'bytes of Secrets are zeroed when they are freed',
         'options.zeroOnFree === true ? 0 :',
         'options.zeroOnFree === true ? -1 :',
+      ],
+    ],
+  ),
+  ...of(
+    'src/versions/retention.ts',
+    ['versions/versions'],
+    [
+      ['a pinned version is not freed', 'supersededAt >= this.pins.oldest)', 'supersededAt > this.pins.oldest + 1)'],
+      [
+        'a version that the history names is not freed',
+        'if (supersededAt > historyTail || ',
+        'if (supersededAt > historyTail + 1 || ',
       ],
     ],
   ),
