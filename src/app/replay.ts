@@ -3,7 +3,7 @@ import { findKind } from '../codec/kinds.js';
 import { utf8 } from '../lib/bytes.js';
 import { sleep } from '../lib/clock.js';
 import { type RecordingEntry, RecordingError } from '../recording/format.js';
-import { RecordingFile } from '../recording/read-recording.js';
+import { readRevisions, readState, type RecordedChange, RecordingFile } from '../recording/read-recording.js';
 import type { WritableStore, WriteOperation } from '../source/source.js';
 import type { FillParts, Running } from './fill-store.js';
 import { oneLine, UsageError } from './usage-error.js';
@@ -52,22 +52,16 @@ export async function startReplay(
   const stop = new AbortController();
   const startMs = clock.monotonicMs();
   const run = async () => {
-    let operations: WriteOperation[] = [];
     let revisions = 0;
-    for await (const entry of entries) {
+    const ended = (reason: string) => log.info({ resource: name, reason }, 'the recording ends');
+    for await (const { atUs, changes } of readRevisions(entries, ended)) {
       if (stop.signal.aborted) return;
-      if (entry.type === 'put') operations.push({ type: 'put', key: move(entry.key), value: entry.value });
-      else if (entry.type === 'delete') operations.push({ type: 'delete', key: move(entry.key) });
-      else if (entry.type === 'end') log.info({ resource: name, reason: entry.reason }, 'the recording ends');
-      else if (entry.type === 'commit') {
-        const waitMs = startMs + entry.atUs / 1_000 / speed - clock.monotonicMs();
-        if (waitMs > 0) await sleep(clock, waitMs, stop.signal);
-        else if (revisions % WRITES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
-        if (stop.signal.aborted) return;
-        await store.write(operations);
-        operations = [];
-        revisions++;
-      } else throw new RecordingError(`a ${entry.type} stands among the changes`);
+      const waitMs = startMs + atUs / 1_000 / speed - clock.monotonicMs();
+      if (waitMs > 0) await sleep(clock, waitMs, stop.signal);
+      else if (revisions % WRITES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (stop.signal.aborted) return;
+      await store.write(changes.map((change) => operationOf(change, move)));
+      revisions++;
     }
     if (file.cutOff) log.warn({ resource: name }, 'the recording was cut off: its last changes are missing');
     log.info({ resource: name, revisions }, 'the recording is replayed');
@@ -94,24 +88,25 @@ async function open(path: string): Promise<RecordingFile> {
   }
 }
 
-async function writeState(
-  store: WritableStore,
-  entries: AsyncGenerator<RecordingEntry>,
-  move: (key: Uint8Array) => Uint8Array,
-): Promise<number> {
+type Move = (key: Uint8Array) => Uint8Array;
+
+function operationOf(change: RecordedChange, move: Move): WriteOperation {
+  const key = move(change.key);
+  return change.type === 'delete' ? { type: 'delete', key } : { type: 'put', key, value: change.value };
+}
+
+async function writeState(store: WritableStore, entries: AsyncGenerator<RecordingEntry>, move: Move): Promise<number> {
   let batch: WriteOperation[] = [];
   let objects = 0;
-  for (;;) {
-    const { value: entry, done } = await entries.next();
-    if (done === true) throw new RecordingError('the recording ends before its state is complete');
-    if (entry.type === 'object') {
-      batch.push({ type: 'put', key: move(entry.key), value: entry.value });
-      objects++;
-    } else if (entry.type !== 'state') throw new RecordingError(`a ${entry.type} stands within the state`);
-    if (batch.length === BATCH || (entry.type === 'state' && batch.length > 0)) {
-      await store.write(batch);
-      batch = [];
-    }
-    if (entry.type === 'state') return objects;
-  }
+  const flush = async () => {
+    await store.write(batch);
+    batch = [];
+  };
+  await readState(entries, (object) => {
+    batch.push(operationOf(object, move));
+    objects++;
+    return batch.length === BATCH ? flush() : undefined;
+  });
+  if (batch.length > 0) await flush();
+  return objects;
 }

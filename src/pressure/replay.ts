@@ -2,7 +2,6 @@ import { createKindCodec } from '../codec/kind-codec.js';
 import { findKind } from '../codec/kinds.js';
 import type { EngineName } from '../engine/engines.js';
 import { type Clock, sleep } from '../lib/clock.js';
-import type { RecordingEntry } from '../recording/format.js';
 import { RecordingError } from '../recording/format.js';
 import type { RecordingFile } from '../recording/read-recording.js';
 import { RecordedSource } from '../recording/recorded-source.js';
@@ -59,7 +58,6 @@ export async function replay(file: RecordingFile, options: ReplayOptions, clock:
   let revisions = 0;
   let recordedUs = 0;
   let endReason: string | undefined;
-  let pending: RecordingEntry[] = [];
   const due: { revision: number; ms: number }[] = [];
   const endTurn = async (idleMs: number) => {
     if (idleMs > 0) await sleep(clock, idleMs, options.signal);
@@ -70,25 +68,23 @@ export async function replay(file: RecordingFile, options: ReplayOptions, clock:
       if (Number.isFinite(options.speed)) meter.ages.add(elapsedMs - ms);
     }
   };
-  for await (const entry of source.changes()) {
+  const ended = (reason: string) => {
+    endReason = reason;
+  };
+  for await (const recorded of source.revisions(ended)) {
     if (options.signal.aborted) break;
-    if (entry.type === 'put' || entry.type === 'delete') pending.push(entry);
-    else if (entry.type === 'end') endReason = entry.reason;
-    else if (entry.type === 'commit') {
-      const ms = entry.atUs / 1_000 / options.speed;
-      for (let waitMs = ms - meter.elapsedMs(); waitMs > 0; waitMs = ms - meter.elapsedMs()) {
-        // What was delivered before is looked at before the wait, not after it.
-        await endTurn(due.length > 0 ? 0 : Math.max(1, waitMs));
-        if (options.signal.aborted) break;
-      }
-      source.deliver(pending, entry.revision);
-      due.push({ revision: entry.revision, ms });
-      changes += pending.length;
-      revisions++;
-      recordedUs = entry.atUs;
-      pending = [];
-      if (due.length >= TURN_COUNT_MAX) await endTurn(0);
-    } else throw new RecordingError(`a ${entry.type} stands among the changes`);
+    const ms = recorded.atUs / 1_000 / options.speed;
+    for (let waitMs = ms - meter.elapsedMs(); waitMs > 0; waitMs = ms - meter.elapsedMs()) {
+      // What was delivered before is looked at before the wait, not after it.
+      await endTurn(due.length > 0 ? 0 : Math.max(1, waitMs));
+      if (options.signal.aborted) break;
+    }
+    source.deliver(recorded);
+    due.push({ revision: recorded.revision, ms });
+    changes += recorded.changes.length;
+    revisions++;
+    recordedUs = recorded.atUs;
+    if (due.length >= TURN_COUNT_MAX) await endTurn(0);
   }
   await endTurn(0);
   const { allocatedBytes, ...measured } = await meter.finish();

@@ -1,5 +1,6 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { ModRevision } from '../api/revision.js';
+import { writeVarint } from '../lib/bytes.js';
 import { crc32 } from '../lib/crc32.js';
 
 /**
@@ -143,12 +144,7 @@ export class RecordingEncoder {
   }
 
   #number(value: number): void {
-    let rest = value;
-    while (rest >= 128) {
-      this.#raw[this.#length++] = (rest % 128) | 128;
-      rest = Math.floor(rest / 128);
-    }
-    this.#raw[this.#length++] = rest;
+    this.#length = writeVarint(this.#raw, this.#length, value);
   }
 }
 

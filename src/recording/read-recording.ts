@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import type { ModRevision } from '../api/revision.js';
 import {
   BLOCK_HEAD_BYTES,
   MAGIC,
@@ -48,10 +49,10 @@ export class RecordingFile {
   }
 
   /**
-   * Entries from the beginning, each time; those of one block together. Throws RecordingError where the file is damaged;
+   * Entries from the beginning, each time. Throws RecordingError where the file is damaged;
    * a cut-off end is only noted.
    */
-  async *batches(): AsyncGenerator<Iterable<RecordingEntry>> {
+  async *entries(): AsyncGenerator<RecordingEntry> {
     const decoder = new RecordingDecoder();
     const head = Buffer.alloc(BLOCK_HEAD_BYTES);
     this.cutOff = false;
@@ -67,17 +68,54 @@ export class RecordingFile {
         this.cutOff = true;
         return;
       }
-      yield decoder.entries(head, packed, at);
+      yield* decoder.entries(head, packed, at);
       at += BLOCK_HEAD_BYTES + packed.length;
     }
   }
 
-  async *entries(): AsyncGenerator<RecordingEntry> {
-    for await (const batch of this.batches()) yield* batch;
-  }
-
   close(): Promise<void> {
     return this.#file.close();
+  }
+}
+
+export type RecordedObject = Extract<RecordingEntry, { readonly type: 'object' | 'put' }>;
+
+/** Reads the state from the beginning of `entries`; resolves with its revision. Rejects with RecordingError when it is not whole. */
+export async function readState(
+  entries: AsyncGenerator<RecordingEntry>,
+  visit: (object: RecordedObject) => void | Promise<void>,
+): Promise<ModRevision> {
+  for (;;) {
+    const { value: entry, done } = await entries.next();
+    if (done === true) throw new RecordingError('the recording ends before its state is complete');
+    if (entry.type === 'state') return entry.revision;
+    if (entry.type !== 'object') throw new RecordingError(`a ${entry.type} stands within the state`);
+    const visited = visit(entry);
+    if (visited !== undefined) await visited;
+  }
+}
+
+/** A revision that changed something, `atUs` microseconds after the state was read. */
+export interface RecordedRevision {
+  readonly revision: ModRevision;
+  readonly atUs: number;
+  readonly changes: readonly RecordedChange[];
+}
+export type RecordedChange = Extract<RecordingEntry, { readonly type: 'object' | 'put' | 'delete' }>;
+
+/** What comes after the state; `ended` is told why the recording ends. Changes of a revision that was cut off are left out. */
+export async function* readRevisions(
+  entries: AsyncGenerator<RecordingEntry>,
+  ended: (reason: string) => void,
+): AsyncGenerator<RecordedRevision> {
+  let changes: RecordedChange[] = [];
+  for await (const entry of entries) {
+    if (entry.type === 'put' || entry.type === 'delete') changes.push(entry);
+    else if (entry.type === 'end') ended(entry.reason);
+    else if (entry.type === 'commit') {
+      yield { revision: entry.revision, atUs: entry.atUs, changes };
+      changes = [];
+    } else throw new RecordingError(`a ${entry.type} stands among the changes`);
   }
 }
 

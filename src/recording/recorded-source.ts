@@ -1,8 +1,7 @@
-import type { ModRevision } from '../api/revision.js';
 import { LocalSource } from '../source/local-source.js';
 import { DELETE, type EntryVisitor, PUT, type RangeRequest, type RangeResult, SourceError } from '../source/source.js';
 import type { RecordingEntry } from './format.js';
-import type { RecordingFile } from './read-recording.js';
+import { readRevisions, readState, type RecordedRevision, type RecordingFile } from './read-recording.js';
 
 /** A recording as a store that can be listed once, and whose changes come when `deliver` is called. */
 export class RecordedSource extends LocalSource {
@@ -30,24 +29,19 @@ export class RecordedSource extends LocalSource {
     });
   }
 
-  /** What comes after the state. */
-  changes(): AsyncGenerator<RecordingEntry> {
-    return this.#entries;
+  /** What comes after the state; see `readRevisions`. */
+  revisions(ended: (reason: string) => void): AsyncGenerator<RecordedRevision> {
+    return readRevisions(this.#entries, ended);
   }
 
-  /** Changes of one revision, which become one. */
-  deliver(changes: readonly RecordingEntry[], revision: ModRevision): void {
+  deliver({ changes, revision }: RecordedRevision): void {
     const { handler } = this;
     for (const change of changes) {
-      if (change.type === 'put') {
-        const { key, value, createRevision, modRevision } = change;
-        const bytes = new Uint8Array(key.length + value.length);
-        bytes.set(key);
-        bytes.set(value, key.length);
-        handler.change(PUT, bytes, 0, key.length, key.length, bytes.length, createRevision, modRevision);
-      } else if (change.type === 'delete') {
-        const { key, modRevision } = change;
-        handler.change(DELETE, key, 0, key.length, 0, 0, 0, modRevision);
+      const { key, modRevision } = change;
+      if (change.type === 'delete') handler.change(DELETE, key, 0, key.length, 0, 0, 0, modRevision);
+      else {
+        const bytes = joined(key, change.value);
+        handler.change(PUT, bytes, 0, key.length, key.length, bytes.length, change.createRevision, modRevision);
       }
     }
     this.revision = revision;
@@ -58,20 +52,19 @@ export class RecordedSource extends LocalSource {
     if (this.#listed) throw new SourceError('compacted', 'a recording is listed once');
     this.#listed = true;
     let count = 0;
-    for (;;) {
-      const { value: entry, done } = await this.#entries.next();
-      if (done === true) throw new SourceError('corrupt', 'the recording ends before its state is complete');
-      if (entry.type === 'state') {
-        this.revision = entry.revision;
-        return { revision: entry.revision, count, more: false };
-      }
-      if (entry.type !== 'object') throw new SourceError('corrupt', `a ${entry.type} stands within the state`);
-      const { key, value, createRevision, modRevision } = entry;
-      const bytes = new Uint8Array(key.length + value.length);
-      bytes.set(key);
-      bytes.set(value, key.length);
+    const revision = await readState(this.#entries, ({ key, value, createRevision, modRevision }) => {
+      const bytes = joined(key, value);
       visit(bytes, 0, key.length, key.length, bytes.length, createRevision, modRevision);
       count++;
-    }
+    });
+    this.revision = revision;
+    return { revision, count, more: false };
   }
+}
+
+function joined(key: Uint8Array, value: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(key.length + value.length);
+  bytes.set(key);
+  bytes.set(value, key.length);
+  return bytes;
 }
