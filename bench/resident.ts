@@ -7,6 +7,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { sleep, systemClock } from '../src/lib/clock.js';
 import { seededRandom } from '../src/lib/random.js';
 import { collectGarbage } from '../src/lib/v8-flags.js';
+import { Ages } from '../src/pressure/ages.js';
 import { LeaseStream } from './corpus.js';
 import { DEFAULT_ENGINE } from '../src/engine/engines.js';
 import { createRepresentation, type Representation } from './representations.js';
@@ -197,29 +198,6 @@ class Renewer {
   #renewOne(): void {
     const revision = ++this.#revision;
     this.#representation.update(this.#lease.set(this.#random.int(this.#objects), revision), revision);
-  }
-}
-
-/** Ages of events, in steps of a tenth of a millisecond. */
-class Ages {
-  maxMs = 0;
-  readonly #counts = new Uint32Array(100_000);
-  #count = 0;
-
-  add(ms: number): void {
-    if (ms > this.maxMs) this.maxMs = ms;
-    this.#counts[Math.min(this.#counts.length - 1, Math.max(0, Math.floor(ms * 10)))]!++;
-    this.#count++;
-  }
-
-  /** An upper bound of the share's age; 0 when nothing was added. */
-  percentile(share: number): number {
-    let rest = this.#count * share;
-    for (let step = 0; step < this.#counts.length && this.#count > 0; step++) {
-      rest -= this.#counts[step]!;
-      if (rest <= 0) return (step + 1) / 10;
-    }
-    return 0;
   }
 }
 

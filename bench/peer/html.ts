@@ -1,3 +1,4 @@
+import { escaped } from '../../src/report/page.js';
 import { type Comparison, figure, ratioText, type Subject, targetText } from './measures.js';
 import { otherText, type Report, settingText, summaryText } from './report.js';
 
@@ -95,8 +96,4 @@ function bars({ samples, medians, measure, other }: Comparison): string {
     limit === undefined ? '' : `<line class="limit" x1="${x(limit)}" x2="${x(limit)}" y1="0" y2="${height}"/>`;
   const text = subjects.map((subject) => `${LABELS[subject]} ${figure(medians[subject])}`).join(', ');
   return `<svg viewBox="0 0 ${WIDTH} ${height}" preserveAspectRatio="none" role="img" aria-label="${escaped(`${measure.column}: ${text}`)}">${marks.join('')}${dashed}</svg>`;
-}
-
-export function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }

@@ -1,4 +1,5 @@
-import { escaped } from './html.js';
+import { short } from '../../src/report/line-plot.js';
+import { escaped } from '../../src/report/page.js';
 
 export interface Series {
   readonly label: string;
@@ -71,9 +72,4 @@ ${parts.join('\n')}
 /** Where a value lies between two others, by its logarithm: 0 to 1. */
 function span(value: number, from: number, to: number): number {
   return from === to ? 0.5 : Math.log(value / from) / Math.log(to / from);
-}
-
-function short(value: number): string {
-  if (value >= 1000) return `${Number((value / 1000).toPrecision(3))}k`;
-  return String(Number(value.toPrecision(3)));
 }

@@ -250,13 +250,11 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       else if (shuttingDown()) all['connection'] = 'close';
       send(code, all, bytes);
     };
-    const failed = (error: unknown) => {
+    const report = (error: unknown) => {
       log?.error({ err: error, uri: target, auditID: headers['audit-id'] }, 'request failed');
-      if (response.headersSent) exchange.cut();
-      return problemAnswer(exchange.request, { kind: 'internal', message: messageOf(error) });
     };
     const cut = (error: unknown) => {
-      failed(error);
+      report(error);
       exchange.cut();
     };
     let outcome: Outcome;
@@ -264,7 +262,9 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       outcome = await answer(exchange, (problem) => void sendWhole(problem, true).catch(cut));
     } catch (error) {
       if (exchange.isLate) return;
-      outcome = failed(error);
+      if (response.headersSent) return cut(error);
+      report(error);
+      outcome = problemAnswer(exchange.request, { kind: 'internal', message: messageOf(error) });
     }
     if (outcome === STREAMED) {
       if (exchange.endWatch !== undefined) counted.watching();
