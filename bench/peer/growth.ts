@@ -3,9 +3,9 @@ import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../../src/lib/clock.js';
+import { linePlotFile } from '../../src/report/line-plot.js';
 import { repositoryRoot } from '../../test/support/command.js';
 import { goVersion, Lab } from './lab.js';
-import { linePlot } from './line-plot.js';
 import { figure, median } from './measures.js';
 import type { Mode } from './modes.js';
 
@@ -275,17 +275,26 @@ function medianOf(rows: readonly Row[], x: number, mode: string, subject: Row['s
 
 /** /proc counts in ticks of 10 ms: what is less than one is drawn as a tenth of the smallest figure there can be. */
 const DRAWN_MIN = 0.01;
+/** Of the plots' colours. */
+const [BLUE, GREY] = [0, 4];
 
 function plot(growth: Growth, rows: readonly Row[]): string {
   const series = Object.keys(growth.steps[0]!.modes).flatMap((mode, index) =>
     SUBJECTS.map((server) => ({
       label: `${server === 'peer' ? 'Go peer' : 'listwatch'}, ${mode}`,
-      server,
+      color: server === 'peer' ? GREY : BLUE,
       dashed: index > 0,
       points: growth.steps.map(({ x }) => ({ x, y: Math.max(DRAWN_MIN, medianOf(rows, x, mode, server)) })),
     })),
   );
-  return linePlot(growth.title, growth.xLabel, growth.column, series);
+  return linePlotFile({
+    title: growth.title,
+    xLabel: growth.xLabel,
+    yLabel: growth.column,
+    xScale: 'log',
+    yScale: 'log',
+    series,
+  });
 }
 
 function table(growth: Growth, rows: readonly Row[]): string {

@@ -1,4 +1,4 @@
-import { escaped } from '../../src/report/page.js';
+import { escaped } from '../../src/report/escaped.js';
 import { type Comparison, figure, ratioText, type Subject, targetText } from './measures.js';
 import { otherText, type Report, settingText, summaryText } from './report.js';
 

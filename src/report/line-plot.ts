@@ -1,4 +1,5 @@
-import { escaped } from './page.js';
+import { escaped } from './escaped.js';
+import { COLORS, plotStyle } from './plot-style.js';
 
 export interface PlotPoint {
   readonly x: number;
@@ -10,6 +11,9 @@ export interface PlotPoint {
 
 export interface PlotSeries {
   readonly label: string;
+  /** Which of the page's colours, and dashed or not; else by its place among the series. */
+  readonly color?: number;
+  readonly dashed?: boolean;
   /** In rising order of x. */
   readonly points: readonly PlotPoint[];
 }
@@ -35,10 +39,14 @@ const LEGEND_COLUMNS = 2;
 const LINEAR_TICKS = 5;
 /** More points than this are a curve. */
 const DOTS_MAX = 24;
-/** More series than this are told apart by dashes. */
-export const COLORS = 6;
 
-/** A picture of its own, in the colours of the page around it. Throws when a logarithmic axis is given what has no logarithm. */
+/** A picture as a file of its own, for light and dark. Throws as linePlot does. */
+export function linePlotFile(options: PlotOptions): string {
+  const paper = `<style>${plotStyle}</style><rect class="paper" width="${WIDTH}" height="${HEIGHT}"/>`;
+  return `${linePlot(options).replace(/^<svg ([^>]*)>/, `<svg xmlns="http://www.w3.org/2000/svg" $1>${paper}`)}\n`;
+}
+
+/** A picture in the colours of the page around it. Throws when a logarithmic axis is given what has no logarithm. */
 export function linePlot(options: PlotOptions): string {
   const { title, xLabel, yLabel, series, bound } = options;
   const points = series.flatMap((one) => one.points);
@@ -76,8 +84,9 @@ export function linePlot(options: PlotOptions): string {
     );
   }
   for (const [index, one] of series.entries()) {
-    const style = `s${index % COLORS}`;
-    const dash = index < COLORS ? '' : ' stroke-dasharray="6 4"';
+    const { color = index % COLORS, dashed = index >= COLORS } = one;
+    const style = `s${color}`;
+    const dash = dashed ? ' stroke-dasharray="6 4"' : '';
     const legend = {
       x: 12 + (index % LEGEND_COLUMNS) * ((WIDTH - 12) / LEGEND_COLUMNS),
       y: 44 + Math.floor(index / LEGEND_COLUMNS) * LEGEND_LINE,

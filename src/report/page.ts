@@ -1,9 +1,7 @@
-/** Colours of series that can be told apart by most eyes, on white and on black. */
-const STYLE = `
-:root { color-scheme: light dark; --page: #fff; --ink: #1c2430; --soft: #5b6675; --line: #d9dfe6; --zebra: #f5f7f9;
-  --good: #14713a; --bad: #b3261e; --s0: #1266c4; --s1: #b3541e; --s2: #14713a; --s3: #7a3fb0; --s4: #8a96a5; --s5: #a4860b }
-@media (prefers-color-scheme: dark) { :root { --page: #12161c; --ink: #e4e9ef; --soft: #9aa7b5; --line: #2c3541; --zebra: #181e26;
-  --good: #5cc98a; --bad: #ff8a80; --s0: #5aa7f5; --s1: #f0975a; --s2: #5cc98a; --s3: #bf8ff0; --s4: #7c8998; --s5: #dbc04a } }
+import { escaped } from './escaped.js';
+import { plotStyle } from './plot-style.js';
+
+const STYLE = `${plotStyle}
 * { box-sizing: border-box }
 body { margin: 0 auto; padding: 24px 20px 48px; max-width: 1280px; background: var(--page); color: var(--ink);
   font: 15px/1.45 system-ui, -apple-system, "Segoe UI", sans-serif }
@@ -11,10 +9,7 @@ h1 { font-size: 24px; margin: 0 0 4px } h2 { font-size: 17px; margin: 32px 0 8px
 p, li { margin: 4px 0; max-width: 80ch } .soft { color: var(--soft); font-size: 13px; overflow-wrap: anywhere }
 code { font: 13px ui-monospace, "SF Mono", Menlo, monospace }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 480px), 1fr)); gap: 18px }
-.plot { width: 100%; height: auto; display: block } .plot text { fill: var(--ink); font: 13px system-ui, -apple-system, "Segoe UI", sans-serif }
-.plot .soft { fill: var(--soft) } .plot .title { font-weight: 600; font-size: 15px } .plot .grid { stroke: var(--line) }
-.plot .line { fill: none; stroke-width: 2.2 } .plot .whisker { stroke-width: 5; opacity: .35 } .plot .bound { stroke: var(--bad); stroke-dasharray: 4 3 }
-${[0, 1, 2, 3, 4, 5].map((n) => `.line.s${n}, .whisker.s${n} { stroke: var(--s${n}) } .dot.s${n} { fill: var(--s${n}) }`).join('\n')}
+.plot { width: 100%; height: auto; display: block }
 .wide { overflow-x: auto } table { border-collapse: collapse; margin: 4px 0 12px; font-variant-numeric: tabular-nums; font-size: 14px }
 th { text-align: left; font-weight: 600; color: var(--soft); font-size: 13px } th, td { padding: 4px 9px; border-bottom: 1px solid var(--line); vertical-align: top }
 th.n, td.n { text-align: right; white-space: nowrap } tbody tr:nth-child(odd) { background: var(--zebra) } .good { color: var(--good) } .bad { color: var(--bad) }
@@ -79,8 +74,4 @@ export function figure(value: number): string {
   if (!Number.isFinite(value)) return '';
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en-US');
   return String(Number(value.toPrecision(3)));
-}
-
-export function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { htmlReport } from '../../bench/peer/html.js';
-import { linePlot } from '../../bench/peer/line-plot.js';
 import {
   type Comparison,
   compare,
@@ -143,22 +142,6 @@ test('names of modes differ, and small ones are judged by no target', () => {
   );
   assert.ok(whole.some(({ measures }) => measures.some(({ target }) => target.kind !== 'report')));
   assert.ok(small.every(({ measures }) => measures.every(({ target }) => target.kind === 'report')));
-});
-
-test('a line plot shows every point inside its frame, and refuses what has no logarithm', () => {
-  const points = [1, 10, 1000].map((x) => ({ x, y: x * 2 }));
-  const svg = linePlot('a & b', 'x', 'y', [{ label: 'one', server: 'peer', dashed: false, points }]);
-  assert.match(svg, /<text class="title"[^>]*>a &amp; b</);
-  const dots = [...svg.matchAll(/<circle[^>]* cx="([\d.]+)" cy="([\d.]+)"/g)].map(([, x, y]) => [Number(x), Number(y)]);
-  assert.equal(dots.length, 3);
-  assert.ok(dots.every(([x, y]) => x! > 64 && x! < 620 && y! > 60 && y! < 352));
-  assert.ok(dots[0]![1]! > dots[1]![1]! && dots[1]![1]! > dots[2]![1]!, 'larger is higher');
-  assert.throws(() => linePlot('t', 'x', 'y', []), /needs points/);
-  const zero = [{ x: 1, y: 0 }];
-  assert.throws(
-    () => linePlot('t', 'x', 'y', [{ label: 'one', server: 'peer', dashed: false, points: zero }]),
-    /positive/,
-  );
 });
 
 test('the peer is measured in every run of a mode that is judged by its figures, and in some of those that only show them', () => {
