@@ -75,7 +75,8 @@ export class PodCache {
   #revision = 1;
   #buffer = Buffer.alloc(64 * 2 ** 10);
 
-  constructor(count: number) {
+  /** `historyBytes` undefined: as much as a cache keeps. */
+  constructor(count: number, { historyBytes }: { historyBytes: number | undefined } = { historyBytes: 8 * 2 ** 20 }) {
     this.count = count;
     this.cache = new WatchCache({
       codec: podCodec,
@@ -86,7 +87,7 @@ export class PodCache {
       },
       clock: this.clock,
       limits: { ...defaultLimits, indexBytesMin: 2 ** 30 },
-      historyBytes: 8 * 2 ** 20,
+      historyBytes,
     });
     const fill = this.cache.startFill('fresh');
     const values = podVariants();

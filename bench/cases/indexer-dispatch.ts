@@ -1,19 +1,8 @@
-import type { Framer, ObjectFilter, WatchSink } from '../../src/cache/cache.js';
-import { createTimingWheel } from '../../src/cache/timing-wheel.js';
-import { Watchers } from '../../src/cache/watchers.js';
+import type { ObjectFilter, WatchSink } from '../../src/cache/cache.js';
 import { defaultLimits } from '../../src/lib/limits.js';
-import { seededRandom } from '../../src/lib/random.js';
 import type { BenchCase, BenchCases } from '../bench.js';
-import {
-  ALL_PODS,
-  labelFilter,
-  opaque,
-  PodCache,
-  POD_PREFIX,
-  podCodec,
-  podVariants,
-  relabelled,
-} from '../indexed-pods.js';
+import { labelFilter, opaque, PodCache, podVariants, relabelled } from '../indexed-pods.js';
+import { watchersOf, watchFromNow } from '../watched-pods.js';
 
 /**
  * What a change costs with N watchers, each with a selector of its own, of whom a share is concerned. One
@@ -41,16 +30,6 @@ export function setup(smoke: boolean): BenchCases {
   return cases;
 }
 
-const framer: Framer = {
-  id: 'short',
-  firstDiffers: false,
-  event(_type, _wire, revision, _first, into) {
-    into.reserve(8);
-    into.position = into.bytes.writeDoubleLE(revision, into.position);
-  },
-  bookmark() {},
-};
-
 class CountingSink implements WatchSink {
   events = 0;
   write(chunk: Uint8Array): boolean {
@@ -62,32 +41,15 @@ class CountingSink implements WatchSink {
 
 function dispatch(count: number, teams: number, known: (filter: ObjectFilter) => ObjectFilter): BenchCase {
   const pods = new PodCache(100);
-  const { cache, clock } = pods;
-  const wheel = createTimingWheel(clock);
-  const watchers = new Watchers({
-    cache,
-    codec: podCodec,
-    prefix: POD_PREFIX,
-    wheel,
-    clock,
-    random: seededRandom(1),
-    limits: defaultLimits,
-  });
-  watchers.restart();
+  const { clock } = pods;
+  const watchers = watchersOf(pods);
   const sinks = Array.from({ length: count }, () => new CountingSink());
   for (const [index, sink] of sinks.entries()) {
     watchers.watch(
       {
-        from: ALL_PODS.from.bytes,
-        to: ALL_PODS.to.bytes,
+        ...watchFromNow(pods),
         // The second requirement makes every selector another one, so that nobody shares a group.
         filter: known(labelFilter(`team=team-${(index + 1) % teams},own!=watcher-${index}`)),
-        framer,
-        afterRevision: cache.revision,
-        initialEvents: false,
-        initialEventsEnd: false,
-        bookmarks: false,
-        timeoutMs: 1e9,
       },
       sink,
     );
