@@ -2,7 +2,7 @@ import { groupResourceOf } from '../api/gvr.js';
 import { type Caches, createCaches } from '../cache/caches.js';
 import type { Checkpoints } from '../checkpoint/checkpoints.js';
 import type { KindCodec } from '../codec/codec.js';
-import type { Kind } from '../codec/kind.js';
+import { isSecret, type Kind } from '../codec/kind.js';
 import { DEFAULT_ENGINE, engines } from '../engine/engines.js';
 import { createTwin, type TwinRecord } from '../engine/twin.js';
 import type { Clock } from '../lib/clock.js';
@@ -45,9 +45,4 @@ export function openCaches(
     limits: config.limits,
     log: (kind, message) => log.warn({ resource: resourceOf(kind) }, message),
   });
-}
-
-/** Whose bytes do not outlive the object in our memory. */
-export function isSecret({ group, resource }: Kind): boolean {
-  return group === '' && resource === 'secrets';
 }

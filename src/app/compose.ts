@@ -1,7 +1,7 @@
 import { groupResourceOf } from '../api/gvr.js';
 import type { Cache } from '../cache/cache.js';
 import type { KindCodec } from '../codec/codec.js';
-import type { Kind } from '../codec/kind.js';
+import { isSecret, type Kind } from '../codec/kind.js';
 import { createKindCodec } from '../codec/kind-codec.js';
 import { kinds as registry } from '../codec/kinds.js';
 import type { HealthCheck } from '../http/health.js';
@@ -10,7 +10,7 @@ import { FragmentCache } from '../serve/fragment-cache.js';
 import { EncodePool } from '../workers/encode-pool.js';
 import { createService } from '../serve/service.js';
 import type { Source } from '../source/source.js';
-import { isSecret, openCaches } from './caches.js';
+import { openCaches } from './caches.js';
 import { provideCertificate } from './certificates.js';
 import type { Config } from './config.js';
 import { withDeclaredFields } from './declared-fields.js';

@@ -1,3 +1,4 @@
+import { isSecret } from '../codec/kind.js';
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { groupResourceOf } from '../api/gvr.js';
@@ -5,7 +6,6 @@ import { Checkpoints } from '../checkpoint/checkpoints.js';
 import type { Clock } from '../lib/clock.js';
 import type { Random } from '../lib/random.js';
 import type { Source } from '../source/source.js';
-import { isSecret } from './caches.js';
 import { makeFolder } from './certificates.js';
 import type { Config } from './config.js';
 import { fileProblem } from './load/files.js';

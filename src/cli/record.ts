@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
-import { isSecret } from '../app/caches.js';
 import { type FlagName, type FlagValues, resolveConfig, serveFlags } from '../app/config.js';
 import { createLog } from '../app/log.js';
 import { recordKind } from '../app/record-kind.js';
 import { UsageError } from '../app/usage-error.js';
 import { bad, readDurationMs, readInteger, readKinds, readText } from '../app/values.js';
-import type { Kind } from '../codec/kind.js';
+import { isSecret, type Kind } from '../codec/kind.js';
 import { systemClock, type Timer } from '../lib/clock.js';
 import { systemRandom } from '../lib/random.js';
 import type { Recorded } from '../recording/recorder.js';

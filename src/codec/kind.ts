@@ -51,3 +51,8 @@ export interface SelectableField {
   /** Another path to read when the first is empty (e.g. Event source). */
   readonly fallbackPath?: string;
 }
+
+/** Whose bytes do not outlive the object in our memory. */
+export function isSecret({ group, resource }: Kind): boolean {
+  return group === '' && resource === 'secrets';
+}

@@ -2,12 +2,14 @@ import { promisify } from 'node:util';
 import { gzip as gzipCallback, constants as zlib } from 'node:zlib';
 import { apiVersionOf } from '../api/gvr.js';
 import type { KindCodec } from '../codec/codec.js';
+import { isSecret } from '../codec/kind.js';
 import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import { ownTurn } from '../lib/line.js';
 import { zstdFrame } from '../lib/zstd.js';
 import type { ListAnswer, ObjectAnswer } from '../serve/reader.js';
-import { Body, COMPRESS_ABOVE_BYTES } from './encode/body.js';
+import { Body, COMPRESS_ABOVE_BYTES, pooledChunkBytes } from './encode/body.js';
+import { ChunkPool } from './encode/chunk-pool.js';
 import { type FilledRows, type ListBody, type ListDocument, wholeBody } from './encode/document.js';
 import { listMetaJson } from './encode/envelope.js';
 import { GzipMember } from './encode/gzip-member.js';
@@ -42,6 +44,12 @@ export interface View {
 export interface WriteContext {
   readonly clock: Clock;
   readonly limits: Limits;
+  /** What bodies are put together in. */
+  readonly chunks: ChunkPool;
+}
+
+export function createChunkPool({ listChunkBytes, listSpareBytesMax }: Limits): ChunkPool {
+  return new ChunkPool(pooledChunkBytes(listChunkBytes), listSpareBytesMax);
 }
 
 const gzip = promisify(gzipCallback);
@@ -107,6 +115,7 @@ export async function streamList(
     sink,
     clock,
     chunkBytes: limits.listChunkBytes,
+    chunks: isSecret(codec.kind) ? createChunkPool(limits) : context.chunks, // bytes of Secrets do not stay behind
     sliceMs: limits.listSliceMs,
     coding,
     compressed: joined !== undefined,

@@ -32,7 +32,7 @@ import { Health, type HealthCheck } from './health.js';
 import { InFlight, TOO_MANY_REQUESTS } from './in-flight.js';
 import { Connections, formatAddress, http2Options } from './listeners.js';
 import { type MeteredCache, Metrics } from './metrics.js';
-import { compressed } from './objects.js';
+import { compressed, createChunkPool } from './objects.js';
 import { parseTarget } from './paths.js';
 import { problemAnswer } from './respond.js';
 import { answerResource, isWatch, labelResource, type ResourceContext } from './resources.js';
@@ -121,6 +121,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   const resources: ResourceContext = {
     clock,
     limits,
+    chunks: createChunkPool(limits),
     metrics,
     watchQuota: new WatchQuota(limits.watchesPerClientMax),
     sharedChunk: new SharedChunk(),

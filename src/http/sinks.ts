@@ -2,22 +2,25 @@ import type { ServerResponse } from 'node:http';
 import { constants, type Http2ServerResponse } from 'node:http2';
 import { TLSSocket } from 'node:tls';
 
+/** Called once the transport is done with what it was given, or with what went wrong. */
+export type Done = (error?: Error | null) => void;
+
 /**
  * A ByteSink is the body of one response, whatever carries it: HTTP/1.1, HTTP/2, and, for
  * watches, a WebSocket (watch/websocket.ts).
  *
  * `write` returns false when the transport holds as much as it should; then `onDrain` fires once
  * there is room. `onClose` fires once, when the transport is gone, whether the response was
- * complete or not. Chunks belong to the sink after `write`: nobody may change them before `done` is called, which
- * it may never be.
+ * complete or not. Chunks belong to the sink after `write`: nobody may change them before `done` is called, without an
+ * error, which it may never be.
  */
 export interface ByteSink {
   readonly closed: boolean;
   /** Not more than this in one write, so that a stalled stream holds little. */
   readonly writeBytesMax: number;
-  write(chunk: Uint8Array, done?: () => void): boolean;
+  write(chunk: Uint8Array, done?: Done): boolean;
   /** Several chunks by one system call; absent where they would be copied into one buffer for that. */
-  readonly writeAll?: (chunks: readonly Uint8Array[], done?: () => void) => boolean;
+  readonly writeAll?: (chunks: readonly Uint8Array[], done?: Done) => boolean;
   onDrain(run: () => void): void;
   onClose(run: () => void): void;
   /** A clean end of the body. */
@@ -56,12 +59,12 @@ export function responseSink(response: RawResponse): ByteSink {
   if (isHttp2(response)) response.stream.once('aborted', () => response.stream.destroy());
   // A client that vanishes is no error of ours: 'close' follows.
   response.on('error', () => {});
-  const write = (chunk: Uint8Array, done?: () => void) => {
+  const write = (chunk: Uint8Array, done?: Done) => {
     if (closed) return false;
     const room = http2 ? response.write(chunk, done) : response.write(chunk, done);
     return room || response.writableLength < writeBytesMax;
   };
-  const writeAll = (chunks: readonly Uint8Array[], done?: () => void) => {
+  const writeAll = (chunks: readonly Uint8Array[], done?: Done) => {
     if (closed || http2) return false;
     const last = chunks.length - 1;
     // Not the response: that would write what it has gathered chunk by chunk.

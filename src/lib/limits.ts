@@ -35,6 +35,8 @@ export interface Limits {
   readonly watchFlushBytes: number;
   /** What a LIST copies before it writes, and a quarter of what it gathers. docs/adr/0020, 0025 */
   readonly listChunkBytes: number;
+  /** Chunks that no LIST uses, kept to be filled again. docs/adr/0027 */
+  readonly listSpareBytesMax: number;
   /** A LIST yields to ingest and watches after this long. Reasoned, not measured: docs/adr/0025. */
   readonly listSliceMs: number;
   /** Items of LISTs that are kept encoded, of all kinds together; 0 keeps none. docs/adr/0009 */
@@ -129,6 +131,7 @@ export const defaultLimits: Limits = {
   watchFlushMs: 2,
   watchFlushBytes: 16 * 2 ** 10,
   listChunkBytes: 256 * 2 ** 10,
+  listSpareBytesMax: 8 * 2 ** 20,
   listSliceMs: 8,
   fragmentCacheBytes: 256 * 2 ** 20,
   fragmentIdleMs: 60_000,

@@ -126,7 +126,8 @@ async function pageOf(
       continue: more
         ? encodeContinueToken(keyText(snapshot, page.ids.at(-1)!), scope.tokenPrefix, revision, true)
         : undefined,
-      remainingItemCount: more && !selected ? snapshot.count(from, to) - plan.limit : undefined,
+      remainingItemCount:
+        more && !selected ? (within === undefined ? found.inRange : snapshot.count(from, to)) - plan.limit : undefined,
       shard,
       itemBytes: page.itemBytes,
       staleMs,
@@ -212,13 +213,14 @@ async function collect(
 async function isMore(
   context: ReadContext,
   snapshot: CacheSnapshot,
-  { to, filter, limit }: SelectionRequest,
-  { ids }: Page,
+  { to, within, filter, limit }: SelectionRequest,
+  { ids, plan }: Page,
   read: ListWork['plan']['read'],
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
   const last = ids.at(-1);
   if (limit === 0 || ids.length < limit || last === undefined) return false;
+  if (filter === undefined && within === undefined) return plan.inRange > ids.length;
   const from = snapshot.versions.key(last, rangeOf(EMPTY)); // pinned by the snapshot
   const candidates = read === 'exact' ? undefined : upstreamIndexed(context, filter);
   const request = { from, to, filter: candidates, limit: 2 };

@@ -25,6 +25,8 @@ export interface WireSink {
 const OVERHEAD_BYTES = 512;
 /** A leaf is copied anew when more than one in so many of its items has changed since it was last copied. */
 const CHANGED_SHARE = 4;
+/** A smaller part of a leaf, where a page or namespace begins or ends, does not pay for the rest of it. */
+const PART_SHARE = 4;
 const EMPTY = new Uint8Array(0);
 
 /**
@@ -63,9 +65,9 @@ export class WireLeaves {
       into.append(held.bytes.subarray(held.starts[start]!, held.starts[end]!));
       return;
     }
-    const whole = end - start === ids.length;
-    const made = whole && this.#isDue(held, leaf, versions) ? this.#make(scope, versions, leaf) : undefined;
-    if (made !== undefined) into.append(made.bytes);
+    const worthIt = (end - start) * PART_SHARE >= ids.length;
+    const made = worthIt && this.#isDue(held, leaf, versions) ? this.#make(scope, versions, leaf) : undefined;
+    if (made !== undefined) into.append(made.bytes.subarray(made.starts[start]!, made.starts[end]!));
     else if (held !== undefined) this.#mend(held, versions, ids, start, end, into);
     else for (let index = start; index < end; index++) this.#copy(versions, ids[index]!, into);
   }

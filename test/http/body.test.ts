@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Body } from '../../src/http/encode/body.js';
+import { Body, pooledChunkBytes } from '../../src/http/encode/body.js';
+import { ChunkPool } from '../../src/http/encode/chunk-pool.js';
 import { writeBytes } from '../../src/http/encode/writer.js';
-import type { ByteSink } from '../../src/http/sinks.js';
+import type { ByteSink, Done } from '../../src/http/sinks.js';
 import { createFakeClock, type FakeClock } from '../../src/lib/clock.js';
 
 const CHUNK_BYTES = 1_024;
 const SLICE_MS = 8;
 const CHUNKS = 40;
 const CHUNK_MS = 5;
+
+function pool(chunkBytes = CHUNK_BYTES): ChunkPool {
+  return new ChunkPool(pooledChunkBytes(chunkBytes), 2 ** 20);
+}
 
 /** A transport that is always full, and empty again before the turn is over: a fast client on the same machine. */
 function eagerSink(): ByteSink {
@@ -44,6 +49,7 @@ async function longestSlice(clock: FakeClock): Promise<number> {
     sink: eagerSink(),
     clock,
     chunkBytes: CHUNK_BYTES,
+    chunks: pool(),
     sliceMs: SLICE_MS,
     coding: undefined,
     contentLength: undefined,
@@ -69,9 +75,9 @@ test('a LIST gives way after its slice, also when its client takes every chunk a
 function stalledSink(gathers: boolean) {
   /** What was in each chunk when it was written: its buffer is used again. */
   const writes: { readonly buffer: ArrayBufferLike; readonly text: string }[][] = [];
-  const done: (() => void)[] = [];
+  const done: Done[] = [];
   let drained = () => {};
-  const write = (chunks: readonly Uint8Array[], finished?: () => void) => {
+  const write = (chunks: readonly Uint8Array[], finished?: Done) => {
     writes.push(chunks.map((chunk) => ({ buffer: chunk.buffer, text: Buffer.from(chunk).toString() })));
     if (finished !== undefined) done.push(finished);
     return false;
@@ -95,6 +101,10 @@ function stalledSink(gathers: boolean) {
       for (const finished of done.splice(0)) finished();
       drained();
     },
+    /** The connection breaks. */
+    fail() {
+      for (const finished of done.splice(0)) finished(new Error('EPIPE'));
+    },
   };
 }
 
@@ -108,6 +118,7 @@ for (const gathers of [true, false]) {
       sink,
       clock,
       chunkBytes: CHUNK_BYTES,
+      chunks: pool(),
       sliceMs: SLICE_MS,
       coding: undefined,
       contentLength: undefined,
@@ -160,6 +171,7 @@ for (const [gathers, sizes] of [
       },
       clock: createFakeClock(),
       chunkBytes: LARGE_BYTES,
+      chunks: pool(LARGE_BYTES),
       sliceMs: SLICE_MS,
       coding: undefined,
       contentLength: undefined,
@@ -180,12 +192,14 @@ for (const [gathers, sizes] of [
   });
 }
 
-test('a buffer is filled again only after the transport is done with it', async () => {
-  const { sink, writes, drain } = stalledSink(true);
+/** A body over a transport that takes what comes, and keeps it. */
+function takenBody(chunks: ChunkPool) {
+  const { sink, writes, drain, fail } = stalledSink(true);
   const body = new Body({
-    sink: { ...sink, writeAll: (chunks, done) => sink.writeAll!(chunks, done) || true }, // it takes what comes
+    sink: { ...sink, writeAll: (pieces, done) => sink.writeAll!(pieces, done) || true },
     clock: createFakeClock(),
     chunkBytes: CHUNK_BYTES,
+    chunks,
     sliceMs: SLICE_MS,
     coding: undefined,
     contentLength: undefined,
@@ -195,6 +209,12 @@ test('a buffer is filled again only after the transport is done with it', async 
     writeBytes(body, Buffer.alloc(CHUNK_BYTES, letter));
     await body.flush();
   };
+  const buffers = () => new Set(writes.flat().map(({ buffer }) => buffer));
+  return { body, fill, writes, buffers, drain, fail };
+}
+
+test('a buffer is filled again only after the transport is done with it', async () => {
+  const { fill, writes, buffers, drain } = takenBody(pool());
   await fill('a');
   await fill('b');
   await fill('c');
@@ -202,9 +222,66 @@ test('a buffer is filled again only after the transport is done with it', async 
     writes.map(([chunk]) => chunk!.text[0]),
     ['a', 'b', 'c'],
   );
+  assert.equal(buffers().size, 3);
   drain();
   await fill('d');
   await fill('e');
-  const buffers = new Set(writes.map(([chunk]) => chunk!.buffer));
-  assert.equal(buffers.size, 4, 'what came back is used again');
+  assert.equal(buffers().size, 3, 'what came back is used again');
+});
+
+type Taken = Pick<ReturnType<typeof takenBody>, 'buffers'>;
+const shared = (a: Taken, b: Taken) => [...a.buffers()].some((buffer) => b.buffers().has(buffer));
+
+test('a buffer goes from one answer to the next, but not after an error', async () => {
+  const chunks = pool();
+  const first = takenBody(chunks);
+  await first.fill('a');
+  await first.body.end();
+  const second = takenBody(chunks);
+  await second.fill('b');
+  assert.ok(!shared(second, first), 'the transport reads it');
+  first.drain();
+  second.fail();
+  const third = takenBody(chunks);
+  await third.fill('c');
+  await third.fill('d');
+  assert.ok(shared(third, first), 'it came back');
+  assert.ok(!shared(third, second), 'nobody knows whether it is read');
+});
+
+test('what is copied goes on in another chunk, and what is encoded in one piece makes it grow', async () => {
+  const chunks = pool();
+  for (const encoded of [false, true]) {
+    const { body, writes, buffers, drain } = takenBody(chunks);
+    const piece = Buffer.alloc(CHUNK_BYTES - 1, 'p');
+    const want: string[] = [];
+    const rounds = 80; // more than a chunk holds
+    for (let round = 0; round < rounds; round++) {
+      body.copy(piece, 0, piece.length);
+      want.push(piece.toString());
+      if (!encoded || round !== 10) continue;
+      body.append(Buffer.alloc(LARGE_BYTES, 'L')); // so pieces are parts of the buffer that is going to grow
+      const large = 'x'.repeat(pooledChunkBytes(CHUNK_BYTES));
+      writeBytes(body, Buffer.from(large));
+      want.push('L'.repeat(LARGE_BYTES), large);
+    }
+    await body.end();
+    const texts = writes.flat().map(({ text }) => text);
+    assert.ok(texts.join('') === want.join(''), 'the bytes are those that were appended');
+    const grown = [...buffers()].filter(({ byteLength }) => byteLength > pooledChunkBytes(CHUNK_BYTES));
+    assert.equal(grown.length, encoded ? 1 : 0, 'copies alone never make a buffer grow');
+    drain();
+    assert.equal(chunks.take().length, chunks.chunkBytes, 'what grew is not kept');
+  }
+});
+
+test('the pool keeps as many buffers as it may', () => {
+  const chunks = new ChunkPool(10, 25);
+  const [a, b, c] = [chunks.take(), chunks.take(), chunks.take()];
+  for (const buffer of [a, b, c]) chunks.give(buffer);
+  chunks.give(Buffer.alloc(11));
+  assert.equal(chunks.take(), b);
+  assert.equal(chunks.take(), a);
+  const fresh = chunks.take();
+  assert.ok(![a, b, c].includes(fresh) && fresh.length === 10);
 });

@@ -52,6 +52,11 @@ export const listMutations: readonly Mutation[] = [
     [
       ['a copied leaf is of one edition', 'if (held?.edition === edition) {', 'if (held !== undefined) {'],
       ['a newer copied leaf stays', 'if (held.edition > edition) return false;', ''],
+      [
+        'a part of a copied leaf',
+        'into.append(made.bytes.subarray(made.starts[start]!, made.starts[end]!));',
+        'into.append(made.bytes);',
+      ],
     ],
   ),
   ...of(
@@ -65,9 +70,12 @@ export const listMutations: readonly Mutation[] = [
     [
       [
         'a buffer that the transport reads is not filled',
-        'return this.#write(pieces, () => this.#sent.push(buffer));',
-        'this.#sent.push(buffer);\n    return this.#write(pieces);',
+        'if (!error) for (const buffer of filled) chunks.give(buffer);\n    });',
+        '});\n    for (const buffer of filled) chunks.give(buffer);',
       ],
+      ['what a broken connection may read is not filled', 'if (!error) for (const', 'for (const'],
+      ['pieces of a buffer that grew', 'if (this.#cutAt > 0) this.#filled.push(before);\n    else ', ''],
+      ['what is copied goes on in another chunk', 'this.position > 0 && end - start >', 'end - start < 0 &&'],
       ['pieces that lie elsewhere are gathered', 'this.#pending >= chunkBytes * (GATHERED - 1)', 'true'],
       ['what is copied is never more than a chunk', 'this.position >= chunkBytes || ', ''],
       ['what goes out one by one is not gathered', 'sink.writeAll === undefined || this', 'this'],
@@ -76,6 +84,14 @@ export const listMutations: readonly Mutation[] = [
         '    this.#cut();\n    this.#pieces.push(bytes);',
         '    this.#pieces.push(bytes);',
       ],
+    ],
+  ),
+  ...of(
+    'src/http/encode/chunk-pool.ts',
+    ['http/body'],
+    [
+      ['the pool is bounded', ' && this.#spare.length < this.#spareMax', ''],
+      ['chunks have one size', 'buffer.length === this.chunkBytes && ', ''],
     ],
   ),
   ...of(

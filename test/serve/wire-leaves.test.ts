@@ -71,11 +71,22 @@ test('a leaf is copied in one piece when it is listed for the second time', () =
   stop();
 });
 
-test('a part of a leaf does not pay for the rest of it', () => {
+test('a small part of a leaf does not pay for the rest of it', () => {
   const { cache, ids, write, stop } = start();
   const leaf = ids();
-  for (let round = 0; round < 3; round++) write(1, 1, leaf, 1, ITEMS);
+  for (let round = 0; round < 3; round++) write(1, 1, leaf, 1, 1 + ITEMS / 4 - 1);
   assert.equal(cache.bytes, 0);
+  stop();
+});
+
+test('a leaf that pages or namespaces cut in two is copied when it is listed for the second time', () => {
+  const { ids, shape, write, stop } = start();
+  const leaf = ids();
+  assert.deepEqual(shape(write(1, 1, leaf, 0, 3)), [0, 3], 'the end of a page');
+  assert.deepEqual(shape(write(1, 1, leaf, 3)), [1, 0], 'the beginning of the next one');
+  for (let from = 0; from < ITEMS; from++) {
+    for (let to = from + 1; to <= ITEMS; to++) assert.deepEqual(shape(write(1, 1, leaf, from, to)), [1, 0]);
+  }
   stop();
 });
 

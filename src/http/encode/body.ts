@@ -4,7 +4,8 @@ import type { Clock } from '../../lib/clock.js';
 import { nextTurn, ownTurn } from '../../lib/line.js';
 import { createZstd } from '../../lib/zstd.js';
 import type { ContentCoding } from '../negotiate.js';
-import type { ByteSink } from '../sinks.js';
+import type { ByteSink, Done } from '../sinks.js';
+import type { ChunkPool } from './chunk-pool.js';
 import { BufferWriter, writeBytes } from './writer.js';
 
 /** Bodies larger than this are compressed when the client offers it (spec 4.6). */
@@ -15,11 +16,21 @@ const APART_BYTES_MIN = 16 * 2 ** 10;
 const GATHERED = 4;
 /** A chunk is full with the item that fills it: room for the rest of that. */
 const SLACK_BYTES = 32 * 2 ** 10;
+/** A body that is known to be smaller has memory of its own. */
+const POOLED_BYTES_MIN = 16 * 2 ** 10;
+const NO_BYTES = Buffer.alloc(0);
+
+/** Size of the buffers in `BodyOptions.chunks`. */
+export function pooledChunkBytes(chunkBytes: number): number {
+  return chunkBytes + SLACK_BYTES;
+}
 
 export interface BodyOptions {
   readonly sink: ByteSink;
   readonly clock: Clock;
   readonly chunkBytes: number;
+  /** Buffers of `pooledChunkBytes(chunkBytes)`. */
+  readonly chunks: ChunkPool;
   readonly sliceMs: number;
   /** How it is compressed if it is large. */
   readonly coding: ContentCoding | undefined;
@@ -52,17 +63,17 @@ export class Body extends BufferWriter {
   #checks = 0;
   #drained: (() => void) | undefined;
   #closed: (() => void) | undefined;
-  /** Buffers that were sent, to be filled again: fresh memory costs as much as filling it. */
-  readonly #sent: Buffer[] = [];
   /** Appended and not yet sent, in order: parts of the buffer, up to `#cutAt`, and what lies elsewhere. */
   #pieces: Uint8Array[] = [];
+  /** Buffers before the present one that pieces are parts of. */
+  #filled: Buffer[] = [];
   #cutBytes = 0;
   #cutAt = 0;
   /** Bytes handed to the transport, or to the compressor. */
   bytesOut = 0;
 
   constructor(options: BodyOptions) {
-    super(sizeOf(options));
+    super(0); // a buffer is taken for the first byte
     this.#options = options;
     this.#sliceStartMs = options.clock.monotonicMs();
     const wake = () => {
@@ -100,8 +111,25 @@ export class Body extends BufferWriter {
     this.#cutBytes += bytes.length;
   }
 
+  /** What is copied goes on in another chunk when this one is full; what is encoded in place (`reserve`) never does. */
   copy(bytes: Uint8Array, start: number, end: number): void {
+    if (this.position > 0 && end - start > this.bytes.length - this.position) {
+      this.#cut();
+      this.#filled.push(this.bytes);
+      this.#leaveBuffer();
+    }
     writeBytes(this, bytes, start, end);
+  }
+
+  override reserve(size: number): void {
+    if (this.position + size <= this.bytes.length) return;
+    if (this.bytes.length === 0) this.bytes = this.#newBuffer();
+    const before = this.bytes;
+    super.reserve(size);
+    if (before === this.bytes) return;
+    // It grew: pieces may be parts of what it was.
+    if (this.#cutAt > 0) this.#filled.push(before);
+    else this.#options.chunks.give(before);
   }
 
   async flush(): Promise<boolean> {
@@ -155,14 +183,32 @@ export class Body extends BufferWriter {
     if (size === 0) return true;
     this.#cut();
     const pieces = this.#pieces;
+    const filled = this.#filled;
     this.#pieces = [];
+    this.#filled = [];
     this.#cutBytes = 0;
-    if (this.position === 0) return this.#write(pieces);
-    const buffer = this.bytes;
-    this.bytes = this.#sent.pop() ?? Buffer.allocUnsafeSlow(sizeOf(this.#options));
+    if (this.position > 0) {
+      filled.push(this.bytes);
+      this.#leaveBuffer();
+    }
+    if (filled.length === 0) return this.#write(pieces);
+    const { chunks } = this.#options;
+    return this.#write(pieces, (error) => {
+      // After an error it is not known whether anybody reads them.
+      if (!error) for (const buffer of filled) chunks.give(buffer);
+    });
+  }
+
+  #leaveBuffer(): void {
+    this.bytes = NO_BYTES;
     this.position = 0;
     this.#cutAt = 0;
-    return this.#write(pieces, () => this.#sent.push(buffer));
+  }
+
+  #newBuffer(): Buffer {
+    const { contentLength, chunks } = this.#options;
+    if (contentLength !== undefined && contentLength < POOLED_BYTES_MIN) return Buffer.allocUnsafeSlow(contentLength);
+    return chunks.take();
   }
 
   /** `atLeast`: bytes that the body has in any case; `whole`: all that it has, if it is complete. */
@@ -179,11 +225,12 @@ export class Body extends BufferWriter {
   }
 
   /** `done`: the pieces are not needed any more. */
-  async #write(pieces: readonly Uint8Array[], done?: () => void): Promise<boolean> {
+  async #write(pieces: readonly Uint8Array[], done?: Done): Promise<boolean> {
     const { sink } = this.#options;
     for (const { length } of pieces) this.bytesOut += length;
     if (this.#compressor !== undefined) {
       for (const piece of pieces) if (!(await this.#compress(this.#compressor, piece))) return false;
+      done?.();
       return true;
     }
     const bytesMax = sink.writeAll === undefined ? sink.writeBytesMax : sink.writeBytesMax * GATHERED;
@@ -253,8 +300,4 @@ function groupEnd(chunks: readonly Uint8Array[], start: number, bytesMax: number
     if (size > bytesMax) break;
   }
   return end;
-}
-
-function sizeOf({ contentLength, chunkBytes }: BodyOptions): number {
-  return contentLength !== undefined && contentLength < chunkBytes ? contentLength : chunkBytes + SLACK_BYTES;
 }
