@@ -17,9 +17,9 @@ export function costOf(
   { from, to, within, limit }: SelectionRequest,
   { plan }: Selection,
 ): { readonly objects: number; readonly bytes: number } {
-  let inRange = 0;
-  let bytes = 0;
-  for (const part of within ?? [{ from, to }]) {
+  let inRange = within === undefined ? plan.inRange : 0; // which the plan has counted
+  let bytes = within === undefined ? snapshot.byteSize(from, to) : 0;
+  for (const part of within ?? []) {
     inRange += snapshot.count(part.from, part.to);
     bytes += snapshot.byteSize(part.from, part.to);
   }

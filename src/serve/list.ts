@@ -126,8 +126,7 @@ async function pageOf(
       continue: more
         ? encodeContinueToken(keyText(snapshot, page.ids.at(-1)!), scope.tokenPrefix, revision, true)
         : undefined,
-      remainingItemCount:
-        more && !selected ? (within === undefined ? found.inRange : snapshot.count(from, to)) - plan.limit : undefined,
+      remainingItemCount: more && !selected ? countOf(snapshot, request, found) - plan.limit : undefined,
       shard,
       itemBytes: page.itemBytes,
       staleMs,
@@ -226,6 +225,11 @@ async function isMore(
   const request = { from, to, filter: candidates, limit: 2 };
   const behind = await collect(context, snapshot, request, snapshot.select(request), signal);
   return behind === undefined ? undefined : behind.ids.some((id) => id !== last);
+}
+
+/** Objects in the range; the plan has counted those of its parts. */
+function countOf(snapshot: CacheSnapshot, { from, to, within }: SelectionRequest, { inRange }: Plan): number {
+  return within === undefined ? inRange : snapshot.count(from, to);
 }
 
 /** kube-apiserver has one index: of pods, by node. Reads of its latest state take their candidates from there. */

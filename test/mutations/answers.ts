@@ -166,6 +166,7 @@ const serve: Mutation[] = [
       'remainingItemCount: more && !selected ?',
       'remainingItemCount: more && filter === undefined ?',
     ],
+    ['a page ends with its limit only if the plan counts more', 'return plan.inRange > ids.length;', 'return true;'],
     [
       'a page ends with its limit only if something follows',
       'return behind === undefined ? undefined : behind.ids.some((id) => id !== last);',
