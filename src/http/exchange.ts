@@ -1,5 +1,7 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Http2ServerRequest } from 'node:http2';
 import type { Duplex } from 'node:stream';
+import type { Identity } from '../auth/identity.js';
 import type { Clock, Timer } from '../lib/clock.js';
 import type { RequestLabels } from './metrics.js';
 import type { ParsedPath } from './paths.js';
@@ -35,6 +37,8 @@ export interface ExchangeRequest {
   /** Whom a quota counts: the address of the other end, until users are known. */
   readonly client: string;
   readonly upgrade: Upgrade | undefined;
+  /** For those who read what is not parsed here: who sends it, and its body. */
+  readonly raw: IncomingMessage | Http2ServerRequest;
   readonly response: RawResponse;
 }
 
@@ -49,6 +53,8 @@ export class Exchange {
   /** Of every response to this request: Audit-Id, Cache-Control, Warning. */
   readonly headers: Record<string, string> = {};
   readonly labels: RequestLabels;
+  /** Who asks; undefined where nobody has to say. */
+  user: Identity | undefined;
   /** Of the body, before compression. */
   bytes = 0;
   /** We gave the request up. */

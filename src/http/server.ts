@@ -14,6 +14,7 @@ import type { CheckpointStats } from '../checkpoint/checkpoints.js';
 import type { FragmentStats } from '../serve/fragment-cache.js';
 import type { EncodeStats } from '../serve/fragment-encoder.js';
 import type { Reader } from '../serve/reader.js';
+import { type Access, admit, isGuarded } from './access.js';
 import { parseTimeoutMs } from '../api/duration.js';
 import { createDiscovery } from './discovery.js';
 import { answerDocument, type DocumentContext } from './documents.js';
@@ -64,8 +65,8 @@ export interface HttpServerDeps {
   readonly log?: FastifyBaseLogger;
   /** Extensions of the query; none by default. */
   readonly listSyntax?: ListSyntax;
-  /** Set once requests are authenticated; until then only loopback hosts and origins are answered. */
-  readonly anyHost?: boolean;
+  /** Who may ask over HTTPS; absent: everybody, but only requests that mean this machine are answered. */
+  readonly access?: Access | undefined;
 }
 
 export interface Listening {
@@ -73,11 +74,18 @@ export interface Listening {
   readonly port: number;
 }
 
+export interface TlsParts {
+  readonly cert: string;
+  readonly key: string;
+  /** Authorities of clients' certificates, in PEM form; absent: clients are not asked for any. */
+  readonly ca?: readonly string[];
+}
+
 export interface HttpServer {
   /** Port 0 takes a free one. Rejects with the system's error, e.g. EADDRINUSE. */
   listenInsecure(host: string, port: number): Promise<Listening>;
   /** HTTP/2 and HTTP/1.1 over TLS. */
-  listenSecure(host: string, port: number, tls: { readonly cert: string; readonly key: string }): Promise<Listening>;
+  listenSecure(host: string, port: number, tls: TlsParts): Promise<Listening>;
   /** `/readyz` fails from now on; everything is still answered. */
   beginShutdown(): void;
   /**
@@ -137,10 +145,14 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   const connections = new Connections();
   const listeners: { close(): Promise<void> }[] = [];
 
+  function answersAnyHost(socket: Socket): boolean {
+    return deps.access?.open === false && isGuarded(socket);
+  }
+
   /** `late` is called instead, should the deadline pass first. */
   async function answer(exchange: Exchange, late: (problem: Answer) => void): Promise<Outcome> {
     const { request, labels } = exchange;
-    if (deps.anyHost !== true) {
+    if (!answersAnyHost(request.raw.socket)) {
       const host = request.headers[':authority']?.toString() ?? request.headers.host;
       if (!isLoopbackHost(host)) return plainText(403, hostRefusal(host));
     }
@@ -162,6 +174,13 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     }
     const longRunning = path.type === 'resource' && isWatch(request.method, path, request.query);
     if (shuttingDown()) return problemAnswer(request, { kind: 'shuttingDown' });
+    if (deps.access !== undefined) {
+      const refused = admit(exchange, deps.access);
+      if (refused !== undefined) {
+        if (path.type === 'resource') labelResource(exchange, resources, path);
+        return problemAnswer(request, refused);
+      }
+    }
     if (longRunning) {
       labels.verb = 'WATCH';
       return answerResource(exchange, resources, path);
@@ -274,7 +293,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     await sendWhole(outcome, false).catch(cut);
   }
 
-  function create(tls?: { readonly cert: string; readonly key: string }) {
+  function create(tls?: TlsParts) {
     const common = {
       exposeHeadRoutes: false,
       logController: new LogController({ disableRequestLogging: true }),
@@ -296,7 +315,13 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
             ...common,
             http2: true,
             http2SessionTimeout: 0,
-            https: { ...http2Options(limits), ...tls, allowHTTP1: true, maxHeaderSize: limits.headerBytesMax },
+            https: {
+              ...http2Options(limits),
+              ...tls,
+              ...(tls.ca === undefined ? {} : ASK_FOR_CERTIFICATES),
+              allowHTTP1: true,
+              maxHeaderSize: limits.headerBytesMax,
+            },
           } as never)
     ) as ReturnType<typeof fastify>;
     // Bodies are never read: a read-only server has no use for one.
@@ -332,7 +357,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
         refuseHandshake(socket, refusal);
         return;
       }
-      if (deps.anyHost !== true && !isLoopbackOrigin(origin)) {
+      if (!answersAnyHost(socket) && !isLoopbackOrigin(origin)) {
         refuseHandshake(socket, 403, originRefusal(origin));
         return;
       }
@@ -403,6 +428,9 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
 
 function nothing(): void {}
 
+/** Who has none, or a wrong one, may say so over HTTP. */
+const ASK_FOR_CERTIFICATES = { requestCert: true, rejectUnauthorized: false };
+
 function exchangeRequest(
   target: string,
   raw: IncomingMessage | Http2ServerRequest,
@@ -419,6 +447,7 @@ function exchangeRequest(
     client: raw.socket.remoteAddress ?? '',
     localAddress: formatAddress({ address: localAddress ?? '127.0.0.1', port: localPort ?? 0 }),
     upgrade: upgrades.get(raw as IncomingMessage),
+    raw,
     response,
   };
 }

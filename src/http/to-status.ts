@@ -19,6 +19,8 @@ export type Refusal =
   | { readonly kind: 'notConvertible'; readonly message: string }
   /** `--max-watches-per-client`. */
   | { readonly kind: 'tooManyWatches'; readonly client: string; readonly max: number }
+  /** Nobody knows who asks. */
+  | { readonly kind: 'unauthorized' }
   | { readonly kind: 'shuttingDown' };
 
 /** What is answered with a Status object. docs/errors.md lists every member; a test holds both together. */
@@ -124,6 +126,8 @@ export function toStatus(problem: Problem): Status {
       const message = `Too many requests, please try again later: ${client} has ${max} watches open, and may not have more`;
       return failure(429, 'TooManyRequests', message, { retryAfterSeconds: WATCH_RETRY_SECONDS });
     }
+    case 'unauthorized':
+      return failure(401, 'Unauthorized', 'Unauthorized');
     case 'shuttingDown':
       return failure(503, 'ServiceUnavailable', 'apiserver is shutting down', { retryAfterSeconds: 1 });
     default:
