@@ -33,7 +33,7 @@ export const experiment: Experiment = {
   ],
   method: [
     'As many objects as there are nodes: nodes of 15,000 stored bytes, mostly lists of images as in the proposal, or leases of 300. Each write of one is a heartbeat. The watch cache of the server takes it: from stored bytes to wire bytes, into a slab and the order of keys, into the history, and to one watcher of all of them, in protobuf.',
-    'Heartbeats come as fast as they go; CPU is that of the process for each, and includes making the stored bytes, which is a copy of them. Bytes in are key and value as etcd sends them, bytes out are what the watcher is given. Resident memory is what the process took more than at its start when heartbeats had been coming for a while, with the history, what the allocator holds in reserve, and V8's young generation, which is most of it for few small objects.',
+    'Heartbeats come as fast as they go; CPU is that of the process for each, and includes making the stored bytes, which is a copy of them. Bytes in are key and value as etcd sends them, bytes out are what the watcher is given. Resident memory is what the process took more than at its start when heartbeats had been coming for a while, with the history, what the allocator holds in reserve, and the young generation of the heap, which is most of it for few small objects.',
     'Left out: etcd itself, which writes each version to its log and its file and keeps it until compaction, so that there bytes in are bytes on disk; and that kubelets still write their status when it changes, or every five minutes.',
   ],
   xLabel: 'nodes',
