@@ -15,10 +15,15 @@ export function isGuarded(socket: Socket): boolean {
   return (socket as TLSSocket).encrypted === true;
 }
 
-/** Finds out who asks. A problem: the request is refused with it. */
+/** Whether the Host and Origin of a request do not matter: nobody is answered there who has not said who it is. */
+export function answersAnyHost(access: Access | undefined, isSecure: boolean): boolean {
+  return access?.open === false && isSecure;
+}
+
+/** Finds out who asks. A problem: the request is refused with it, and so is one whose connection is gone. */
 export function admit(exchange: Exchange, { authenticator }: Access): Problem | undefined {
-  const { raw } = exchange.request;
-  if (!isGuarded(raw.socket)) return undefined;
-  exchange.user = authenticator.authenticate(raw);
+  const { isSecure, headers, rawHeaders, connection: socket } = exchange.request;
+  if (!isSecure) return undefined;
+  exchange.user = socket === undefined ? undefined : authenticator.authenticate({ headers, rawHeaders, socket });
   return exchange.user === undefined ? { kind: 'unauthorized' } : undefined;
 }
