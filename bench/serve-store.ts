@@ -1,5 +1,6 @@
 import { type Caches, createCaches } from '../src/cache/caches.js';
 import type { KindCodec } from '../src/codec/codec.js';
+import { KindSet } from '../src/codec/kind-set.js';
 import type { Kind } from '../src/codec/kind.js';
 import { createKindCodec } from '../src/codec/kind-codec.js';
 import { createCowBtree } from '../src/engine/cow-btree.js';
@@ -55,7 +56,7 @@ export function serveStore(store: Source, kinds: readonly Kind[], limits: Limits
     random,
   });
   const http = createHttpServer({
-    kinds,
+    kinds: new KindSet(kinds),
     readerFor: (kind) => service.reader(kind),
     caches: () => caches.all(),
     healthChecks: [],

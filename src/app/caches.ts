@@ -37,7 +37,10 @@ export function openCaches(
       if (config.twin === undefined) return { versions, engine };
       return { versions, engine: createTwin(engine, engines[config.twin], versions, twins) };
     },
-    indexedFor: (kind) => declaredOf(kind, config.indexFields).map((path) => `f:${path}`),
+    indexedFor: (kind) => {
+      const selectable = kind.custom === undefined ? [] : kind.selectableFields.map(({ label }) => label);
+      return [...declaredOf(kind, config.indexFields), ...selectable].map((path) => `f:${path}` as const);
+    },
     savedFor: (kind) => checkpoints?.savedFor(kind, codecFor(kind)),
     etcdPrefix: config.store.prefix,
     clock,

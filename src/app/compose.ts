@@ -3,6 +3,7 @@ import type { Cache } from '../cache/cache.js';
 import type { KindCodec } from '../codec/codec.js';
 import { isSecret, type Kind } from '../codec/kind.js';
 import { createKindCodec } from '../codec/kind-codec.js';
+import { KindSet } from '../codec/kind-set.js';
 import { kinds as registry } from '../codec/kinds.js';
 import type { HealthCheck } from '../http/health.js';
 import { createHttpServer } from '../http/server.js';
@@ -13,9 +14,9 @@ import type { Source } from '../source/source.js';
 import { openCaches } from './caches.js';
 import { provideCertificate } from './certificates.js';
 import type { Config } from './config.js';
+import { CustomKinds } from './custom-kinds.js';
 import { withDeclaredFields } from './declared-fields.js';
 import { IdleCollector } from './heap.js';
-import { openAccess } from './open-access.js';
 import { checkPorts, type Listening, openListeners } from './listen.js';
 import { type FillParts, fillStore, type Running } from './fill-store.js';
 import type { LoadSummary } from './load/load.js';
@@ -43,7 +44,6 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   await checkPorts(config);
   const { secure } = config;
   const pair = secure === undefined ? undefined : await provideCertificate(secure.tls, secure.address, clock.nowMs());
-  const access = config.access === undefined ? undefined : openAccess(config.access, parts);
   const opened = openSource(config.store, limits, parts);
   const { embedded } = opened;
   // The server, which has the metrics, is made from readers that read the source: so it is named later.
@@ -53,6 +53,9 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
       ? opened.source
       : meteredSource(opened.source, config.store.prefix, clock, (...request) => report(...request));
   const codec = codecs(config);
+  const kinds = new KindSet(
+    registry.filter((kind) => kind.servedByDefault).map((kind) => withDeclaredFields(kind, config.indexFields)),
+  );
   const checkpoints = openCheckpoints(config, source, parts);
   const twins = new TwinRecord((message) => parts.log.error({ twin: config.twin }, message));
   const caches = openCaches(config, codec, source, checkpoints, twins, parts);
@@ -84,21 +87,29 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     clock,
     random,
   });
-  const served = registry
-    .filter((kind) => kind.servedByDefault)
-    .map((kind) => withDeclaredFields(kind, config.indexFields));
-  const eager = served.filter((kind) => service.isCached(kind) && isEager(config, kind));
+  const customKinds = new CustomKinds({
+    kinds,
+    reader: service.reader(kinds.find('apiextensions.k8s.io', 'v1', 'customresourcedefinitions')!),
+    clock,
+    removed(kind, revision) {
+      service.forget(kind);
+      caches.retire(kind, revision);
+    },
+    log: (message) => log.warn({ resource: 'customresourcedefinitions.apiextensions.k8s.io' }, message),
+  });
+  const eager = kinds.all.filter((kind) => service.isCached(kind) && isEager(config, kind));
   const http = createHttpServer({
-    kinds: served,
+    kinds,
+    // What was loaded is known; a kind that etcd has may not be yet.
+    kindsKnown: () => embedded !== undefined || customKinds.synced,
     readerFor: (kind) => service.reader(kind),
     caches: () => caches.all(),
     fragments: () => fragments?.stats,
     encodeWorkers: () => encoder.stats,
     checkpoints: () => checkpoints?.stats,
     twins: () => (config.twin === undefined ? undefined : twins),
-    healthChecks: healthChecks(source, config, () => eager.map((kind) => caches.get(kind))),
+    healthChecks: healthChecks(source, config, () => eager.map((kind) => caches.get(kind)), customKinds),
     build: { packageVersion: parts.version },
-    access,
     listSyntax: { extendedFieldSelectors: config.extendedFieldSelectors },
     limits,
     clock,
@@ -114,6 +125,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   const release = async () => {
     budget.stop();
     collector.stop();
+    customKinds.stop();
     await running?.stop();
     fragments?.stop();
     await encoder.close();
@@ -122,14 +134,15 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     await source.close();
   };
   try {
-    const filled = await fillStore(embedded, codec, config, parts);
+    const filled = await fillStore(embedded, codec, kinds, config, parts);
     const { loaded } = filled;
     running = filled.running;
     caches.startAll(eager);
+    customKinds.start();
     budget.start();
     collector.start();
     checkpoints?.start(() => caches.all());
-    const listening = await openListeners(http, config, pair, access?.ca ?? []);
+    const listening = await openListeners(http, config, pair);
     log.info({ ...urlsOf(listening), source: source.name }, 'serving');
     return {
       listening,
@@ -156,7 +169,12 @@ function isEager({ eager }: Config, kind: Kind): boolean {
  * While etcd is out of reach only /readyz fails: a restart would not bring it back, but would lose
  * the caches, which go on answering.
  */
-function healthChecks(source: Source, config: Config, eager: () => readonly Cache[]): HealthCheck[] {
+function healthChecks(
+  source: Source,
+  config: Config,
+  eager: () => readonly Cache[],
+  customKinds: CustomKinds,
+): HealthCheck[] {
   const always = async () => {};
   const everywhere = ['healthz', 'livez', 'readyz'] as const;
   const etcd: HealthCheck = { name: 'etcd', endpoints: ['readyz'], check: (signal) => source.probe(signal) };
@@ -164,6 +182,13 @@ function healthChecks(source: Source, config: Config, eager: () => readonly Cach
     { name: 'ping', endpoints: everywhere, check: always },
     { name: 'log', endpoints: everywhere, check: always },
     ...(config.store.kind === 'etcd' ? [etcd] : []),
+    {
+      name: 'poststarthook/crd-informer-synced',
+      endpoints: ['readyz'],
+      async check() {
+        if (!customKinds.synced) throw new Error('the CustomResourceDefinitions are not known yet');
+      },
+    },
     {
       name: 'poststarthook/storage-readiness',
       endpoints: ['readyz'],
@@ -177,7 +202,7 @@ function healthChecks(source: Source, config: Config, eager: () => readonly Cach
 }
 
 function codecs({ omitManagedFields }: Config): (kind: Kind) => KindCodec {
-  const made = new Map<Kind, KindCodec>();
+  const made = new WeakMap<Kind, KindCodec>();
   return (kind) => {
     let codec = made.get(kind);
     if (codec === undefined) made.set(kind, (codec = createKindCodec(kind, { omitManagedFields })));

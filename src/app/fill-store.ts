@@ -1,5 +1,6 @@
 import type { KindCodec } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
+import type { KindSet } from '../codec/kind-set.js';
 import type { Clock } from '../lib/clock.js';
 import type { Random } from '../lib/random.js';
 import type { WritableStore } from '../source/source.js';
@@ -27,11 +28,12 @@ export interface Running {
 export async function fillStore(
   embedded: WritableStore | undefined,
   codec: (kind: Kind) => KindCodec,
+  kinds: KindSet,
   config: Pick<Config, 'store' | 'load' | 'sample' | 'replay'>,
   parts: FillParts,
 ): Promise<{ readonly loaded: LoadSummary | undefined; readonly running: Running | undefined }> {
   if (embedded === undefined) return { loaded: undefined, running: undefined };
-  const objects = createObjectStore(embedded, config.store.prefix, codec);
+  const objects = createObjectStore(embedded, config.store.prefix, codec, kinds);
   const loaded = config.load === undefined ? undefined : await load(objects, config.load, parts);
   if (config.replay !== undefined) {
     const { startReplay } = await import('./replay.js');

@@ -45,13 +45,7 @@ export async function checkPorts(config: Config): Promise<void> {
   }
 }
 
-/** `ca`: in PEM form, of clients' certificates; empty: clients are not asked for any. */
-export async function openListeners(
-  http: HttpServer,
-  config: Config,
-  pair: KeyPair | undefined,
-  ca: readonly string[],
-) {
+export async function openListeners(http: HttpServer, config: Config, pair: KeyPair | undefined) {
   const { insecure, secure } = config;
   return {
     insecure:
@@ -61,9 +55,7 @@ export async function openListeners(
     secure:
       secure === undefined || pair === undefined
         ? undefined
-        : await openListener(secure, 'secure-port', 'https', (host, port) =>
-            http.listenSecure(host, port, ca.length === 0 ? pair : { ...pair, ca }),
-          ),
+        : await openListener(secure, 'secure-port', 'https', (host, port) => http.listenSecure(host, port, pair)),
   };
 }
 

@@ -30,7 +30,8 @@ export function openCheckpoints(config: Config, source: Source, parts: Checkpoin
     source,
     etcdPrefix: store.prefix,
     make: `listwatch ${version}${omitManagedFields ? ' without managedFields' : ''}`,
-    isPrivate: isSecret,
+    // What a custom resource looks like is in its CRD, which may have changed meanwhile.
+    isPrivate: (kind) => isSecret(kind) || kind.custom !== undefined,
     clock,
     random,
     limits,

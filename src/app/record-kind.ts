@@ -1,3 +1,5 @@
+import { KindSet } from '../codec/kind-set.js';
+import { kinds } from '../codec/kinds.js';
 import { createKindCodec } from '../codec/kind-codec.js';
 import type { Kind } from '../codec/kind.js';
 import { type Recorded, record } from '../recording/recorder.js';
@@ -24,7 +26,7 @@ export async function recordKind(config: Config, parts: FillParts, options: Reco
   const { source, embedded } = openSource(config.store, config.limits, parts);
   let running: { stop(): Promise<void> } | undefined;
   try {
-    ({ running } = await fillStore(embedded, (one) => createKindCodec(one), config, parts));
+    ({ running } = await fillStore(embedded, (one) => createKindCodec(one), new KindSet(kinds), config, parts));
     return await record({
       ...options,
       source,

@@ -1,3 +1,4 @@
+import type { ModRevision } from '../api/revision.js';
 import type { KindCodec } from '../codec/codec.js';
 import type { Kind } from '../codec/kind.js';
 import type { IndexName } from '../indexer/kind-index.js';
@@ -37,14 +38,22 @@ export interface Caches {
   get(kind: Kind): LiveCache;
   /** Those that exist. */
   all(): readonly LiveCache[];
+  /**
+   * The kind is not served any more. Its watches end once the cache has come to `revision`, so that they show the last
+   * of its objects go; its memory is given back when no request can be reading from it.
+   */
+  retire(kind: Kind, revision: ModRevision): void;
   startAll(kinds: Iterable<Kind>): void;
   stopAll(): Promise<void>;
 }
 
 export function createCaches(options: CachesOptions): Caches {
   const { sourceFor, codecFor, storageFor, indexedFor, savedFor, etcdPrefix, log, ...shared } = options;
-  const wheel = createTimingWheel(options.clock ?? systemClock);
-  const pageGate = new PageGate((options.limits ?? defaultLimits).listPagesMax);
+  const clock = options.clock ?? systemClock;
+  const limits = options.limits ?? defaultLimits;
+  const wheel = createTimingWheel(clock);
+  const pageGate = new PageGate(limits.listPagesMax);
+  const retired = new Set<LiveCache>();
   const caches = new Map<Kind, LiveCache>();
   const get = (kind: Kind): LiveCache => {
     const found = caches.get(kind);
@@ -68,11 +77,22 @@ export function createCaches(options: CachesOptions): Caches {
   return {
     get,
     all: () => [...caches.values()],
+    retire(kind, revision) {
+      const cache = caches.get(kind);
+      if (cache === undefined) return;
+      caches.delete(kind);
+      retired.add(cache);
+      void cache.waitFor(revision, limits.freshWaitMs).then(() => cache.endWatches());
+      clock.setTimer(limits.requestTimeoutMs, () => {
+        if (retired.delete(cache)) void cache.stop();
+      });
+    },
     startAll(kinds) {
       for (const kind of kinds) get(kind).start();
     },
     async stopAll() {
-      for (const cache of caches.values()) await cache.stop();
+      for (const cache of [...caches.values(), ...retired]) await cache.stop();
+      retired.clear();
       wheel.stop();
     },
   };

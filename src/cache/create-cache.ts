@@ -236,6 +236,11 @@ export class LiveCache implements Cache, Shortenable {
     return state === undefined ? undefined : { state, generation: this.#follower.generation };
   }
 
+  /** Ends all watches cleanly. */
+  endWatches(): void {
+    if (this.state !== 'stopped') this.#watchers.endAll();
+  }
+
   /** Everything is released before this returns; the promise is the interface's. */
   stop(): Promise<void> {
     if (this.state === 'stopped') return Promise.resolve();

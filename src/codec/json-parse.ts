@@ -86,6 +86,11 @@ export function parseJson(text: string, options: ParseOptions = {}): JsonValue {
   return parser.document();
 }
 
+/** JSON.parse, unless that would lose digits of a large integer. */
+export function parseExact(text: string): unknown {
+  return /[0-9]{16}/.test(text) && /[:,[]-?[0-9]{16}/.test(text) ? parseJson(text) : (JSON.parse(text) as unknown);
+}
+
 class Parser {
   private at = 0;
   private readonly text: string;

@@ -8,9 +8,10 @@ import {
   toCustomResourceDefinitionV1,
   withServicePort,
 } from './custom-resource-definition.js';
+import { CustomResourceCodec } from './custom-resource.js';
 import { encodeObject } from './encode.js';
 import { encodingOf, envelope, envelopeHead, openEnvelope, unreadable } from './envelope.js';
-import { JsonNumber, JsonSyntaxError, type JsonValue, parseJson } from './json-parse.js';
+import { JsonNumber, JsonSyntaxError, type JsonValue, parseExact, parseJson } from './json-parse.js';
 import { isServedFrom } from './kinds.js';
 import type { Kind } from './kind.js';
 import { dropManagedFields } from './managed-fields.js';
@@ -37,6 +38,7 @@ export interface KindCodecOptions {
 }
 
 export function createKindCodec(kind: Kind, options: KindCodecOptions = {}): KindCodec {
+  if (kind.custom !== undefined) return new CustomResourceCodec(kind, kind.custom, options.omitManagedFields === true);
   return new BuiltInCodec(kind, options.readDefaults !== false, options.omitManagedFields === true);
 }
 
@@ -254,11 +256,6 @@ function parseStored(text: string): JsonValue {
     if (error instanceof JsonSyntaxError) throw new CodecError(`invalid JSON: ${error.message}`, error.offset);
     throw error;
   }
-}
-
-/** JSON.parse, unless that would lose digits of a large integer. */
-export function parseExact(text: string): unknown {
-  return /[0-9]{16}/.test(text) && /[:,[]-?[0-9]{16}/.test(text) ? parseJson(text) : (JSON.parse(text) as unknown);
 }
 
 /** Any message of the schema, as Go would print it; parsed. For Status, WatchEvent, discovery and tools. */

@@ -1,6 +1,6 @@
 /**
- * What the API knows about one built-in kind. Rows live in kinds.ts (the registry), kept by hand
- * because nothing in the Go types says them.
+ * What the API knows about one kind. Rows of built-in kinds live in kinds.ts, kept by hand because nothing in
+ * the Go types says them; those of custom resources are made from their CRD (custom-kind.ts).
  */
 export interface Kind {
   /** '' for the core group. */
@@ -39,6 +39,35 @@ export interface Kind {
   readonly cachedByDefault: boolean;
   /** Text of the Warning header on reads of a deprecated kind. */
   readonly deprecation?: string;
+  /** Present when a CRD defines the kind. */
+  readonly custom?: CustomKind;
+}
+
+/** What a CRD says about one of its versions. Plain data: it is sent to workers, and compared. */
+export interface CustomKind {
+  /** Name of the CRD, e.g. `foos.ex.io`. */
+  readonly definition: string;
+  /** `openAPIV3Schema` by version, of all versions: objects may be stored in any. */
+  readonly schemas: Readonly<Record<string, unknown>>;
+  /** How objects of other versions become this one. */
+  readonly converts: 'none' | 'webhook';
+  readonly preservesUnknownFields: boolean;
+  /** Discovery states the storageVersionHash only then. */
+  readonly storageServed: boolean;
+  /** `additionalPrinterColumns` of this version. */
+  readonly columns: readonly CustomColumn[];
+  /** Paths such as `.spec.replicas`; '' when the CRD has none. */
+  readonly scale?: { readonly specReplicas: string; readonly statusReplicas: string; readonly labelSelector: string };
+}
+
+export interface CustomColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly format: string;
+  readonly description: string;
+  readonly priority: number;
+  /** JSONPath without braces, e.g. `.status.conditions[?(@.type=="Ready")].status`. */
+  readonly path: string;
 }
 
 export interface SelectableField {
@@ -50,6 +79,8 @@ export interface SelectableField {
   readonly absent: string;
   /** Another path to read when the first is empty (e.g. Event source). */
   readonly fallbackPath?: string;
+  /** Of custom resources: the field of the wire form that is the text (custom-resource.ts). */
+  readonly tag?: number;
 }
 
 /** Whose bytes do not outlive the object in our memory. */

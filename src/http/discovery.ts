@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../api/gvr.js';
+import { compareVersions } from '../api/versions.js';
+import type { KindSet } from '../codec/kind-set.js';
 import type { Kind } from '../codec/kind.js';
 
 /**
- * Discovery, computed once from the kinds that are served (spec 7.1 and 7.2). Only the verbs that
+ * Discovery, computed from the kinds that are served, anew when these change (spec 7.1 and 7.2). Only the verbs that
  * are really served are advertised, so that clients do not try to write.
  */
 export interface Discovery {
@@ -101,6 +103,19 @@ export function createDiscovery(kinds: readonly Kind[]): Discovery {
   };
 }
 
+/** The documents of the kinds as they are: made anew when they have changed and somebody asks. */
+export function liveDiscovery(kinds: KindSet): () => Discovery {
+  let made = createDiscovery(kinds.all);
+  let generation = kinds.generation;
+  return () => {
+    if (generation !== kinds.generation) {
+      made = createDiscovery(kinds.all);
+      generation = kinds.generation;
+    }
+    return made;
+  };
+}
+
 /** Standard base64 of the first 8 bytes of SHA-256 over `<group>/<version>/<kind>` of the storage version. */
 export function storageVersionHash(kind: Kind): string {
   const text = `${kind.group}/${kind.storageVersion ?? kind.version}/${kind.kind}`;
@@ -123,7 +138,7 @@ function resourcesOf(kind: Kind): Record<string, unknown>[] {
       verbs: VERBS,
       ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
       ...(kind.categories.length === 0 ? {} : { categories: kind.categories }),
-      storageVersionHash: storageVersionHash(kind),
+      ...(kind.custom?.storageServed === false ? {} : { storageVersionHash: storageVersionHash(kind) }),
     },
     ...servedSubresources(kind).map((subresource) => ({
       name: `${resource}/${subresource}`,
@@ -165,7 +180,8 @@ function aggregate(groups: readonly (readonly [string, Map<string, Kind[]>])[]):
 }
 
 function aggregatedResource(kind: Kind): Record<string, unknown> {
-  const own = { group: '', version: '', kind: kind.kind };
+  const { group, version } = kind.custom === undefined ? { group: '', version: '' } : kind;
+  const own = { group, version, kind: kind.kind };
   const subresources = servedSubresources(kind).map((subresource) => ({
     subresource,
     responseKind: subresource === 'scale' ? { group: 'autoscaling', version: 'v1', kind: 'Scale' } : own,
@@ -193,28 +209,6 @@ function byResource(a: Kind, b: Kind): number {
 
 function byVersion(a: readonly [string, unknown], b: readonly [string, unknown]): number {
   return compareVersions(a[0], b[0]);
-}
-
-/** GA before beta before alpha, higher numbers first; other names last, by their text (spec 7.2). */
-export function compareVersions(a: string, b: string): number {
-  const left = versionRank(a);
-  const right = versionRank(b);
-  if (left === undefined || right === undefined) {
-    if (left === undefined && right === undefined) return a < b ? -1 : a > b ? 1 : 0;
-    return left === undefined ? 1 : -1;
-  }
-  for (let index = 0; index < left.length; index++) {
-    const difference = right[index]! - left[index]!;
-    if (difference !== 0) return difference;
-  }
-  return 0;
-}
-
-function versionRank(version: string): readonly number[] | undefined {
-  const match = /^v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?$/.exec(version);
-  if (match === null) return undefined;
-  const stage = match[2] === undefined ? 2 : match[2] === 'beta' ? 1 : 0;
-  return [stage, Number(match[1]), Number(match[3] ?? 0)];
 }
 
 function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {

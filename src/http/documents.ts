@@ -10,7 +10,7 @@ import { type BuildInfo, versionDocument } from './version.js';
 import type { PlainDocument } from './respond.js';
 
 export interface DocumentContext {
-  readonly discovery: Discovery;
+  readonly discovery: () => Discovery;
   readonly health: Health;
   readonly metrics: Metrics;
   readonly build: BuildInfo;
@@ -18,7 +18,7 @@ export interface DocumentContext {
 
 /** Everything that is not a resource: discovery, version, health, metrics and the index (spec section 7). */
 export async function answerDocument(exchange: Exchange, context: DocumentContext, path: string): Promise<Answer> {
-  const { discovery } = context;
+  const discovery = context.discovery();
   switch (path) {
     case '/':
     case '/index.html':
@@ -46,7 +46,8 @@ export async function answerDocument(exchange: Exchange, context: DocumentContex
 }
 
 /** `/apis/<g>`, `/api/v1`, `/apis/<g>/<v>`. What is missing below a group that is served is said by a Status. */
-function groupOrVersion(exchange: Exchange, { discovery }: DocumentContext, path: string): Answer {
+function groupOrVersion(exchange: Exchange, context: DocumentContext, path: string): Answer {
+  const discovery = context.discovery();
   const [first, ...rest] = path.slice(1).replace(/\/+$/, '').split('/');
   if (first !== 'api' && first !== 'apis') return NOT_FOUND;
   const [group, version, ...more] = first === 'api' ? ['', ...rest] : rest;
@@ -66,7 +67,7 @@ function unrouted({ request }: Exchange): Answer {
 /** `/api` and `/apis`: the classic document, or everything at once for clients that ask for it (spec 7.2). */
 function root(
   exchange: Exchange,
-  { discovery }: DocumentContext,
+  context: DocumentContext,
   exactPath: boolean,
   core: boolean,
   classic: () => PlainDocument,
@@ -74,7 +75,7 @@ function root(
   const { request } = exchange;
   const media = negotiate(request.headers.accept, exactPath ? discoveryTransforms : noTransforms);
   if (media?.as === undefined) return plain(exchange, classic());
-  const document = discovery.aggregated(core);
+  const document = context.discovery().aggregated(core);
   const headers = { etag: document.etag, vary: 'Accept', 'cache-control': 'public' };
   if (request.headers['if-none-match'] === document.etag) return { code: 304, headers, body: '' };
   const answer = documentAnswer(request, media, document);
@@ -125,5 +126,5 @@ function indexOf({ discovery, health }: DocumentContext): string[] {
     `/${endpoint}`,
     ...health.names(endpoint).map((name) => `/${endpoint}/${name}`),
   ]);
-  return [...discovery.paths, ...checks, '/metrics', '/version'].sort();
+  return [...discovery().paths, ...checks, '/metrics', '/version'].sort();
 }

@@ -1,3 +1,4 @@
+import type { Kind } from '../codec/kind.js';
 import type { WireObject } from '../codec/codec.js';
 import { sizeWithoutManagedFields, writeWithoutManagedFields } from '../codec/managed-fields.js';
 import { createWriter } from '../codec/writer.js';
@@ -12,7 +13,8 @@ import { isSet } from './query.js';
  * A client that asks for objects without `metadata.managedFields`, which take a third of a usual pod. Neither the
  * header nor the parameter means anything to kube-apiserver: it answers the same with them.
  */
-export function omitsManagedFields({ request }: Exchange): boolean {
+export function omitsManagedFields({ request }: Exchange, { custom }: Kind): boolean {
+  if (custom !== undefined) return false; // their JSON is kept as it is answered
   return (
     request.headers['x-listwatch-omit-managed-fields'] === '1' || isSet(request.query.get('listwatchOmitManagedFields'))
   );

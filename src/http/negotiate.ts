@@ -46,6 +46,8 @@ export interface TransformRule {
   (encoding: Encoding, as: Transform): boolean;
   /** Whether clients may name the version of the server's own groups, `sv=v1`. */
   readonly serverVersion?: true;
+  /** False: objects themselves are not to be had in this encoding, only what they are converted to. */
+  plain?(encoding: Encoding): boolean;
 }
 
 /** Errors, discovery and other documents: never converted. */
@@ -59,6 +61,12 @@ export const resourceTransforms: TransformRule = Object.assign(
     return as.kind === 'PartialObjectMetadata' || as.kind === 'PartialObjectMetadataList';
   },
   { serverVersion: true as const },
+);
+
+/** The same for custom resources, which have no protobuf form of their own. */
+export const customTransforms: TransformRule = Object.assign(
+  (encoding: Encoding, as: Transform) => resourceTransforms(encoding, as),
+  { serverVersion: true as const, plain: (encoding: Encoding) => encoding !== 'protobuf' },
 );
 
 /** `/api` and `/apis`: aggregated discovery in its current version, for any profile. */
@@ -163,7 +171,7 @@ function meet(clause: Clause, encoding: Encoding, allows: TransformRule): MediaT
   const as = converted
     ? { kind: parameters.get('as') ?? '', group: parameters.get('g') ?? '', version: parameters.get('v') ?? '' }
     : undefined;
-  if (as !== undefined && !allows(encoding, as)) return undefined;
+  if (as === undefined ? allows.plain?.(encoding) === false : !allows(encoding, as)) return undefined;
   return { encoding, as, pretty: parameters.get('pretty') === '1' };
 }
 

@@ -207,12 +207,11 @@ function listDocument(context: WriteContext, codec: KindCodec, answer: ListAnswe
     case 'object': {
       const { group, version, listKind } = codec.kind;
       const wire = emptyWire();
+      const apiVersion = apiVersionOf(group, version);
       return {
-        members: {
-          kind: listKind,
-          apiVersion: apiVersionOf(group, version),
-          metadata: listMetaJson(answer, answer.shard),
-        },
+        ...(codec.kind.custom === undefined
+          ? { members: { kind: listKind, apiVersion, metadata: listMetaJson(answer, answer.shard) } }
+          : { members: { apiVersion }, after: { kind: listKind, metadata: customListMeta(answer) } }),
         itemsKey: 'items',
         count: answer.count,
         runs: view.encoding === 'json' && !view.pretty ? answer.runs : undefined,
@@ -223,6 +222,16 @@ function listDocument(context: WriteContext, codec: KindCodec, answer: ListAnswe
       };
     }
   }
+}
+
+/** Lists of custom resources are maps upstream: sorted, with an empty `continue`, and never a shard (spec 5.4, 6.3). */
+function customListMeta(answer: ListAnswer): Record<string, unknown> {
+  const { remainingItemCount, resourceVersion } = answer;
+  return {
+    continue: answer.continue ?? '',
+    ...(remainingItemCount === undefined ? {} : { remainingItemCount }),
+    resourceVersion,
+  };
 }
 
 function writeDocument(document: ListDocument, view: View, body: ListBody): Promise<boolean> {

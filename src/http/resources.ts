@@ -1,12 +1,13 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { quoteGo } from '../api/go-text.js';
 import { isExact } from '../api/field-selector.js';
 import { type ListOptions, type ListSyntax, parseListOptions } from '../api/list-options.js';
 import type { Kind } from '../codec/kind.js';
-import type { Failure, Result } from '../serve/failure.js';
-import type { ObjectAnswer, Reader, WatchFormat } from '../serve/reader.js';
+import type { Failure } from '../serve/failure.js';
+import type { Reader, WatchFormat } from '../serve/reader.js';
 import { parseIncludeObject } from './encode/table.js';
-import { type Answer, type Exchange, NOT_FOUND, type Outcome, STREAMED } from './exchange.js';
+import { type Exchange, NOT_FOUND, type Outcome, STREAMED } from './exchange.js';
 import {
   formatWithoutManagedFields,
   listWithoutManagedFields,
@@ -17,6 +18,7 @@ import type { Metrics } from './metrics.js';
 import {
   isPretty,
   type MediaType,
+  customTransforms,
   mediaTypes,
   negotiate,
   noTransforms,
@@ -27,11 +29,11 @@ import { objectAnswer, streamList, type View, type WriteContext } from './object
 import type { ResourcePath } from './paths.js';
 import { isSet } from './query.js';
 import { documentAnswer, problemAnswer } from './respond.js';
-import { scaleOf } from './scale.js';
+import { customScaleOf, scaleOf } from './scale.js';
 import type { Problem } from './to-status.js';
 import { jsonFormat, partialJsonFormat } from './watch/json-format.js';
 import { partialProtobufFormat, protobufFormat } from './watch/protobuf-format.js';
-import { Http1Response } from './http1-response.js';
+import { isHttp2 } from './sinks.js';
 import { http1WatchSink } from './watch/http1-sink.js';
 import type { WatchQuota } from './watch/quota.js';
 import type { SharedChunk } from './watch/shared-chunk.js';
@@ -44,8 +46,10 @@ export interface ResourceContext extends WriteContext {
   readonly metrics: Metrics;
   /** The kind behind a served URL. */
   readonly findKind: (group: string, version: string, resource: string) => Kind | undefined;
-  /** Below a group that is served, everything is routed: what is missing there is said by a Status. */
-  readonly servesGroup: (group: string) => boolean;
+  /** Below a group that is built in, everything is routed: what is missing there is said by a Status. */
+  readonly isBuiltInGroup: (group: string) => boolean;
+  /** False at first: a group that is not found may be there a moment later. */
+  readonly kindsKnown: () => boolean;
   readonly readerFor: (kind: Kind) => Reader;
   readonly shuttingDown: () => boolean;
   readonly watchQuota: WatchQuota;
@@ -69,15 +73,18 @@ export function isWatch(method: string, path: ResourcePath, query: ReadonlyMap<s
  * GET, LIST and WATCH of objects, in the order of kube-apiserver's checks: the route, the method,
  * what the router thinks of Accept, then the handler's own negotiation and the query (spec 2.1, 2.9).
  */
-export function answerResource(
+export async function answerResource(
   exchange: Exchange,
   context: ResourceContext,
   path: ResourcePath,
-): Outcome | Promise<Outcome> {
+): Promise<Outcome> {
   const { request } = exchange;
   const refuse = (problem: Problem) => problemAnswer(request, problem);
-  if (!context.servesGroup(path.group)) return NOT_FOUND;
   const kind = context.findKind(path.group, path.version, path.resource);
+  if (kind === undefined ? !context.isBuiltInGroup(path.group) : kind.custom !== undefined && !isRoute(kind, path)) {
+    if (kind !== undefined) return missingBelow(kind, path, refuse);
+    return context.kindsKnown() ? NOT_FOUND : refuse({ kind: 'starting' });
+  }
   if (kind === undefined || !isRoute(kind, path)) {
     const what = `${path.resource}/${path.subresource ?? ''}`;
     return refuse(DEEDS.has(what) ? { kind: 'notServed', what } : { kind: 'noRoute' });
@@ -90,8 +97,10 @@ export function answerResource(
   }
   const { accept } = request.headers;
   const offered = path.name === undefined || path.watch ? 'streams' : 'documents';
-  if (!routerAccepts(accept, offered)) return refuse({ kind: 'notAcceptableRoute', offered });
-  const media = negotiate(accept, path.subresource === 'scale' ? noTransforms : resourceTransforms);
+  // Custom resources are not behind upstream's router, whose own look at Accept they do without.
+  if (kind.custom === undefined && !routerAccepts(accept, offered))
+    return refuse({ kind: 'notAcceptableRoute', offered });
+  const media = negotiate(accept, transformsOf(kind, path));
   if (media === undefined) return refuse({ kind: 'notAcceptable' });
   if (path.namespace === '' && path.name !== undefined && !path.watch) {
     return refuse(badRequest('Namespace parameter required.'));
@@ -102,6 +111,20 @@ export function answerResource(
   return path.name === undefined
     ? list(exchange, context, kind, path, view, media)
     : get(exchange, context, kind, path, path.name, view, media);
+}
+
+function transformsOf(kind: Kind, path: ResourcePath) {
+  if (path.subresource === 'scale') return noTransforms;
+  return kind.custom === undefined ? resourceTransforms : customTransforms;
+}
+
+/** A subresource that a custom resource does not have is said to be a missing object; for all else there is no route. */
+function missingBelow(kind: Kind, path: ResourcePath, refuse: (problem: Problem) => Outcome): Outcome {
+  const { name, subresource } = path;
+  if (subresource === undefined || name === undefined || !isRoute(kind, { ...path, subresource: undefined })) {
+    return NOT_FOUND;
+  }
+  return refuse({ kind: 'notFound', group: kind.group, resource: kind.resource, name });
 }
 
 /** What kube-apiserver would do here: everything else is not allowed there either. */
@@ -123,7 +146,7 @@ function isRoute(kind: Kind, path: ResourcePath): boolean {
   return !path.watch && kind.subresources.includes(path.subresource);
 }
 
-function get(
+async function get(
   exchange: Exchange,
   context: ResourceContext,
   kind: Kind,
@@ -131,7 +154,7 @@ function get(
   name: string,
   view: View,
   media: MediaType,
-): Outcome | Promise<Outcome> {
+): Promise<Outcome> {
   const { request } = exchange;
   const refuse = (problem: Problem) => problemAnswer(request, problem);
   if (isSet(request.query.get('export'))) {
@@ -140,13 +163,7 @@ function get(
   const invalid = nameProblems(name);
   if (invalid.length > 0) return refuse(badRequest(`Name parameter invalid: ${quoteGo(name)}: ${invalid.join(';')}`));
   const reader = context.readerFor(kind);
-  const show = (result: Result<ObjectAnswer>) => {
-    if (!result.ok) return refuse(result.failure);
-    return path.subresource === 'scale'
-      ? scale(exchange, reader, result.value, media)
-      : object(exchange, context, reader, result.value, view, media);
-  };
-  const result = reader.get({
+  const result = await reader.get({
     namespace: path.namespace || undefined,
     name,
     resourceVersion: request.query.get('resourceVersion') ?? '',
@@ -154,37 +171,23 @@ function get(
       return exchange.signal;
     },
   });
-  return result instanceof Promise ? result.then(show) : show(result);
-}
-
-function scale({ request }: Exchange, { codec }: Reader, answer: ObjectAnswer, media: MediaType): Outcome {
-  using found = answer;
-  return documentAnswer(request, media, scaleOf(codec, found));
-}
-
-/** A GET's object, as the client wants to see it; disposes it. */
-function object(
-  exchange: Exchange,
-  context: ResourceContext,
-  { kind, codec }: Reader,
-  answer: ObjectAnswer,
-  view: View,
-  media: MediaType,
-): Outcome | Promise<Outcome> {
-  const dispose = () => answer[Symbol.dispose]();
-  let made: Answer | Promise<Answer> | undefined;
-  try {
-    if (media.as?.kind === 'PartialObjectMetadataList') {
-      const message = `you requested PartialObjectMetadataList, but the requested object is not a list (${goType(kind, false)})`;
-      return problemAnswer(exchange.request, { kind: 'notConvertible', message });
-    }
-    const shown = omitsManagedFields(exchange) ? objectWithoutManagedFields(answer) : answer;
-    made = objectAnswer(context, codec, shown, view);
-  } finally {
-    // A Table still reads the object.
-    if (!(made instanceof Promise)) dispose();
+  if (!result.ok) return refuse(result.failure);
+  using answer = result.value;
+  if (path.subresource === 'scale') {
+    const { custom } = kind;
+    if (custom?.scale === undefined) return documentAnswer(request, media, scaleOf(reader.codec, answer));
+    const scale = customScaleOf(reader.codec, answer, custom.scale);
+    return scale.ok ? documentAnswer(request, media, scale.value) : refuse(scale.failure);
   }
-  return made instanceof Promise ? made.finally(dispose) : made;
+  if (media.as?.kind === 'PartialObjectMetadataList') {
+    if (kind.custom !== undefined) return refuse({ kind: 'unclassified', message: 'content is not a list' });
+    const message = `you requested PartialObjectMetadataList, but the requested object is not a list (${goType(kind, false)})`;
+    return refuse({ kind: 'notConvertible', message });
+  }
+  const shown = omitsManagedFields(exchange, kind) ? objectWithoutManagedFields(answer) : answer;
+  const made = objectAnswer(context, reader.codec, shown, view);
+  // Awaited only where it must be: a Table still reads the answer, which is given back at the end of this function.
+  return made instanceof Promise ? await made : made;
 }
 
 async function list(
@@ -212,7 +215,7 @@ async function list(
     const message = `you requested PartialObjectMetadata, but the requested object is a list (${goType(kind, true)})`;
     return refuse({ kind: 'notConvertible', message });
   }
-  if (!omitsManagedFields(exchange)) return await streamList(exchange, context, reader.codec, answer, view);
+  if (!omitsManagedFields(exchange, kind)) return await streamList(exchange, context, reader.codec, answer, view);
   const shown = await listWithoutManagedFields(context, answer, () => exchange.sink.closed);
   return shown === undefined ? STREAMED : await streamList(exchange, context, reader.codec, shown, view);
 }
@@ -249,7 +252,7 @@ async function watch(
     options,
     signal: exchange.signal,
     legacyPath: path.watch,
-    format: omitsManagedFields(exchange) ? formatWithoutManagedFields(format) : format,
+    format: omitsManagedFields(exchange, kind) ? formatWithoutManagedFields(format) : format,
   });
   if (!result.ok) return refuse(result.failure);
   const session = result.value;
@@ -277,10 +280,11 @@ async function watch(
       },
     });
   if (request.upgrade !== undefined) {
-    const { upgrade } = request;
-    upgrade.response.detachSocket(upgrade.socket as Socket);
+    const { response, upgrade } = request;
+    const incoming = response.req as IncomingMessage;
+    (response as ServerResponse).detachSocket(upgrade.socket as Socket);
     let accepted = false;
-    acceptWebSocket(upgrade, binary ? lengthScanner() : lineScanner(), binary, (sink) => {
+    acceptWebSocket(incoming, upgrade, binary ? lengthScanner() : lineScanner(), binary, (sink) => {
       accepted = true;
       exchange.endWatch = stream(sink);
     });
@@ -289,10 +293,11 @@ async function watch(
   }
   if (isExplained(exchange)) exchange.headers['x-listwatch-plan'] = session.plan;
   exchange.writeHead(200, { 'content-type': binary ? PROTOBUF_STREAM : mediaTypes.json });
-  const { response } = exchange;
-  response.flushHead();
+  // Clients wait for the head: it goes out before the first event does.
+  (request.response as ServerResponse).flushHeaders();
+  const { response } = request;
   exchange.endWatch = stream(
-    response instanceof Http1Response ? http1WatchSink(response, context.sharedChunk) : response,
+    isHttp2(response) ? exchange.sink : http1WatchSink(response, exchange.sink, context.sharedChunk),
   );
   return STREAMED;
 }
@@ -376,6 +381,7 @@ function nameProblems(name: string): string[] {
 
 /** How Go prints the internal type of a kind, e.g. `*core.PodList`. */
 function goType(kind: Kind, isList: boolean): string {
+  if (kind.custom !== undefined) return `*unstructured.Unstructured${isList ? 'List' : ''}`;
   const packages: Readonly<Record<string, string>> = { '': 'core', 'internal.apiserver.k8s.io': 'apiserverinternal' };
   const name = packages[kind.group] ?? kind.group.split('.')[0]!;
   return `*${name}.${isList ? kind.listKind : kind.kind}`;

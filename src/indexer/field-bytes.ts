@@ -13,6 +13,7 @@ export function compileLocator(kind: Kind, label: string): LocateField | undefin
   if (field === undefined) return undefined;
   const absent = utf8(field.absent);
   if (field.path === '') return (_, into) => point(into, absent);
+  if (field.tag !== undefined) return locateText(field.tag, absent);
   const read = locate(compilePath(kind.message, field.path), absent);
   if (field.fallbackPath === undefined) return read;
   const fallback = locate(compilePath(kind.message, field.fallbackPath), absent);
@@ -55,6 +56,16 @@ function locate({ tags, leaf }: Path, absent: Uint8Array): LocateField {
         into.start = from;
         into.end = to;
     }
+  };
+}
+
+/** The text of a field of the object's own message. */
+function locateText(tag: number, absent: Uint8Array): LocateField {
+  return ({ bytes, start, end }, into) => {
+    if (!seek(bytes, start, end, tag)) return point(into, absent);
+    into.bytes = bytes;
+    into.start = hit.start;
+    into.end = hit.end;
   };
 }
 

@@ -15,8 +15,7 @@ import type { WireSink } from './wire-leaves.js';
 export interface Reader {
   readonly kind: Kind;
   readonly codec: KindCodec;
-  /** At once, where nothing has to be waited for. */
-  get(request: GetRequest): Result<ObjectAnswer> | Promise<Result<ObjectAnswer>>;
+  get(request: GetRequest): Promise<Result<ObjectAnswer>>;
   list(request: ListRequest): Promise<Result<ListAnswer>>;
   /**
    * Checks everything that is answered before the stream starts; `start` then begins to write.

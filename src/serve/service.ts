@@ -19,6 +19,8 @@ import { directoryOf } from './scope.js';
 /** Everything that can be read, one Reader per kind. */
 export interface Service {
   reader(kind: Kind): Reader;
+  /** The kind is not served any more: its reader goes. */
+  forget(kind: Kind): void;
   /** False: every read of the kind goes to the source. */
   isCached(kind: Kind): boolean;
   /** The caches that exist, for /readyz and metrics. */
@@ -114,6 +116,10 @@ export function createService(options: ServiceOptions): Service {
       let reader = readers.get(kind);
       if (reader === undefined) readers.set(kind, (reader = create(kind)));
       return reader;
+    },
+    forget(kind) {
+      readers.delete(kind);
+      caches.delete(kind);
     },
     readiness: () => [...caches].map(([kind, { state, staleMs, lastError }]) => ({ kind, state, staleMs, lastError })),
   };

@@ -222,7 +222,10 @@ const rejected: readonly [value: unknown, message: RegExp][] = [
     { apiVersion: 'extensions/v1beta1', kind: 'Ingress', metadata: { name: 'i' } },
     /Ingress is known as networking.k8s.io\/v1/,
   ],
-  [{ apiVersion: 'example.com/v1', kind: 'Gadget', metadata: { name: 'g' } }, /custom resources are not supported yet/],
+  [
+    { apiVersion: 'example.com/v1', kind: 'Gadget', metadata: { name: 'g' } },
+    /no CustomResourceDefinition before it defines it/,
+  ],
 ];
 
 for (const [value, message] of rejected) {

@@ -123,7 +123,7 @@ test('loaded objects are served as they were written, without the cache too', as
   assert.equal(rejected.length, 2);
   assert.match(
     rejected[0]!,
-    /shop\.yaml: document 2 \(line \d+\): example\.com\/v1 Gadget: .*custom resources are not supported yet/,
+    /shop\.yaml: document 2 \(line \d+\): example\.com\/v1 Gadget: .*no CustomResourceDefinition before it defines it/,
   );
 });
 

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { encodeMessage, encodeObject } from '../../src/codec/encode.js';
 import { JsonNumber, parseJson } from '../../src/codec/json-parse.js';
-import { createKindCodec, messageToJson, parseExact } from '../../src/codec/kind-codec.js';
+import { parseExact } from '../../src/codec/json-parse.js';
+import { createKindCodec, messageToJson } from '../../src/codec/kind-codec.js';
 import { findKind } from '../../src/codec/kinds.js';
 import { canonicalQuantity } from '../../src/codec/quantity.js';
 

@@ -3,7 +3,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { parse as parseYaml } from 'yaml';
 import { messageToJson } from '../../src/codec/kind-codec.js';
-import { compareVersions, storageVersionHash } from '../../src/http/discovery.js';
+import { compareVersions } from '../../src/api/versions.js';
+import { storageVersionHash } from '../../src/http/discovery.js';
 import { kindOf, type Serving, servedKinds, startServing } from './serving.js';
 
 const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';

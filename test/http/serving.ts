@@ -1,4 +1,5 @@
 import { generate } from 'selfsigned';
+import { KindSet } from '../../src/codec/kind-set.js';
 import { kinds } from '../../src/codec/kinds.js';
 import type { Kind } from '../../src/codec/kind.js';
 import { createKindCodec } from '../../src/codec/kind-codec.js';
@@ -23,6 +24,7 @@ export interface Serving {
   readonly caches: Caches;
   readonly fragments: FragmentCache | undefined;
   readonly server: HttpServer;
+  readonly kinds: KindSet;
   put(resource: string, object: Record<string, unknown>): Promise<number>;
   remove(resource: string, namespace: string | undefined, name: string): Promise<number>;
   /** Idempotent; to be passed on. */
@@ -40,7 +42,6 @@ export interface ServingOptions {
   readonly encoder?: EncodePool;
   readonly shardedListAndWatch?: boolean;
   readonly healthChecks?: HttpServerDeps['healthChecks'];
-  readonly access?: HttpServerDeps['access'];
 }
 
 export const servedKinds = kinds.filter(({ servedByDefault }) => servedByDefault);
@@ -89,15 +90,15 @@ export function startServing(options: ServingOptions = {}): Serving {
     clock,
     random,
   });
+  const kindSet = new KindSet(servedKinds);
   const server = createHttpServer({
-    kinds: servedKinds,
+    kinds: kindSet,
     readerFor: (kind) => service.reader(kind),
     caches: caches.all,
     fragments: () => fragments?.stats,
     ...(encoder === undefined ? {} : { encodeWorkers: () => encoder.stats }),
     healthChecks: options.healthChecks ?? [],
     build: { packageVersion: '0.1.0' },
-    access: options.access,
     limits,
     clock,
     random,
@@ -118,6 +119,7 @@ export function startServing(options: ServingOptions = {}): Serving {
     caches,
     fragments,
     server,
+    kinds: kindSet,
     put(resource, object) {
       const kind = kindOf(resource);
       const metadata = object['metadata'] as { name: string; namespace?: string };

@@ -2,6 +2,7 @@ import type { Kind } from '../../codec/kind.js';
 import { kindByObject, kinds } from '../../codec/kinds.js';
 import { apiVersionOf } from '../../api/gvr.js';
 import type { Random } from '../../lib/random.js';
+import { established, isDefinition } from './definition.js';
 
 /** What a server would have set at creation, where the manifest does not say it. */
 export type Completed =
@@ -23,12 +24,17 @@ const SUFFIX_LENGTH = 5;
  * Fills in uid, creationTimestamp, namespace and, from generateName, the name; drops resourceVersion
  * and selfLink, which the store assigns. Everything else is kept as written.
  */
-export function completeObject(value: unknown, nowMs: number, random: Random): Completed {
+export function completeObject(
+  value: unknown,
+  nowMs: number,
+  random: Random,
+  kindOf: (apiVersion: string, kind: string) => Kind | undefined = kindByObject,
+): Completed {
   if (!isRecord(value)) return refused(`expected an object, found ${nameOf(value)}`);
   const { apiVersion, kind: kindName } = value;
   if (typeof apiVersion !== 'string' || apiVersion === '') return refused('apiVersion: missing');
   if (typeof kindName !== 'string' || kindName === '') return refused('kind: missing');
-  const kind = kindByObject(apiVersion, kindName);
+  const kind = kindOf(apiVersion, kindName);
   if (kind === undefined) return refused(unknownKind(apiVersion, kindName));
   if (!kind.servedByDefault) return refused(`${apiVersion} ${kindName}: not a version that is served`);
   const given = value['metadata'];
@@ -61,7 +67,9 @@ export function completeObject(value: unknown, nowMs: number, random: Random): C
   }
   metadata['uid'] ??= random.uuid();
   metadata['creationTimestamp'] ??= `${new Date(nowMs).toISOString().slice(0, 19)}Z`;
-  return { ok: true, kind, object: { ...value, metadata }, namespace, name };
+  if (kind.custom !== undefined) metadata['generation'] ??= 1;
+  const object = { ...value, metadata };
+  return { ok: true, kind, object: isDefinition(kind) ? established(object) : object, namespace, name };
 }
 
 function unknownKind(apiVersion: string, kindName: string): string {
@@ -74,7 +82,7 @@ function unknownKind(apiVersion: string, kindName: string): string {
     return `apiVersion ${apiVersion}: ${kindName} is known as ${versions}`;
   }
   if (builtInGroup) return `kind ${kindName}: no such kind in ${apiVersion}`;
-  return `${apiVersion} ${kindName}: not a built-in kind, and custom resources are not supported yet`;
+  return `${apiVersion} ${kindName}: not a built-in kind, and no CustomResourceDefinition before it defines it`;
 }
 
 /** The rules that hold for names of every kind (path segments, spec 1.1). */

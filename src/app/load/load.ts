@@ -2,6 +2,7 @@ import type { Clock } from '../../lib/clock.js';
 import type { Random } from '../../lib/random.js';
 import type { ObjectStore } from '../object-store.js';
 import { oneLine } from '../usage-error.js';
+import { isDefinition } from './definition.js';
 import { completeObject } from './complete.js';
 import { type Found, readObjects } from './documents.js';
 import { fileProblem, findManifests } from './files.js';
@@ -63,7 +64,7 @@ export async function loadManifests(
           reject(`${where(file.path, place)}: ${oneLine(place.content.message)}`);
           continue;
         }
-        const completed = completeObject(place.content.value, clock.nowMs(), random);
+        const completed = completeObject(place.content.value, clock.nowMs(), random, objects.kindOf);
         if (!completed.ok) {
           reject(`${where(file.path, place)}: ${completed.message}`);
           continue;
@@ -77,6 +78,7 @@ export async function loadManifests(
           continue;
         }
         await objects.store.write([operation]);
+        if (isDefinition(kind)) objects.define(completed.object);
         stored++;
         keys.add(Buffer.from(operation.key).toString());
         if (kind.kind === 'Namespace' && kind.group === '') namespaces.add(name);

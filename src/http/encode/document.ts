@@ -8,8 +8,10 @@ import { type BufferWriter, writeBytes } from './writer.js';
  * are encoded one by one. PodList, PartialObjectMetadataList and Table all have this shape.
  */
 export interface ListDocument {
-  /** In the order of the JSON, all of them before the items. */
+  /** In the order of the JSON, all of them before the items but for those of `after`. */
   readonly members: Readonly<Record<string, unknown>>;
+  /** Members behind the items: custom resources have all members of a list sorted. */
+  readonly after?: Readonly<Record<string, unknown>>;
   /** `items`, or `rows` of a Table. */
   readonly itemsKey: string;
   readonly count: number;

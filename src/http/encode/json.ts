@@ -28,15 +28,13 @@ export async function writeJsonList(list: ListDocument, body: ListBody): Promise
     list.item(index, body);
     if (body.due() && !(await body.flush())) return false;
   }
-  writeText(body, LIST_TAIL);
+  writeText(body, `${listTail(list)}\n`);
   return true;
 }
 
-const LIST_TAIL = ']}\n';
-
 /** The pieces of `writeJsonList` around its items and between them. */
 export function jsonListFrame(list: ListDocument): ListFrame {
-  return { head: Buffer.from(listHead(list)), separator: Buffer.from(','), tail: Buffer.from(LIST_TAIL) };
+  return { head: Buffer.from(listHead(list)), separator: Buffer.from(','), tail: Buffer.from(`${listTail(list)}\n`) };
 }
 
 /** The same with two spaces a level and no newline at the end (spec 4.7). */
@@ -60,7 +58,7 @@ export async function writePrettyJsonList(list: ListDocument, body: ListBody): P
     indent();
     if (body.due() && !(await body.flush())) return false;
   }
-  writeText(piece, ']}');
+  writeText(piece, listTail(list));
   indent();
   return true;
 }
@@ -71,6 +69,10 @@ export function isNull({ count, nullWhenEmpty }: ListDocument): boolean {
 
 function listHead(list: ListDocument): string {
   return `${goJson(list.members).slice(0, -1)},"${list.itemsKey}":[`;
+}
+
+function listTail({ after }: ListDocument): string {
+  return after === undefined ? ']}' : `],${goJson(after).slice(1)}`;
 }
 
 /** One compact JSON document, ended by a newline, as two spaces a level without one. */

@@ -44,7 +44,11 @@ export function createTableEncoder(
   nowMs: () => number,
 ): TableEncoder {
   const table = tableFor(codec.kind);
-  const project = tableProjector(codec.kind);
+  // Cells of custom resources are JSONPaths, which may lead anywhere.
+  const project: Projector =
+    codec.kind.custom === undefined
+      ? tableProjector(codec.kind)
+      : (bytes, start, end) => codec.read(bytes, start, end) as ReturnType<Projector>;
   const encode: RowEncoder = (wire, into, hole) => {
     const { bytes, start, end } = wire;
     const { cells, conditions } = table.row(project(bytes, start, end));

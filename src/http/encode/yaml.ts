@@ -68,7 +68,7 @@ function parseExact(json: string): unknown {
 
 /** Members sorted around the items, as the keys of the whole document would be. Resolves to false when the client is gone. */
 export async function writeYamlList(list: ListDocument, body: ListBody): Promise<boolean> {
-  const members = Object.entries(list.members);
+  const members = Object.entries({ ...list.members, ...list.after });
   const part = (wanted: (key: string) => boolean) => {
     const chosen = members.filter(([key]) => wanted(key));
     return chosen.length === 0 ? '' : yamlOf(Object.fromEntries(chosen));

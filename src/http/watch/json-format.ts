@@ -12,8 +12,10 @@ import { bookmarkObjects } from './event-objects.js';
 /** `{"type":"ADDED","object":{...}}`, one event a line (spec 3.3). */
 export function jsonFormat(codec: KindCodec): WatchFormat {
   const { group, version, kind } = codec.kind;
-  // An item of a list is the object without its type, which comes first in an event.
-  const head = utf8(`{"type":"ADDED","object":{"kind":"${kind}","apiVersion":"${apiVersionOf(group, version)}",`);
+  // An item of a list is the object without its type, which comes first in an event; custom resources have it in both.
+  const type =
+    codec.kind.custom === undefined ? `"kind":"${kind}","apiVersion":"${apiVersionOf(group, version)}",` : '';
+  const head = utf8(`{"type":"ADDED","object":{${type}`);
   const tail = utf8('}\n');
   return {
     ...linesFormat(codec, 'json', (wire, into) => codec.toJson(wire.bytes, wire.start, wire.end, true, into)),

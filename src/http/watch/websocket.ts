@@ -40,7 +40,8 @@ export function refuseHandshake(socket: Duplex, code: 400 | 403, body = ''): voi
 
 /** Completes the handshake; every frame that `scanner` finds becomes one message. */
 export function acceptWebSocket(
-  { request, socket, head }: Upgrade,
+  request: IncomingMessage,
+  { socket, head }: Upgrade,
   scanner: FrameScanner,
   binary: boolean,
   accepted: (sink: ByteSink) => void,

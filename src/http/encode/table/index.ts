@@ -1,5 +1,6 @@
-import type { Kind } from '../../../codec/kind.js';
+import type { CustomKind, Kind } from '../../../codec/kind.js';
 import { groupResourceOf } from '../../../api/gvr.js';
+import { customTable } from './custom.js';
 import * as cluster from './cluster.js';
 import { items, present, text } from './json-path.js';
 import * as network from './network.js';
@@ -119,6 +120,15 @@ const tables: Readonly<Record<string, TableKind>> = {
   'podgroups.scheduling.k8s.io': nameAndAge,
 };
 
-export function tableFor(kind: Pick<Kind, 'group' | 'resource'>): TableKind {
+/** Of kinds that come and go: what is made for one goes with it. */
+const customTables = new WeakMap<CustomKind, TableKind>();
+
+export function tableFor(kind: Pick<Kind, 'group' | 'resource' | 'custom'>): TableKind {
+  const { custom } = kind;
+  if (custom !== undefined) {
+    let table = customTables.get(custom);
+    if (table === undefined) customTables.set(custom, (table = customTable(custom)));
+    return table;
+  }
   return tables[groupResourceOf(kind.group, kind.resource)] ?? nameAndCreation;
 }

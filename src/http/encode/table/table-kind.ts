@@ -1,12 +1,13 @@
 import type { Json } from './json-path.js';
 
-/** One column as `columnDefinitions` states it. `priority` 1 is shown by `kubectl get -o wide` only. */
+/** One column as `columnDefinitions` states it. Any `priority` but 0 is shown by `kubectl get -o wide` only. */
 export interface Column {
   readonly name: string;
-  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
+  /** `string`, `integer`, `number`, `boolean` or `date`. */
+  readonly type: string;
   readonly format: string;
   readonly description: string;
-  readonly priority: 0 | 1;
+  readonly priority: number;
 }
 
 export interface Row {
