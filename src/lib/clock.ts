@@ -11,8 +11,8 @@ export interface Clock {
   nowMs(): number;
   /** Milliseconds from an arbitrary start; never goes back. */
   monotonicMs(): number;
-  /** Calls `run` once after `delayMs`; 0: when the I/O that is ready has had its turn. A pending timer does not keep the process alive, beyond that turn. */
-  setTimer(delayMs: number, run: () => void): Timer;
+  /** Calls `run` once after `delayMs`; 0: when the I/O that is ready has had its turn. A pending timer does not keep the process alive, beyond that turn, unless it `holds` it. */
+  setTimer(delayMs: number, run: () => void, holds?: boolean): Timer;
 }
 
 const DELAY_MAX_MS = 2 ** 31 - 1; // longer delays make Node fire at once
@@ -20,14 +20,14 @@ const DELAY_MAX_MS = 2 ** 31 - 1; // longer delays make Node fire at once
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  setTimer(delayMs, run) {
+  setTimer(delayMs, run, holds = false) {
     if (delayMs <= 0) {
       // A timeout of 0 is one of a millisecond. Not unref'd: the loop would not wake up for it.
       const immediate = setImmediate(run);
       return { cancel: () => clearImmediate(immediate) };
     }
     const handle = setTimeout(run, Math.min(delayMs, DELAY_MAX_MS));
-    handle.unref();
+    if (!holds) handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },
 };

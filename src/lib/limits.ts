@@ -8,6 +8,11 @@ export interface Limits {
   readonly listPagesMax: number;
   /** One watch response, complete with fragments, may not be larger. */
   readonly watchResponseBytesMax: number;
+  /** While changes come fast, reading them is left for so long, or until so many bytes have come. docs/adr/0018 */
+  readonly watchReadTickMs: number;
+  readonly watchReadTickBytes: number;
+  /** From so many changes a second on; below, each is read when it comes. */
+  readonly watchReadTickRate: number;
   /** History kept per kind: until both the time and the bytes are exceeded, whichever comes first drops. */
   readonly historyMs: number;
   readonly historyBytesMin: number;
@@ -115,6 +120,9 @@ export const defaultLimits: Limits = {
   listPageBytes: 8 * 2 ** 20,
   listPagesMax: 4,
   watchResponseBytesMax: 512 * 2 ** 20,
+  watchReadTickMs: 5,
+  watchReadTickBytes: 64 * 2 ** 10,
+  watchReadTickRate: 200,
   historyMs: 75_000,
   historyBytesMin: 64 * 2 ** 20,
   historyBytesFraction: 0.25,

@@ -279,6 +279,69 @@ const source: Mutation[] = [
     ],
   ),
   ...of(
+    'src/source/etcd/read-ticks.ts',
+    ['source/read-ticks'],
+    [
+      [
+        'src/source/etcd/read-ticks.ts I1',
+        'if (!this.#busy || this.#tickBytes >= tickBytes)',
+        'if (this.#tickBytes >= tickBytes)',
+      ],
+      ['src/source/etcd/read-ticks.ts I2', 'return this.#tickStartMs + tickMs - nowMs;', 'return 2 * tickMs;'],
+      ['src/source/etcd/read-ticks.ts I3', 'if (!this.#busy || this.#tickBytes >= tickBytes)', 'if (!this.#busy)'],
+    ],
+  ),
+  ...of(
+    'src/source/etcd/grpc-messages.ts',
+    ['source/grpc-connection'],
+    [
+      [
+        'a compressed message is refused',
+        'if (flags === 0 && length <= this.#bytesMax) return true;',
+        'if (length <= this.#bytesMax) return true;',
+      ],
+      ['who cancels hears nothing of the same piece any more', 'if (this.#stopped) return count;', ''],
+    ],
+  ),
+  ...of(
+    'src/source/etcd/grpc-connection.ts',
+    ['source/grpc-connection'],
+    [
+      [
+        'what somebody waits for is read at once',
+        'if (pauseMs <= 0 || this.#hurrying > 0) this',
+        'if (pauseMs <= 0) this',
+      ],
+      [
+        'a server that goes away gets no new streams',
+        '      this.retire();\n      if (code !== 0)',
+        '      if (code !== 0)',
+      ],
+      [
+        'src/source/etcd/grpc-connection.ts I1',
+        'this.#streams.delete(stream) && this.#streams.size === 0',
+        'this.#streams.delete(stream) && false',
+      ],
+      ['src/source/etcd/grpc-connection.ts I2', 'for (const stream of [...this.#streams]) stream.ended(failure);', ''],
+      ['a socket that is paused does not end the process', '() => this.#readOn(), true)', '() => this.#readOn())'],
+      ['what pauses stays in the kernel', '      this.#socket.pause();\n', ''],
+      ['a silent server is given up', "!answered && this.#fail('Keepalive timeout')", 'undefined'],
+    ],
+  ),
+  ...of(
+    'src/source/etcd/grpc-stream.ts',
+    ['source/grpc-connection'],
+    [
+      ['the reason of a connection is no reset', ' || (this.#trailers === undefined && this.#owner.isBroken)', ''],
+      [
+        'a stream whose server has ended its half is over',
+        "    http.on('end', () => this.#over());",
+        "    http.on('end', () => {});",
+      ],
+      ['half a message is no good end', 'if (code === status.OK && !this.#splitter.isWhole) {', 'if (code > 99) {'],
+    ],
+  ),
+  ...of(
     'src/source/embedded/key-order.ts',
     ['source/embedded'],
     [

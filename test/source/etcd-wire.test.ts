@@ -107,14 +107,19 @@ wireTest('progress between the fragments of a revision waits for the revision', 
   etcd.watch = (watch) => {
     watch.send({ header: header(10), created: true });
     watch.send({ header: header(11), fragment: true, events: [putAt('/a', 11)] });
-    watch.send({ header: header(11), events: [putAt('/b', 11)] });
-    watch.send({ header: header(9) }); // a lagging member: not news
-    watch.send({ header: header(15), watch_id: -1 });
+    void delay(50).then(() => {
+      watch.send({ header: header(11), events: [putAt('/b', 11)] });
+      watch.send({ header: header(9) }); // a lagging member: not news
+      watch.send({ header: header(15), watch_id: -1 });
+    });
   };
   const recorder = recordWatch(store, '/', 11);
   await recorder.until('progress', () => recorder.progress.length > 0);
   assert.deepEqual(recorder.progress, [15]);
-  assert.equal(recorder.revisions[0]!.changes.length, 2);
+  assert.deepEqual(
+    recorder.revisions[0]!.changes.map(({ key }) => key),
+    ['/a', '/b'],
+  );
 });
 
 const endings: [what: string, end: (watch: ScriptedWatch) => void, check: (end: WatchEnd) => void][] = [

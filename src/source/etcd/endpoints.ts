@@ -1,7 +1,11 @@
 import { Client, connectivityState, Metadata } from '@grpc/grpc-js';
 import type { Clock, Timer } from '../../lib/clock.js';
 import type { Random } from '../../lib/random.js';
-import type { Settings, Target } from './options.js';
+import { GrpcConnection } from './grpc-connection.js';
+import type { GrpcStream, StreamListener } from './grpc-stream.js';
+import { FLOW_CONTROL_WINDOW_BYTES, type Settings, type Target } from './options.js';
+import { ReadTicks } from './read-ticks.js';
+import { Redial } from './redial.js';
 import { encode, METHODS } from './rpc.js';
 
 /** An endpoint that failed is tried after all others for about this long. */
@@ -14,8 +18,10 @@ export class Endpoint {
   readonly #settings: Settings;
   readonly #target: Target;
   readonly #clock: Clock;
-  #clients: (Client | undefined)[] = [];
-  #nextWatchClient = 0;
+  #client: Client | undefined;
+  readonly #watchConnections: (GrpcConnection | undefined)[] = [];
+  #nextWatchConnection = 0;
+  readonly #redial: Redial;
   #probe: Promise<boolean> | undefined;
 
   constructor(target: Target, settings: Settings, clock: Clock) {
@@ -23,18 +29,37 @@ export class Endpoint {
     this.#target = target;
     this.#settings = settings;
     this.#clock = clock;
+    this.#redial = new Redial(clock);
   }
 
   /** The connection for reads and writes. */
   get client(): Client {
-    return this.#client(0);
+    const { plain, secure } = this.#settings.credentials;
+    this.#client ??= new Client(
+      this.#target.address,
+      this.#target.secure ? secure : plain,
+      this.#settings.channelOptions,
+    );
+    return this.#client;
   }
 
-  /** Watches take the other connections in turn, so that a large read does not delay them. */
-  watchClient(): Client {
-    const others = this.#settings.connections - 1;
-    if (others === 0) return this.#client(0);
-    return this.#client(1 + (this.#nextWatchClient++ % others));
+  /**
+   * Watches take the other connections in turn, so that a large read does not delay them. Undefined when the
+   * listener has heard already that the endpoint cannot be dialed: after failures it is tried now and then only.
+   */
+  openWatch(metadata: Metadata, listener: StreamListener): GrpcStream | undefined {
+    const index = this.#nextWatchConnection++ % Math.max(this.#settings.connections - 1, 1);
+    let connection = this.#watchConnections[index];
+    if (connection?.isUsable !== true) {
+      const refusal = this.#redial.refusal();
+      if (refusal !== undefined) {
+        listener.ended(refusal);
+        return undefined;
+      }
+      connection = this.#dial();
+      this.#watchConnections[index] = connection;
+    }
+    return connection.open(METHODS.watch, metadata.toHttp2Headers(), listener);
   }
 
   /**
@@ -50,19 +75,29 @@ export class Endpoint {
 
   /** Drops the connections, so that the next use dials anew. Streams that still work go on. */
   recycle(): void {
-    const clients = this.#clients;
-    this.#clients = [];
-    for (const client of clients) client?.close();
+    this.#client?.close();
+    this.#client = undefined;
+    for (const connection of this.#watchConnections.splice(0)) connection?.retire();
   }
 
-  #client(index: number): Client {
-    let client = this.#clients[index];
-    if (client === undefined) {
-      const { plain, secure } = this.#settings.credentials;
-      client = new Client(this.#target.address, this.#target.secure ? secure : plain, this.#settings.channelOptions);
-      this.#clients[index] = client;
-    }
-    return client;
+  #dial(): GrpcConnection {
+    const { credentials, dialTimeoutMs, keepaliveTimeMs, keepaliveTimeoutMs, heldBytesMax, readTicks } = this.#settings;
+    const { host, port, secure } = this.#target;
+    return new GrpcConnection(
+      {
+        host,
+        port,
+        secureContext: secure ? credentials.secureContext : undefined,
+        dialTimeoutMs,
+        keepaliveTimeMs,
+        keepaliveTimeoutMs,
+        messageBytesMax: heldBytesMax,
+        windowBytes: FLOW_CONTROL_WINDOW_BYTES,
+        ticks: new ReadTicks(readTicks),
+        redial: this.#redial,
+      },
+      this.#clock,
+    );
   }
 
   #ask(): Promise<boolean> {

@@ -1,14 +1,14 @@
-import type { ClientDuplexStream, StatusObject } from '@grpc/grpc-js';
 import { prefixEnd } from '../../lib/bytes.js';
 import type { Clock, Timer } from '../../lib/clock.js';
 import { SourceError, type WatchEnd, type WatchHandle, type WatchHandler, type WatchRequest } from '../source.js';
 import type { Calls } from './calls.js';
 import { type Endpoint, type Endpoints, watchForHang } from './endpoints.js';
 import { isTokenInvalid, type RpcFailure, toSourceError } from './errors.js';
+import type { GrpcStream } from './grpc-stream.js';
 import type { StoreIdentity } from './identity.js';
 import type { Settings } from './options.js';
 import { RevisionAssembler } from './revision-assembler.js';
-import { encode, METHODS } from './rpc.js';
+import { encode } from './rpc.js';
 import { skimWatchResponse, WatchSkim } from './skim.js';
 
 /** What a watch needs of its source. */
@@ -24,7 +24,6 @@ export interface WatchContext {
   readonly ended: (watch: EtcdWatch) => void;
 }
 
-const identityOf = (bytes: Buffer) => bytes;
 const PROGRESS_REQUEST = { progress_request: {} };
 
 /** One record for all watches: a response is skimmed and delivered without a pause. */
@@ -43,7 +42,7 @@ export class EtcdWatch implements WatchHandle {
   readonly #assembler: RevisionAssembler;
   readonly #generation: number;
   #endpoint: Endpoint | undefined;
-  #stream: ClientDuplexStream<Buffer, Buffer> | undefined;
+  #stream: GrpcStream | undefined;
   #state: 'opening' | 'open' | 'ended' = 'opening';
   #hangTimer: Timer | undefined;
   #silenceTimer: Timer | undefined;
@@ -75,16 +74,16 @@ export class EtcdWatch implements WatchHandle {
       metadata.set('hasleader', 'true'); // a member that lost the cluster ends the watch instead of falling silent
       const endpoint = endpoints.order()[0]!;
       this.#endpoint = endpoint;
-      const stream = endpoint.watchClient().makeBidiStreamRequest(METHODS.watch, identityOf, identityOf, metadata);
-      this.#stream = stream;
-      stream.on('data', (bytes: Buffer) => this.#receive(bytes));
-      stream.on('error', () => {}); // `status` follows and says the same
-      stream.on('status', (status: StatusObject) => this.#fail(status));
+      this.#stream = endpoint.openWatch(metadata, {
+        message: (bytes) => this.#receive(bytes),
+        ended: (failure) => this.#fail(failure),
+      });
+      if (this.#isEnded) return;
       this.#hangTimer = watchForHang(endpoint, settings, clock, () => {
         endpoint.recycle();
         this.#fail({ code: 14, details: 'the endpoint accepts connections but does not answer' });
       });
-      stream.write(encode('WatchRequest', { create_request: this.#createRequest() }));
+      this.#stream?.write(encode('WatchRequest', { create_request: this.#createRequest() }));
     } catch (error) {
       this.#cut(error);
     }
@@ -92,6 +91,7 @@ export class EtcdWatch implements WatchHandle {
 
   requestProgress(): void {
     const nowMs = this.#context.clock.monotonicMs();
+    this.#stream?.hurry(true);
     if (this.#progressAskedMs === undefined) this.#progressAskedMs = nowMs;
     else if (nowMs - this.#progressSentMs < this.#context.settings.progressRepeatMs) {
       this.#progressWantedAgain = true;
@@ -167,6 +167,7 @@ export class EtcdWatch implements WatchHandle {
   #progressed(revision: number): void {
     this.#progressAskedMs = undefined;
     if (this.#progressWantedAgain) this.requestProgress();
+    else this.#stream!.hurry(false);
     if (revision >= this.#assembler.committed) this.#handler.progress(revision);
   }
 

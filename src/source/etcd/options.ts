@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { ChannelCredentials, type ChannelOptions, credentials } from '@grpc/grpc-js';
 import { defaultLimits, type Limits } from '../../lib/limits.js';
 import { SourceError } from '../source.js';
+import type { ReadTickOptions } from './read-ticks.js';
+import { REDIAL_MAX_MS, REDIAL_MIN_MS } from './redial.js';
 
 export interface EtcdOptions {
   /** `http://host:port`, `https://host:port` or `host:port` (TLS then follows from the presence of TLS files). */
@@ -29,12 +32,28 @@ export interface EtcdOptions {
   readonly progressAnswerMs?: number;
   /** Read by `probe` and `currentRevision`; the user needs permission for it. It need not exist. */
   readonly healthKey?: string;
-  readonly limits?: Pick<Limits, 'watchResponseBytesMax' | 'requestTimeoutMs' | 'progressRequestEveryMs'>;
+  readonly limits?: EtcdLimits;
 }
+
+/** The bounds that concern etcd; those that are absent have their defaults. */
+export type EtcdLimits = Partial<
+  Pick<
+    Limits,
+    | 'watchResponseBytesMax'
+    | 'requestTimeoutMs'
+    | 'progressRequestEveryMs'
+    | 'watchReadTickMs'
+    | 'watchReadTickBytes'
+    | 'watchReadTickRate'
+  >
+>;
 
 export interface Settings {
   readonly targets: readonly Target[];
-  readonly credentials: { readonly plain: ChannelCredentials; readonly secure: ChannelCredentials };
+  readonly credentials: Credentials;
+  readonly keepaliveTimeMs: number;
+  readonly keepaliveTimeoutMs: number;
+  readonly readTicks: ReadTickOptions;
   readonly channelOptions: ChannelOptions;
   readonly login: { readonly name: string; readonly password: string } | undefined;
   readonly connections: number;
@@ -49,23 +68,33 @@ export interface Settings {
   readonly heldBytesMax: number;
 }
 
+/** TLS for grpc-js, and for the connections of watches, which go without it. */
+export interface Credentials {
+  readonly plain: ChannelCredentials;
+  readonly secure: ChannelCredentials;
+  readonly secureContext: SecureContext | undefined;
+}
+
 export interface Target {
   /** As it appears in messages. */
   readonly url: string;
   /** As grpc-js takes it. */
   readonly address: string;
+  /** Without the brackets of an IPv6 address. */
+  readonly host: string;
+  readonly port: number;
   readonly secure: boolean;
 }
 
 /** Large enough that a list page or a re-synced watch never waits for a window update. */
-const FLOW_CONTROL_WINDOW_BYTES = 16 * 2 ** 20;
-const RECONNECT_BACKOFF_MIN_MS = 100;
-const RECONNECT_BACKOFF_MAX_MS = 3_000;
+export const FLOW_CONTROL_WINDOW_BYTES = 16 * 2 ** 20;
 const DEFAULT_PORT = 2379;
 
 /** Throws SourceError `invalid` for options that cannot work. */
 export function toSettings(options: EtcdOptions): Settings {
-  const limits = options.limits ?? defaultLimits;
+  const limits = { ...defaultLimits, ...options.limits };
+  const keepaliveTimeMs = options.keepaliveTimeMs ?? 30_000;
+  const keepaliveTimeoutMs = options.keepaliveTimeoutMs ?? 10_000;
   if (options.endpoints.length === 0) throw new SourceError('invalid', 'etcd: no endpoint is given');
   if ((options.certFile === undefined) !== (options.keyFile === undefined)) {
     throw new SourceError('invalid', 'etcd: a client certificate and its key must be given together');
@@ -74,23 +103,25 @@ export function toSettings(options: EtcdOptions): Settings {
   const targets = options.endpoints.map((endpoint) => parseEndpoint(endpoint, hasTls));
   return {
     targets,
-    credentials: {
-      plain: ChannelCredentials.createInsecure(),
-      secure: targets.some((target) => target.secure)
-        ? secureCredentials(options)
-        : ChannelCredentials.createInsecure(),
+    credentials: credentialsFor(targets, options),
+    keepaliveTimeMs,
+    keepaliveTimeoutMs,
+    readTicks: {
+      tickMs: limits.watchReadTickMs,
+      tickBytes: limits.watchReadTickBytes,
+      ratePerSecond: limits.watchReadTickRate,
     },
     channelOptions: {
-      'grpc.keepalive_time_ms': options.keepaliveTimeMs ?? 30_000,
-      'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? 10_000,
+      'grpc.keepalive_time_ms': keepaliveTimeMs,
+      'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
       // etcd ends connections that ping without an open stream.
       'grpc.keepalive_permit_without_calls': 0,
       'grpc.max_receive_message_length': limits.watchResponseBytesMax,
       'grpc.max_send_message_length': -1,
       'grpc-node.flow_control_window': FLOW_CONTROL_WINDOW_BYTES,
-      'grpc.initial_reconnect_backoff_ms': RECONNECT_BACKOFF_MIN_MS,
-      'grpc.max_reconnect_backoff_ms': RECONNECT_BACKOFF_MAX_MS,
-      'grpc.dns_min_time_between_resolutions_ms': RECONNECT_BACKOFF_MAX_MS,
+      'grpc.initial_reconnect_backoff_ms': REDIAL_MIN_MS,
+      'grpc.max_reconnect_backoff_ms': REDIAL_MAX_MS,
+      'grpc.dns_min_time_between_resolutions_ms': REDIAL_MAX_MS,
       // Each client is a connection of its own; retries and endpoints are ours.
       'grpc.use_local_subchannel_pool': 1,
       'grpc.enable_retries': 0,
@@ -134,15 +165,30 @@ export function parseEndpoint(text: string, secureByDefault: boolean): Target {
   const secure = parsed.protocol === 'https:';
   // URL hides the scheme's default port, which an endpoint may well name.
   const port = parsed.port !== '' ? parsed.port : (/:(80|443)\/?$/.exec(url)?.[1] ?? String(DEFAULT_PORT));
-  return { url: `${parsed.protocol}//${parsed.hostname}:${port}`, address: `${parsed.hostname}:${port}`, secure };
+  return {
+    url: `${parsed.protocol}//${parsed.hostname}:${port}`,
+    address: `${parsed.hostname}:${port}`,
+    host: parsed.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port),
+    secure,
+  };
 }
 
-function secureCredentials(options: EtcdOptions): ChannelCredentials {
+function credentialsFor(targets: readonly Target[], options: EtcdOptions): Credentials {
+  const plain = ChannelCredentials.createInsecure();
+  if (!targets.some((target) => target.secure)) return { plain, secure: plain, secureContext: undefined };
   const ca = options.caFile === undefined ? null : pem('CA certificate', options.caFile);
   const key = options.keyFile === undefined ? null : pem('client key', options.keyFile);
   const cert = options.certFile === undefined ? null : pem('client certificate', options.certFile);
   try {
-    return credentials.createSsl(ca, key, cert);
+    return {
+      plain,
+      secure: credentials.createSsl(ca, key, cert),
+      secureContext: createSecureContext({
+        ...(ca === null ? {} : { ca }),
+        ...(key === null || cert === null ? {} : { key, cert }),
+      }),
+    };
   } catch (error) {
     throw new SourceError('invalid', `etcd: cannot use the TLS files: ${(error as Error).message}`);
   }

@@ -158,6 +158,7 @@ export function watchTests(promise: PromiseTest): void {
     const start = await store.currentRevision();
     const recorder = recordWatch(store, `${root}/`, start + 1);
     const calls: string[] = [];
+    const writes: Promise<unknown>[] = [];
     await new Promise<void>((resolve) => {
       const handle = store.watch(
         { prefix: bytes(`${root}/`), startRevision: start + 1 },
@@ -174,8 +175,9 @@ export function watchTests(promise: PromiseTest): void {
           },
         },
       );
-      for (let index = 0; index < 3; index++) void put(store, `${root}/a`, String(index));
+      for (let index = 0; index < 3; index++) writes.push(put(store, `${root}/a`, String(index)));
     });
+    await Promise.all(writes); // a watch may hear of a write before its writer does
     await recorder.untilRevision(start + 3);
     assert.deepEqual(calls, [`change ${start + 1}`, `commit ${start + 1}`, 'closed']);
     recorder.handle!.close();
