@@ -1,11 +1,5 @@
-import { systemClock } from '../../../src/lib/clock.js';
-import { seededRandom } from '../../../src/lib/random.js';
-import { collectGarbage } from '../../../src/lib/v8-flags.js';
-import type { Cell } from '../../../src/pressure/cell.js';
-import { CollectorWatch } from '../../../src/pressure/collector.js';
 import type { RepresentationName } from '../../../src/pressure/representations.js';
-import { Subject } from '../../../src/pressure/subject.js';
-import { runTrial } from '../../../src/pressure/trial.js';
+import { CACHE_TRIAL, cacheTrial, cellOf } from '../cache-trial.js';
 import { inChild } from '../child.js';
 import type { Experiment, Medians, Sample } from '../experiment.js';
 
@@ -60,47 +54,6 @@ const HELD: readonly Held[] = [
   },
 ];
 
-const MIB = 2 ** 20;
-/** Loading has compiled the code already; so much more fills the history. */
-const WARM_UP_SHARE = 0.4;
-
-interface Measured {
-  readonly eventsPerSecond: number;
-  readonly cpuUs: number;
-  readonly longestPauseMs: number;
-  readonly pauseShare: number;
-  readonly allocatedBytes: number;
-  readonly heapMib: number;
-}
-
-/** In a process of its own: the server's watch cache takes changes of random leases as fast as they go. */
-export async function heldTrial(cell: Cell): Promise<Measured> {
-  collectGarbage();
-  const before = process.memoryUsage().heapUsed;
-  const subject = new Subject(cell, systemClock);
-  const loading = new CollectorWatch(systemClock);
-  await subject.load();
-  const { pauses } = await loading.finish();
-  collectGarbage();
-  const heapMib = (process.memoryUsage().heapUsed - before) / MIB;
-  const random = seededRandom(cell.seed);
-  await runTrial(subject, cell, undefined, cell.seconds * WARM_UP_SHARE, random, systemClock);
-  const trial = await runTrial(subject, cell, undefined, cell.seconds, random, systemClock);
-  await subject.stop();
-  const those = Object.values(trial.pauses);
-  const events = trial.eventsPerSecond * trial.seconds;
-  // Fewer than two collections: what the heap grew by is what was allocated.
-  const grown = trial.memory.at(-1)!.heapUsed - trial.memory[0]!.heapUsed;
-  return {
-    eventsPerSecond: trial.eventsPerSecond,
-    cpuUs: (trial.cores * 1e6) / trial.eventsPerSecond,
-    longestPauseMs: Math.max(0, ...pauses.map(({ ms }) => ms), ...those.map(({ maxMs }) => maxMs)),
-    pauseShare: those.reduce((sum, { totalMs }) => sum + totalMs, 0) / (trial.seconds * 10),
-    allocatedBytes: trial.allocatedBytesPerEvent ?? Math.max(0, grown) / events,
-    heapMib,
-  };
-}
-
 const perEvent = (medians: Medians, line: string, at: number) => medians.of('allocated', line, at);
 
 export const experiment: Experiment = {
@@ -149,23 +102,12 @@ export const experiment: Experiment = {
     const held = run % 2 === 1 ? [...HELD].reverse() : HELD;
     for (const { line, representation, execArgv, ...sizes } of held) {
       for (const objects of sizes[size]) {
-        const cell: Cell = {
-          kind: 'leases',
-          objectBytes: undefined,
-          objects,
-          representation,
-          engine: 'cow-btree',
-          load: { kind: 'rates', rates: [] },
-          watchers: 0,
-          readers: 0,
-          listEveryMs: 1_000,
-          seconds: size === 'small' ? 0.1 : 0.7,
-          ageBoundMs: 50,
-          seed: run + 1,
-          semiSpaceMib: undefined,
-          heapMib: undefined,
-        };
-        const measured = await inChild(import.meta.url, heldTrial, cell, execArgv);
+        const measured = await inChild(
+          CACHE_TRIAL,
+          cacheTrial,
+          cellOf({ objects, representation, seconds: size === 'small' ? 0.1 : 0.7, seed: run + 1 }),
+          execArgv,
+        );
         samples.push(
           { figure: 'rate', line, at: objects, value: measured.eventsPerSecond },
           { figure: 'cpu', line, at: objects, value: measured.cpuUs },
