@@ -10,7 +10,7 @@ import { createHttpServer } from '../http/server.js';
 import { FragmentCache } from '../serve/fragment-cache.js';
 import { EncodePool } from '../workers/encode-pool.js';
 import { createService } from '../serve/service.js';
-import type { Source } from '../source/source.js';
+import type { Source, WritableStore } from '../source/source.js';
 import { openCaches } from './caches.js';
 import { provideCertificate } from './certificates.js';
 import type { Config } from './config.js';
@@ -30,6 +30,8 @@ import type { Stoppable } from './shutdown.js';
 export interface AppParts extends FillParts {
   /** Of the listwatch package. */
   readonly version: string;
+  /** Is given the embedded store, when there is one: to write into it while it is served. */
+  readonly onEmbedded?: (store: WritableStore) => void;
 }
 
 export interface RunningServer extends Stoppable {
@@ -137,6 +139,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     const filled = await fillStore(embedded, codec, kinds, config, parts);
     const { loaded } = filled;
     running = filled.running;
+    if (embedded !== undefined) parts.onEmbedded?.(embedded);
     caches.startAll(eager);
     customKinds.start();
     budget.start();

@@ -12,6 +12,7 @@ const commands = {
   decode: async () => (await import('./decode.js')).addDecodeCommand,
   kubeconfig: async () => (await import('./kubeconfig.js')).addKubeconfigCommand,
   pressure: async () => (await import('./pressure.js')).addPressureCommand,
+  hollow: async () => (await import('./hollow.js')).addHollowCommand,
   record: async () => (await import('./record.js')).addRecordCommand,
   replay: async () => (await import('./replay.js')).addReplayCommand,
   version: async () => (await import('./version.js')).addVersionCommand,

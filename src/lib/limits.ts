@@ -113,6 +113,19 @@ export interface Limits {
   readonly idleConnectionMs: number;
   /** What one HTTP/2 connection may hold for streams that do not read; beyond it, new streams are refused. */
   readonly http2SessionBytesMax: number;
+  /** Of a hollow cluster: nodes, pods, open watches, and seconds that its report can show one by one. */
+  readonly hollowNodesMax: number;
+  readonly hollowPodsMax: number;
+  readonly hollowWatchesMax: number;
+  readonly hollowMomentsMax: number;
+  /** Writes whose events its watchers may still see, and events whose writes are not known yet. */
+  readonly hollowLagsMax: number;
+  /** Bindings of its scheduler that are under way. */
+  readonly hollowBindingsMax: number;
+  /** The server under test must be ready, and at the end be gone, within this. */
+  readonly hollowServerMs: number;
+  /** After the test, for pods that are still on their way. */
+  readonly hollowSettleMs: number;
 }
 
 export const defaultLimits: Limits = {
@@ -181,4 +194,12 @@ export const defaultLimits: Limits = {
   shutdownMs: 60_000,
   idleConnectionMs: 90_000,
   http2SessionBytesMax: 128 * 2 ** 20,
+  hollowNodesMax: 5_000,
+  hollowPodsMax: 200_000,
+  hollowWatchesMax: 100_000,
+  hollowMomentsMax: 4_096,
+  hollowLagsMax: 65_536,
+  hollowBindingsMax: 16,
+  hollowServerMs: 60_000,
+  hollowSettleMs: 10_000,
 };
