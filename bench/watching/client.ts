@@ -131,7 +131,8 @@ export function watchAsTold(): void {
 
 type Counter = (stream: Stream, chunk: Buffer) => number;
 
-class Stream {
+/** One stream, and how much of it has been seen. */
+export class Stream {
   initial = false;
   /** Of a protobuf frame: bytes still to come, and how much of its length has been read. */
   missing = 0;
@@ -153,13 +154,13 @@ interface StreamEvents {
   end(): void;
 }
 
-function countLines(_stream: Stream, chunk: Buffer): number {
+export function countLines(_stream: Stream, chunk: Buffer): number {
   let count = 0;
   for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) count++;
   return count;
 }
 
-function countFrames(stream: Stream, chunk: Buffer): number {
+export function countFrames(stream: Stream, chunk: Buffer): number {
   let count = 0;
   for (let at = 0; at < chunk.length; ) {
     if (stream.missing === 0) {
@@ -177,7 +178,7 @@ function countFrames(stream: Stream, chunk: Buffer): number {
 }
 
 /** Resolves with the response's head. A bare socket: Node's HTTP client would cost more than the server. */
-function openHttp1(port: number, path: string, accept: string, to: StreamEvents, endings: (() => void)[]) {
+export function openHttp1(port: number, path: string, accept: string, to: StreamEvents, endings: (() => void)[]) {
   return new Promise<void>((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     const unchunk = createUnchunker((data) => to.data(data));

@@ -17,6 +17,7 @@ import type { Config } from './config.js';
 import { CustomKinds } from './custom-kinds.js';
 import { withDeclaredFields } from './declared-fields.js';
 import { IdleCollector } from './heap.js';
+import { openAccess } from './open-access.js';
 import { checkPorts, type Listening, openListeners } from './listen.js';
 import { type FillParts, fillStore, type Running } from './fill-store.js';
 import type { LoadSummary } from './load/load.js';
@@ -46,6 +47,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   await checkPorts(config);
   const { secure } = config;
   const pair = secure === undefined ? undefined : await provideCertificate(secure.tls, secure.address, clock.nowMs());
+  const access = config.access === undefined ? undefined : openAccess(config.access, parts);
   const opened = openSource(config.store, limits, parts);
   const { embedded } = opened;
   // The server, which has the metrics, is made from readers that read the source: so it is named later.
@@ -112,6 +114,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     twins: () => (config.twin === undefined ? undefined : twins),
     healthChecks: healthChecks(source, config, () => eager.map((kind) => caches.get(kind)), customKinds),
     build: { packageVersion: parts.version },
+    access,
     listSyntax: { extendedFieldSelectors: config.extendedFieldSelectors },
     limits,
     clock,
@@ -145,7 +148,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     budget.start();
     collector.start();
     checkpoints?.start(() => caches.all());
-    const listening = await openListeners(http, config, pair);
+    const listening = await openListeners(http, config, pair, access?.ca ?? []);
     log.info({ ...urlsOf(listening), source: source.name }, 'serving');
     return {
       listening,

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { groupResourceOf } from '../api/gvr.js';
 import { engines as engineFactories, type EngineName } from '../engine/engines.js';
 import { defaultLimits, type Limits } from '../lib/limits.js';
+import { type AccessConfig, accessFlags, resolveAccess } from './access-config.js';
 import { type DeclaredFields, readDeclaredFields } from './declared-fields.js';
 import { defaultFeatureGates, type FeatureGates, readFeatureGates } from './feature-gates.js';
 import type { ReplayConfig } from './replay.js';
@@ -10,6 +11,7 @@ import { UsageError } from './usage-error.js';
 import {
   bad,
   readBindAddress,
+  readLoopbackAddress,
   readBoolean,
   readBytes,
   readDurationMs,
@@ -30,6 +32,8 @@ export interface Config {
   readonly store: StoreConfig;
   /** HTTPS with HTTP/2, what client-go uses; undefined: off. */
   readonly secure: (Listener & { readonly tls: TlsConfig }) | undefined;
+  /** Who may ask over HTTPS; undefined: everybody. */
+  readonly access: AccessConfig | undefined;
   /** Plain HTTP; undefined: off. */
   readonly insecure: Listener | undefined;
   readonly watchCache: boolean;
@@ -99,7 +103,7 @@ export const serveFlags = [
   ['etcd-keyfile', '<file>', 'key of the client certificate for etcd'],
   ['etcd-user', '<name>', 'user name for etcd (or ETCDCTL_USER, as name or name:password)'],
   ['etcd-password-file', '<file>', 'file with the password of --etcd-user (or ETCDCTL_PASSWORD)'],
-  ['bind-address', '<ip>', 'address of the HTTPS listener; loopback only (default 127.0.0.1)'],
+  ['bind-address', '<ip>', 'address of the HTTPS listener; loopback only without authentication (default 127.0.0.1)'],
   ['secure-port', '<port>', 'port of the HTTPS listener, 0 for none (default 6443)'],
   ['insecure-bind-address', '<ip>', 'address of the plain HTTP listener; loopback only (default 127.0.0.1)'],
   ['insecure-port', '<port>', 'port of the plain HTTP listener, 0 for none (default 8080; 0 with --etcd-servers)'],
@@ -169,6 +173,7 @@ export const serveFlags = [
   ],
   ['replay-speed', '<factor>', 'how many times as fast as it was recorded, or max (default 1)'],
   ['event-ttl', '<duration>', 'how long events of the sample cluster are kept (default 1h0m0s)'],
+  ...accessFlags,
   ['v', '<level>', 'how much is logged to stderr, 0 to 10 (default 1)'],
   ['logging-format', '<format>', 'text or json (default text)'],
 ] as const satisfies readonly (readonly [name: string, placeholder: string, help: string])[];
@@ -193,14 +198,16 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
 
   const store = resolveStore(flags, environment);
   const etcd = store.kind === 'etcd';
-  const listener = (address: FlagName, port: FlagName, absent: number): Listener | undefined => {
+  const readAddress = { 'bind-address': readBindAddress, 'insecure-bind-address': readLoopbackAddress } as const;
+  const listener = (address: keyof typeof readAddress, port: FlagName, absent: number): Listener | undefined => {
     const chosen = value(port, readPort);
-    const listens = { address: value(address, readBindAddress) ?? '127.0.0.1', port: chosen ?? absent };
+    const listens = { address: value(address, readAddress[address]) ?? '127.0.0.1', port: chosen ?? absent };
     return listens.port === 0 ? undefined : { ...listens, elsewhere: chosen === undefined && !etcd };
   };
   const secure = listener('bind-address', 'secure-port', SECURE_PORT);
   const tls = resolveTls(flags, environment);
   const insecure = listener('insecure-bind-address', 'insecure-port', etcd ? 0 : EMBEDDED_INSECURE_PORT);
+  const access = resolveAccess(flags, secure);
   if (secure === undefined && insecure === undefined) {
     throw new UsageError(
       etcd
@@ -261,6 +268,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
   return {
     store,
     secure: secure === undefined ? undefined : { ...secure, tls },
+    access,
     insecure,
     watchCache: boolean('watch-cache', true),
     watchCacheSizes: value('watch-cache-sizes', readCacheSizes) ?? new Map(),

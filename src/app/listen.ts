@@ -45,7 +45,13 @@ export async function checkPorts(config: Config): Promise<void> {
   }
 }
 
-export async function openListeners(http: HttpServer, config: Config, pair: KeyPair | undefined) {
+/** `ca`: in PEM form, of clients' certificates; empty: clients are not asked for any. */
+export async function openListeners(
+  http: HttpServer,
+  config: Config,
+  pair: KeyPair | undefined,
+  ca: readonly string[],
+) {
   const { insecure, secure } = config;
   return {
     insecure:
@@ -55,7 +61,9 @@ export async function openListeners(http: HttpServer, config: Config, pair: KeyP
     secure:
       secure === undefined || pair === undefined
         ? undefined
-        : await openListener(secure, 'secure-port', 'https', (host, port) => http.listenSecure(host, port, pair)),
+        : await openListener(secure, 'secure-port', 'https', (host, port) =>
+            http.listenSecure(host, port, ca.length === 0 ? pair : { ...pair, ca }),
+          ),
   };
 }
 

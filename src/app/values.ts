@@ -126,14 +126,20 @@ export function isLoopback(address: string): boolean {
   return address === '::1' || /^::ffff:127\./i.test(address);
 }
 
-/** There is no authentication yet, so whoever can connect can read every Secret: loopback only. */
+/** Any address of this machine. */
 export const readBindAddress: ValueReader<string> = (flag, text) => {
-  if (isLoopback(text)) return text;
-  if (isIP(text) === 0) throw bad(flag, text, 'expected an IP address such as 127.0.0.1');
+  if (isLoopback(text) || isIP(text) !== 0) return text;
+  throw bad(flag, text, 'expected an IP address such as 127.0.0.1');
+};
+
+/** Where nobody has to say who they are, whoever can connect can read every Secret: loopback only. */
+export const readLoopbackAddress: ValueReader<string> = (flag, text) => {
+  const address = readBindAddress(flag, text);
+  if (isLoopback(address)) return address;
   throw bad(
     flag,
     text,
-    'only loopback addresses (127.0.0.1, ::1) are accepted while listwatch has no authentication: anyone who can connect could read every Secret',
+    'only loopback addresses (127.0.0.1, ::1) are accepted without authentication: anyone who can connect could read every Secret',
   );
 };
 

@@ -1,15 +1,19 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { decodeQuery } from '../api/query.js';
+import type { Identity } from '../auth/identity.js';
 import type { Clock, Timer } from '../lib/clock.js';
+import { formatAddress } from './listeners.js';
 import type { RequestLabels } from './metrics.js';
-import type { ParsedPath } from './paths.js';
+import { type ParsedPath, parseTarget } from './paths.js';
 import type { Query } from './query.js';
-import { type ByteSink, type RawResponse, responseSink } from './sinks.js';
+import type { ByteSink, Headers, HttpResponse } from './sinks.js';
 
 /** A response that is small enough to be made whole. */
 export interface Answer {
   readonly code: number;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Headers;
   readonly body: string | Uint8Array;
 }
 
@@ -19,23 +23,76 @@ export type Outcome = Answer | typeof STREAMED;
 
 /** A connection whose client asked to switch to WebSocket. */
 export interface Upgrade {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
   readonly socket: Duplex;
   readonly head: Buffer;
 }
 
-export interface ExchangeRequest {
+/** Who routed the request, and has a response of its own. */
+export interface Router {
+  /** The response is written past it, or not at all. */
+  hijack(): void;
+  send(code: number, headers: Record<string, string>, body: Buffer): void;
+}
+
+/** A request as its protocol has it. */
+export interface Incoming {
   readonly method: string;
+  /** The request's target, as the client wrote it. */
+  readonly target: string;
+  readonly headers: IncomingHttpHeaders;
+  /** Names and values in turn, as they came. */
+  readonly rawHeaders: readonly string[];
+  /** Its connection, while that exists. */
+  readonly connection: () => Socket | undefined;
+  /** It came by the HTTPS listener. */
+  readonly isSecure: boolean;
+  readonly upgrade?: Upgrade | undefined;
+}
+
+/** A request that has been understood. */
+export class ExchangeRequest {
+  readonly method: string;
+  readonly target: string;
   readonly path: ParsedPath;
   /** Undecoded, for handlers that read repeated parameters. */
   readonly search: string;
   readonly query: Query;
   readonly headers: IncomingHttpHeaders;
-  /** `host:port` of our end of the connection. */
-  readonly localAddress: string;
-  /** Whom a quota counts: the address of the other end, until users are known. */
-  readonly client: string;
+  readonly rawHeaders: readonly string[];
+  readonly isSecure: boolean;
   readonly upgrade: Upgrade | undefined;
-  readonly response: RawResponse;
+  readonly #connection: Incoming['connection'];
+
+  constructor({ method, target, headers, rawHeaders, connection, isSecure, upgrade }: Incoming) {
+    const { path, search } = parseTarget(target);
+    this.method = method;
+    this.target = target;
+    this.path = path;
+    this.search = search;
+    this.query = decodeQuery(search);
+    this.headers = headers;
+    this.rawHeaders = rawHeaders;
+    this.isSecure = isSecure;
+    this.upgrade = upgrade;
+    this.#connection = connection;
+  }
+
+  get connection(): Socket | undefined {
+    return this.#connection();
+  }
+
+  /** `host:port` of our end of the connection. */
+  get localAddress(): string {
+    const { localAddress: address = '127.0.0.1', localPort: port = 0 } = this.#connection() ?? {};
+    return formatAddress({ address, port });
+  }
+
+  /** Whom a quota counts: the address of the other end, until users are known. */
+  get client(): string {
+    return this.#connection()?.remoteAddress ?? '';
+  }
 }
 
 /**
@@ -45,33 +102,45 @@ export interface ExchangeRequest {
  */
 export class Exchange {
   readonly request: ExchangeRequest;
-  readonly sink: ByteSink;
+  readonly response: HttpResponse;
+  readonly router: Router | undefined;
+  readonly startMs: number;
   /** Of every response to this request: Audit-Id, Cache-Control, Warning. */
   readonly headers: Record<string, string> = {};
   readonly labels: RequestLabels;
+  /** Who asks; undefined where nobody has to say. */
+  user: Identity | undefined;
   /** Of the body, before compression. */
   bytes = 0;
   /** We gave the request up. */
   terminated = false;
   /** Set once the response has begun as a watch: how shutdown ends it. */
   endWatch: (() => void) | undefined;
+  /** It is counted as a watch. */
+  watching = false;
   /** Made when somebody asks for the signal: most answers are there before anybody could wait. */
   #abort: AbortController | undefined;
   #over = false;
-  readonly #claimed: () => void;
   #owner: 'nobody' | 'handler' | 'deadline' = 'nobody';
   #deadline: Timer | undefined;
 
-  /** `claimed` is called when the handler starts to write the response itself. */
-  constructor(request: ExchangeRequest, claimed: () => void) {
+  constructor(request: ExchangeRequest, response: HttpResponse, router: Router | undefined, startMs: number) {
     this.request = request;
-    this.#claimed = claimed;
-    this.sink = responseSink(request.response);
-    this.sink.onClose(() => {
-      this.#deadline?.cancel();
-      this.#end();
-    });
+    this.response = response;
+    this.router = router;
+    this.startMs = startMs;
     this.labels = { verb: request.method, group: '', version: '', resource: '', subresource: '', scope: '' };
+  }
+
+  /** Where the body goes. */
+  get sink(): ByteSink {
+    return this.response;
+  }
+
+  /** The response is closed, whether it was complete or not. */
+  ended(): void {
+    this.#deadline?.cancel();
+    this.#end();
   }
 
   /** Aborted when the request is over, however that came about. */
@@ -83,18 +152,23 @@ export class Exchange {
     return this.#abort.signal;
   }
 
+  get isOver(): boolean {
+    return this.#over;
+  }
+
   /** The deadline has passed before the response began: whatever the handler answers comes too late. */
   get isLate(): boolean {
     return this.#owner === 'deadline';
   }
 
   /** `late` is called if the deadline passes before the response has begun; if it has, the response is cut off. */
-  deadline(clock: Clock, timeoutMs: number, late: () => void): void {
+  deadline(clock: Clock, timeoutMs: number, late: (exchange: Exchange) => void): void {
+    if (this.#over) return;
     this.#deadline = clock.setTimer(timeoutMs, () => {
       this.terminated = true;
       if (this.#owner === 'nobody') {
         this.#owner = 'deadline';
-        late();
+        late(this);
       } else {
         this.sink.destroy();
       }
@@ -111,13 +185,12 @@ export class Exchange {
   claim(): boolean {
     if (this.sink.closed || this.#owner !== 'nobody') return false;
     this.#owner = 'handler';
-    this.#claimed();
+    this.router?.hijack();
     return true;
   }
 
-  writeHead(code: number, headers: Readonly<Record<string, string>>): void {
-    const { response } = this.request;
-    response.writeHead(code, { ...this.headers, ...headers });
+  writeHead(code: number, headers: Headers): void {
+    this.response.writeHead(code, { ...this.headers, ...headers });
   }
 
   /** Ends a response that cannot be completed. */
@@ -141,12 +214,12 @@ export function json(body: string, code = 200): Answer {
 }
 
 /** Text whose type Go's server guessed. */
-export function bareText(code: number, body: string, headers: Readonly<Record<string, string>> = {}): Answer {
+export function bareText(code: number, body: string, headers: Headers = {}): Answer {
   return { code, headers: { 'content-type': 'text/plain; charset=utf-8', ...headers }, body };
 }
 
 /** Plain text, as Go's http.Error writes it. */
-export function plainText(code: number, body: string, headers: Readonly<Record<string, string>> = {}): Answer {
+export function plainText(code: number, body: string, headers: Headers = {}): Answer {
   return {
     code,
     headers: { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff', ...headers },

@@ -177,34 +177,30 @@ export class Metrics {
     return this.#registry.metrics();
   }
 
-  /** Counts a request in; the returned function counts it out. */
-  begin(labels: () => RequestLabels): { readonly watching: () => void; readonly end: (outcome: Outcome) => void } {
-    let watching: Record<string, string> | undefined;
-    let ended = false;
+  /** Counts a request in. */
+  begin(): void {
     this.#reading.inc();
-    return {
-      watching: () => {
-        if (ended) return;
-        watching = { ...labels(), component: COMPONENT };
-        this.#reading.dec();
-        this.#longRunning.inc(watching);
-      },
-      end: ({ code, bytes, seconds, aborted, terminated }) => {
-        ended = true;
-        const { verb, ...rest } = labels();
-        const known = { verb: methodOf(verb), ...rest };
-        const counts = this.#countsOf(known, code);
-        counts.total.inc();
-        if (watching !== undefined) this.#longRunning.dec(watching);
-        else {
-          this.#reading.dec();
-          counts.duration.observe(seconds);
-          counts.sizes.observe(bytes);
-        }
-        if (aborted) this.#aborts.inc(known);
-        if (terminated) this.#terminations.inc({ ...known, component: COMPONENT, code });
-      },
-    };
+  }
+
+  /** The request has become a watch. */
+  watching(labels: RequestLabels): void {
+    this.#reading.dec();
+    this.#longRunning.inc({ ...labels, component: COMPONENT });
+  }
+
+  /** Counts a request out. */
+  end(labels: RequestLabels, { code, bytes, seconds, aborted, terminated, watching }: Outcome): void {
+    const known = { ...labels, verb: methodOf(labels.verb) };
+    const counts = this.#countsOf(known, code);
+    counts.total.inc();
+    if (watching) this.#longRunning.dec({ ...labels, component: COMPONENT });
+    else {
+      this.#reading.dec();
+      counts.duration.observe(seconds);
+      counts.sizes.observe(bytes);
+    }
+    if (aborted) this.#aborts.inc(known);
+    if (terminated) this.#terminations.inc({ ...known, component: COMPONENT, code });
   }
 
   /** Bound to their labels, which are many and seldom new: to look them up by all labels costs more than to count. */
@@ -278,6 +274,8 @@ export interface Outcome {
   /** The response did not reach its end. */
   readonly aborted: boolean;
   readonly terminated: boolean;
+  /** It was counted as a watch. */
+  readonly watching: boolean;
 }
 
 /** Verbs of resources pass; methods that nobody knows share one label. */

@@ -1,13 +1,12 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { quoteGo } from '../api/go-text.js';
 import { isExact } from '../api/field-selector.js';
 import { type ListOptions, type ListSyntax, parseListOptions } from '../api/list-options.js';
 import type { Kind } from '../codec/kind.js';
-import type { Failure } from '../serve/failure.js';
-import type { Reader, WatchFormat } from '../serve/reader.js';
+import type { Failure, Result } from '../serve/failure.js';
+import type { ObjectAnswer, Reader, WatchFormat } from '../serve/reader.js';
 import { parseIncludeObject } from './encode/table.js';
-import { type Exchange, NOT_FOUND, type Outcome, STREAMED } from './exchange.js';
+import { type Answer, type Exchange, NOT_FOUND, type Outcome, STREAMED } from './exchange.js';
 import {
   formatWithoutManagedFields,
   listWithoutManagedFields,
@@ -33,7 +32,7 @@ import { customScaleOf, scaleOf } from './scale.js';
 import type { Problem } from './to-status.js';
 import { jsonFormat, partialJsonFormat } from './watch/json-format.js';
 import { partialProtobufFormat, protobufFormat } from './watch/protobuf-format.js';
-import { isHttp2 } from './sinks.js';
+import { Http1Response } from './http1-response.js';
 import { http1WatchSink } from './watch/http1-sink.js';
 import type { WatchQuota } from './watch/quota.js';
 import type { SharedChunk } from './watch/shared-chunk.js';
@@ -73,11 +72,11 @@ export function isWatch(method: string, path: ResourcePath, query: ReadonlyMap<s
  * GET, LIST and WATCH of objects, in the order of kube-apiserver's checks: the route, the method,
  * what the router thinks of Accept, then the handler's own negotiation and the query (spec 2.1, 2.9).
  */
-export async function answerResource(
+export function answerResource(
   exchange: Exchange,
   context: ResourceContext,
   path: ResourcePath,
-): Promise<Outcome> {
+): Outcome | Promise<Outcome> {
   const { request } = exchange;
   const refuse = (problem: Problem) => problemAnswer(request, problem);
   const kind = context.findKind(path.group, path.version, path.resource);
@@ -146,7 +145,7 @@ function isRoute(kind: Kind, path: ResourcePath): boolean {
   return !path.watch && kind.subresources.includes(path.subresource);
 }
 
-async function get(
+function get(
   exchange: Exchange,
   context: ResourceContext,
   kind: Kind,
@@ -154,7 +153,7 @@ async function get(
   name: string,
   view: View,
   media: MediaType,
-): Promise<Outcome> {
+): Outcome | Promise<Outcome> {
   const { request } = exchange;
   const refuse = (problem: Problem) => problemAnswer(request, problem);
   if (isSet(request.query.get('export'))) {
@@ -163,7 +162,13 @@ async function get(
   const invalid = nameProblems(name);
   if (invalid.length > 0) return refuse(badRequest(`Name parameter invalid: ${quoteGo(name)}: ${invalid.join(';')}`));
   const reader = context.readerFor(kind);
-  const result = await reader.get({
+  const show = (result: Result<ObjectAnswer>) => {
+    if (!result.ok) return refuse(result.failure);
+    return path.subresource === 'scale'
+      ? scale(exchange, reader, result.value, media)
+      : object(exchange, context, reader, result.value, view, media);
+  };
+  const result = reader.get({
     namespace: path.namespace || undefined,
     name,
     resourceVersion: request.query.get('resourceVersion') ?? '',
@@ -171,23 +176,43 @@ async function get(
       return exchange.signal;
     },
   });
-  if (!result.ok) return refuse(result.failure);
-  using answer = result.value;
-  if (path.subresource === 'scale') {
-    const { custom } = kind;
-    if (custom?.scale === undefined) return documentAnswer(request, media, scaleOf(reader.codec, answer));
-    const scale = customScaleOf(reader.codec, answer, custom.scale);
-    return scale.ok ? documentAnswer(request, media, scale.value) : refuse(scale.failure);
+  return result instanceof Promise ? result.then(show) : show(result);
+}
+
+function scale({ request }: Exchange, { kind, codec }: Reader, answer: ObjectAnswer, media: MediaType): Outcome {
+  using found = answer;
+  const { custom } = kind;
+  if (custom?.scale === undefined) return documentAnswer(request, media, scaleOf(codec, found));
+  const made = customScaleOf(codec, found, custom.scale);
+  return made.ok ? documentAnswer(request, media, made.value) : problemAnswer(request, made.failure);
+}
+
+/** A GET's object, as the client wants to see it; disposes it. */
+function object(
+  exchange: Exchange,
+  context: ResourceContext,
+  { kind, codec }: Reader,
+  answer: ObjectAnswer,
+  view: View,
+  media: MediaType,
+): Outcome | Promise<Outcome> {
+  const dispose = () => answer[Symbol.dispose]();
+  let made: Answer | Promise<Answer> | undefined;
+  try {
+    if (media.as?.kind === 'PartialObjectMetadataList') {
+      if (kind.custom !== undefined) {
+        return problemAnswer(exchange.request, { kind: 'unclassified', message: 'content is not a list' });
+      }
+      const message = `you requested PartialObjectMetadataList, but the requested object is not a list (${goType(kind, false)})`;
+      return problemAnswer(exchange.request, { kind: 'notConvertible', message });
+    }
+    const shown = omitsManagedFields(exchange, kind) ? objectWithoutManagedFields(answer) : answer;
+    made = objectAnswer(context, codec, shown, view);
+  } finally {
+    // A Table still reads the object.
+    if (!(made instanceof Promise)) dispose();
   }
-  if (media.as?.kind === 'PartialObjectMetadataList') {
-    if (kind.custom !== undefined) return refuse({ kind: 'unclassified', message: 'content is not a list' });
-    const message = `you requested PartialObjectMetadataList, but the requested object is not a list (${goType(kind, false)})`;
-    return refuse({ kind: 'notConvertible', message });
-  }
-  const shown = omitsManagedFields(exchange, kind) ? objectWithoutManagedFields(answer) : answer;
-  const made = objectAnswer(context, reader.codec, shown, view);
-  // Awaited only where it must be: a Table still reads the answer, which is given back at the end of this function.
-  return made instanceof Promise ? await made : made;
+  return made instanceof Promise ? made.finally(dispose) : made;
 }
 
 async function list(
@@ -280,11 +305,10 @@ async function watch(
       },
     });
   if (request.upgrade !== undefined) {
-    const { response, upgrade } = request;
-    const incoming = response.req as IncomingMessage;
-    (response as ServerResponse).detachSocket(upgrade.socket as Socket);
+    const { upgrade } = request;
+    upgrade.response.detachSocket(upgrade.socket as Socket);
     let accepted = false;
-    acceptWebSocket(incoming, upgrade, binary ? lengthScanner() : lineScanner(), binary, (sink) => {
+    acceptWebSocket(upgrade, binary ? lengthScanner() : lineScanner(), binary, (sink) => {
       accepted = true;
       exchange.endWatch = stream(sink);
     });
@@ -293,11 +317,10 @@ async function watch(
   }
   if (isExplained(exchange)) exchange.headers['x-listwatch-plan'] = session.plan;
   exchange.writeHead(200, { 'content-type': binary ? PROTOBUF_STREAM : mediaTypes.json });
-  // Clients wait for the head: it goes out before the first event does.
-  (request.response as ServerResponse).flushHeaders();
-  const { response } = request;
+  const { response } = exchange;
+  response.flushHead();
   exchange.endWatch = stream(
-    isHttp2(response) ? exchange.sink : http1WatchSink(response, exchange.sink, context.sharedChunk),
+    response instanceof Http1Response ? http1WatchSink(response, context.sharedChunk) : response,
   );
   return STREAMED;
 }

@@ -1,10 +1,9 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2SecureServer, Http2ServerRequest } from 'node:http2';
+import type { EventEmitter } from 'node:events';
+import type { Http2SecureServer, Http2ServerResponse, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify';
-import { quoteGo } from '../api/go-text.js';
 import type { ListSyntax } from '../api/list-options.js';
-import { decodeQuery } from '../api/query.js';
 import type { Kind } from '../codec/kind.js';
 import type { KindSet } from '../codec/kind-set.js';
 import { InvariantError } from '../lib/assert.js';
@@ -15,29 +14,19 @@ import type { CheckpointStats } from '../checkpoint/checkpoints.js';
 import type { FragmentStats } from '../serve/fragment-cache.js';
 import type { EncodeStats } from '../serve/fragment-encoder.js';
 import type { Reader } from '../serve/reader.js';
-import { parseTimeoutMs } from '../api/duration.js';
+import { Answering } from './answering.js';
+import { type Access, answersAnyHost, isGuarded } from './access.js';
 import { liveDiscovery } from './discovery.js';
-import { answerDocument, type DocumentContext } from './documents.js';
-import {
-  type Answer,
-  bareText,
-  Exchange,
-  type ExchangeRequest,
-  type Outcome,
-  plainText,
-  STREAMED,
-  type Upgrade,
-} from './exchange.js';
-import { hostRefusal, isLoopbackHost, isLoopbackOrigin, originRefusal } from './gate.js';
+import type { DocumentContext } from './documents.js';
+import type { Upgrade } from './exchange.js';
+import { isLoopbackOrigin, originRefusal } from './gate.js';
 import { Health, type HealthCheck } from './health.js';
-import { InFlight, TOO_MANY_REQUESTS } from './in-flight.js';
+import { http1Response } from './http1-response.js';
+import { Http2Response } from './http2-response.js';
 import { Connections, formatAddress, http2Options } from './listeners.js';
 import { type MeteredCache, Metrics } from './metrics.js';
-import { compressed, createChunkPool } from './objects.js';
-import { parseTarget } from './paths.js';
-import { problemAnswer } from './respond.js';
-import { answerResource, isWatch, labelResource, type ResourceContext } from './resources.js';
-import { isHttp2, type RawResponse } from './sinks.js';
+import { createChunkPool } from './objects.js';
+import type { ResourceContext } from './resources.js';
 import type { TwinCounts } from './twin-metrics.js';
 import type { BuildInfo } from './version.js';
 import { WatchQuota } from './watch/quota.js';
@@ -67,8 +56,8 @@ export interface HttpServerDeps {
   readonly log?: FastifyBaseLogger;
   /** Extensions of the query; none by default. */
   readonly listSyntax?: ListSyntax;
-  /** Set once requests are authenticated; until then only loopback hosts and origins are answered. */
-  readonly anyHost?: boolean;
+  /** Who may ask over HTTPS; absent: everybody, but only requests that mean this machine are answered. */
+  readonly access?: Access | undefined;
 }
 
 export interface Listening {
@@ -76,11 +65,18 @@ export interface Listening {
   readonly port: number;
 }
 
+export interface TlsParts {
+  readonly cert: string;
+  readonly key: string;
+  /** Authorities of clients' certificates, in PEM form; absent: clients are not asked for any. */
+  readonly ca?: readonly string[];
+}
+
 export interface HttpServer {
   /** Port 0 takes a free one. Rejects with the system's error, e.g. EADDRINUSE. */
   listenInsecure(host: string, port: number): Promise<Listening>;
   /** HTTP/2 and HTTP/1.1 over TLS. */
-  listenSecure(host: string, port: number, tls: { readonly cert: string; readonly key: string }): Promise<Listening>;
+  listenSecure(host: string, port: number, tls: TlsParts): Promise<Listening>;
   /** `/readyz` fails from now on; everything is still answered. */
   beginShutdown(): void;
   /**
@@ -135,149 +131,73 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     listSyntax: deps.listSyntax ?? {},
   };
   const documents: DocumentContext = { discovery, health, metrics, build: deps.build };
-  const exchanges = new Set<Exchange>();
-  const inFlight = new InFlight(limits.requestsInFlightMax);
+  const answering = new Answering({
+    resources,
+    documents,
+    shuttingDown,
+    limits,
+    clock,
+    random,
+    log,
+    access: deps.access,
+  });
+  const { exchanges } = answering;
   const connections = new Connections();
   const listeners: { close(): Promise<void> }[] = [];
 
-  /** `late` is called instead, should the deadline pass first. */
-  async function answer(exchange: Exchange, late: (problem: Answer) => void): Promise<Outcome> {
-    const { request, labels } = exchange;
-    if (deps.anyHost !== true) {
-      const host = request.headers[':authority']?.toString() ?? request.headers.host;
-      if (!isLoopbackHost(host)) return plainText(403, hostRefusal(host));
-    }
-    const { path } = request;
-    if (path.type === 'bad') {
-      // Go's server refuses it before any handler sees it.
-      delete exchange.headers['cache-control'];
-      delete exchange.headers['audit-id'];
-      return bareText(400, '400 Bad Request', { connection: 'close' });
-    }
-    if (path.type === 'incomplete') {
-      delete exchange.headers['cache-control'];
-      const problem = `failed to create RequestInfo: unable to determine kind and namespace from url, ${path.target}`;
-      const text = `Internal Server Error: ${quoteGo(path.target)}: ${problem}\n`;
-      return plainText(
-        500,
-        text.replace(/[&<>]/g, (character) => HTML[character]!),
-      );
-    }
-    const longRunning = path.type === 'resource' && isWatch(request.method, path, request.query);
-    if (shuttingDown()) return problemAnswer(request, { kind: 'shuttingDown' });
-    if (longRunning) {
-      labels.verb = 'WATCH';
-      return answerResource(exchange, resources, path);
-    }
-    if (request.method === 'GET' && !inFlight.admit(exchange.sink)) {
-      if (path.type === 'resource') labelResource(exchange, resources, path);
-      exchange.terminated = true;
-      return TOO_MANY_REQUESTS;
-    }
-    const timeout = parseTimeoutMs(request.query.get('timeout'));
-    if (!timeout.ok) return problemAnswer(request, { kind: 'badRequest', message: timeout.message });
-    const asked = timeout.value ?? 0;
-    const allowed = asked > 0 && asked < limits.requestTimeoutMs ? asked : limits.requestTimeoutMs;
-    exchange.deadline(clock, allowed, () => late(problemAnswer(request, { kind: 'deadline' })));
-    return path.type === 'resource'
-      ? answerResource(exchange, resources, path)
-      : answerDocument(exchange, documents, path.path);
-  }
-
   /** What fastify routes: every method but GET, upgrades, and what tests inject. */
   async function handle(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const target = request.originalUrl ?? '';
+    const { raw } = request;
+    const overHttp2 = 'stream' in reply.raw;
+    const upgrade = upgrades.get(raw);
     const hijack = () => {
       if (!reply.sent) void reply.hijack();
     };
-    await exchangeAnswers(target, request.raw, reply.raw as RawResponse, hijack, (code, headers, body) => {
-      reply.code(code).headers(headers);
-      if (request.raw.method === 'HEAD') void reply.header('content-length', body.length).send();
-      else void (code === 304 ? reply.send() : reply.send(body));
-    });
+    await answering.serve(
+      {
+        method: raw.method ?? '',
+        target: request.originalUrl ?? '',
+        headers: raw.headers,
+        rawHeaders: raw.rawHeaders,
+        connection: () => raw.socket,
+        isSecure: overHttp2 || isGuarded(raw.socket),
+        upgrade,
+      },
+      overHttp2 ? new Http2Response(streamOf(reply.raw)) : http1Response(reply.raw, upgrade !== undefined),
+      {
+        hijack,
+        send(code, headers, body) {
+          if (overHttp2) delete headers['connection'];
+          reply.code(code).headers(headers);
+          if (raw.method === 'HEAD') void reply.header('content-length', body.length).send();
+          else void (code === 304 ? reply.send() : reply.send(body));
+        },
+      },
+    );
     hijack(); // the response was streamed, or the client left before there was an answer
     return reply;
   }
 
   /** A GET needs nothing of a router, and is most of what there is: straight from Node to the answer. */
-  function answerGet(request: IncomingMessage | Http2ServerRequest, response: RawResponse): void {
-    exchangeAnswers(request.url ?? '', request, response, nothing, (code, headers, body) => {
-      const raw = response as ServerResponse;
-      if (code === 304) raw.writeHead(code, headers).end();
-      else raw.writeHead(code, { ...headers, 'content-length': String(body.length) }).end(body);
-    }).catch((error: unknown) => {
-      log?.error({ err: error, uri: request.url }, 'request failed before it was understood');
-      response.destroy();
-    });
+  function answerGet(raw: IncomingMessage, response: ServerResponse): void {
+    const { url = '', headers, rawHeaders, socket } = raw;
+    const isSecure = isGuarded(socket);
+    void answering.serve(
+      { method: 'GET', target: url, headers, rawHeaders, connection: () => socket, isSecure },
+      http1Response(response, false),
+    );
   }
 
-  /** One exchange from its request to its end. `send` writes an answer that was made whole; `hijack` says that there is none. */
-  async function exchangeAnswers(
-    target: string,
-    raw: IncomingMessage | Http2ServerRequest,
-    response: RawResponse,
-    hijack: () => void,
-    send: (code: number, headers: Record<string, string>, body: Buffer) => void,
-  ): Promise<void> {
-    const startMs = clock.monotonicMs();
-    const exchange = new Exchange(exchangeRequest(target, raw, response), hijack);
-    const { sink, headers } = exchange;
-    headers['audit-id'] = exchange.request.headers['audit-id']?.toString() || random.uuid();
-    headers['cache-control'] = 'no-cache, private';
-    const counted = metrics.begin(() => exchange.labels);
-    exchanges.add(exchange);
-    sink.onClose(() => {
-      exchanges.delete(exchange);
-      const seconds = (clock.monotonicMs() - startMs) / 1000;
-      const watching = exchange.endWatch !== undefined;
-      counted.end({
-        code: response.statusCode,
-        bytes: exchange.bytes,
-        seconds,
-        aborted: !watching && !response.writableFinished,
-        terminated: exchange.terminated,
-      });
-      const { verb, resource } = exchange.labels;
-      log?.debug({ verb, resource, uri: target, code: response.statusCode, seconds }, 'request');
-    });
-    const sendWhole = async (plain: Answer, isLate: boolean) => {
-      const packed = compressed(exchange, plain);
-      const { code, headers: own, body } = packed instanceof Promise ? await packed : packed;
-      // While it was compressed, the client may have left, or the deadline may have passed.
-      if (sink.closed || exchange.isLate !== isLate || response.headersSent) return;
-      exchange.answered();
-      const bytes =
-        typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.length);
-      exchange.bytes = bytes.length;
-      const all: Record<string, string> = { ...exchange.headers, ...own };
-      if (isHttp2(response)) delete all['connection'];
-      else if (shuttingDown()) all['connection'] = 'close';
-      send(code, all, bytes);
-    };
-    const report = (error: unknown) => {
-      log?.error({ err: error, uri: target, auditID: headers['audit-id'] }, 'request failed');
-    };
-    const cut = (error: unknown) => {
-      report(error);
-      exchange.cut();
-    };
-    let outcome: Outcome;
-    try {
-      outcome = await answer(exchange, (problem) => void sendWhole(problem, true).catch(cut));
-    } catch (error) {
-      if (exchange.isLate) return;
-      if (response.headersSent) return cut(error);
-      report(error);
-      outcome = problemAnswer(exchange.request, { kind: 'internal', message: messageOf(error) });
-    }
-    if (outcome === STREAMED) {
-      if (exchange.endWatch !== undefined) counted.watching();
-      return;
-    }
-    await sendWhole(outcome, false).catch(cut);
+  function answerStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]): void {
+    const connection = () =>
+      stream.session?.destroyed === false ? (stream.session.socket as unknown as Socket) : undefined;
+    void answering.serve(
+      { method: 'GET', target: headers[':path'] ?? '', headers, rawHeaders, connection, isSecure: true },
+      new Http2Response(stream),
+    );
   }
 
-  function create(tls?: { readonly cert: string; readonly key: string }) {
+  function create(tls?: TlsParts) {
     const common = {
       exposeHeadRoutes: false,
       logController: new LogController({ disableRequestLogging: true }),
@@ -299,7 +219,13 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
             ...common,
             http2: true,
             http2SessionTimeout: 0,
-            https: { ...http2Options(limits), ...tls, allowHTTP1: true, maxHeaderSize: limits.headerBytesMax },
+            https: {
+              ...http2Options(limits),
+              ...tls,
+              ...(tls.ca === undefined ? {} : ASK_FOR_CERTIFICATES),
+              allowHTTP1: true,
+              maxHeaderSize: limits.headerBytesMax,
+            },
           } as never)
     ) as ReturnType<typeof fastify>;
     // Bodies are never read: a read-only server has no use for one.
@@ -307,13 +233,23 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     app.addContentTypeParser('*', (_request: unknown, _payload: unknown, done: (error: null) => void) => done(null));
     app.all(ONE_ROUTE, handle);
     app.setNotFoundHandler(handle);
-    const [routed] = app.server.listeners('request') as ((...parts: unknown[]) => void)[];
-    if (routed === undefined) throw new InvariantError('fastify does not listen to its server');
-    app.server.removeAllListeners('request');
+    const routed = soleListener(app.server, 'request');
     app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      if (request.method === 'GET') answerGet(request, response);
-      else routed(request, response);
+      if (request.method !== 'GET') routed(request, response);
+      else if ('stream' in response) answerStream(streamOf(response), request.headers, request.rawHeaders);
+      else answerGet(request, response);
     });
+    if (tls !== undefined) {
+      // What Node makes of a stream so that it looks like HTTP/1.1: fastify wants that, a GET does not.
+      const compatible = soleListener(app.server, 'stream');
+      app.server.on(
+        'stream',
+        (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, raw: string[]) => {
+          if (headers[':method'] === 'GET' && headers.expect === undefined) answerStream(stream, headers, raw);
+          else compatible(stream, headers, flags, raw);
+        },
+      );
+    }
     app.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
       upgrade(app, request, socket, head);
     });
@@ -335,13 +271,13 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
         refuseHandshake(socket, refusal);
         return;
       }
-      if (deps.anyHost !== true && !isLoopbackOrigin(origin)) {
+      if (!answersAnyHost(deps.access, isGuarded(socket)) && !isLoopbackOrigin(origin)) {
         refuseHandshake(socket, 403, originRefusal(origin));
         return;
       }
-      upgrades.set(request, { socket, head });
     }
     const response = new ServerResponse(request);
+    if (isWebSocket(request)) upgrades.set(request, { request, response, socket, head });
     response.shouldKeepAlive = false;
     response.assignSocket(socket);
     response.once('finish', () => {
@@ -398,32 +334,26 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     },
     get unsentBytes() {
       let bytes = 0;
-      for (const { request } of exchanges) bytes += request.response.writableLength;
+      for (const { response } of exchanges) bytes += response.unsentBytes;
       return bytes;
     },
   };
 }
 
-function nothing(): void {}
+/** Who has none, or a wrong one, may say so over HTTP. */
+const ASK_FOR_CERTIFICATES = { requestCert: true, rejectUnauthorized: false };
 
-function exchangeRequest(
-  target: string,
-  raw: IncomingMessage | Http2ServerRequest,
-  response: RawResponse,
-): ExchangeRequest {
-  const { path, search } = parseTarget(target);
-  const { localAddress, localPort } = raw.socket;
-  return {
-    method: raw.method ?? '',
-    path,
-    search,
-    query: decodeQuery(search),
-    headers: raw.headers,
-    client: raw.socket.remoteAddress ?? '',
-    localAddress: formatAddress({ address: localAddress ?? '127.0.0.1', port: localPort ?? 0 }),
-    upgrade: upgrades.get(raw as IncomingMessage),
-    response,
-  };
+/** The stream below what Node's http2 shows to those who expect HTTP/1.1. */
+function streamOf(response: ServerResponse): ServerHttp2Stream {
+  return (response as unknown as Http2ServerResponse).stream;
+}
+
+/** Takes the one listener that there is off an event, for somebody who decides when it is called. */
+function soleListener(server: EventEmitter, event: string): (...parts: unknown[]) => void {
+  const [listener, ...others] = server.listeners(event) as ((...parts: unknown[]) => void)[];
+  if (listener === undefined || others.length > 0) throw new InvariantError(`not one listener for '${event}'`);
+  server.removeAllListeners(event);
+  return listener.bind(server);
 }
 
 /** What does not parse as HTTP never becomes a request: answered as Go does, and the connection ends. */
@@ -433,16 +363,10 @@ function answerUnparsed(error: NodeJS.ErrnoException, socket: Socket): void {
   socket.end(`HTTP/1.1 ${line}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${line}`);
 }
 
-const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
-
 const CLIENT_ERRORS: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 };
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
 
 /** Routes have no schemas. Unless it is told so, fastify loads and sets up two compilers for them: 140 ms of every start. */
 function noSchemas(): never {

@@ -1,7 +1,3 @@
-import type { ServerResponse } from 'node:http';
-import { constants, type Http2ServerResponse } from 'node:http2';
-import { TLSSocket } from 'node:tls';
-
 /** Called once the transport is done with what it was given, or with what went wrong. */
 export type Done = (error?: Error | null) => void;
 
@@ -29,76 +25,49 @@ export interface ByteSink {
   destroy(): void;
 }
 
-export type RawResponse = ServerResponse | Http2ServerResponse;
+/** What a response says before its body. Names are in lower case. */
+export type Headers = Readonly<Record<string, string>>;
 
-const HTTP1_WRITE_BYTES = 256 * 2 ** 10;
-/** Stalled HTTP/2 streams share their connection's memory (docs/ARCHITECTURE.md), so each holds one small write. */
-const HTTP2_WRITE_BYTES = 64 * 2 ** 10;
-
-export function isHttp2(response: RawResponse): response is Http2ServerResponse {
-  return 'stream' in response;
+/** The response to one request: its body is a sink, or is sent whole. Headers belong to it once they are written. */
+export interface HttpResponse extends ByteSink {
+  /** 200 while there is no head. */
+  readonly code: number;
+  readonly headersSent: boolean;
+  /** Everything was handed to the connection, its end included. */
+  readonly isComplete: boolean;
+  /** Written, and not taken by the kernel yet. */
+  readonly unsentBytes: number;
+  /** The head of a body that follows in pieces, and may wait for the first of them. */
+  writeHead(code: number, headers: Record<string, string>): void;
+  /** Clients of a watch wait for its head: it goes out before there is an event. */
+  flushHead(): void;
+  /** Head, body and end. `Content-Length` is added. */
+  send(code: number, headers: Record<string, string>, body: Uint8Array): void;
 }
 
-export function responseSink(response: RawResponse): ByteSink {
-  const http2 = isHttp2(response);
-  const writeBytesMax = http2 ? HTTP2_WRITE_BYTES : HTTP1_WRITE_BYTES;
-  // A response queued behind another one on its connection (pipelining) has no socket yet and is
-  // not told when the connection closes, so the connection itself is watched too.
-  const connection = http2 ? undefined : response.req.socket;
-  let closed = isHttp2(response) ? response.stream.destroyed : response.req.socket.destroyed;
-  const closing: (() => void)[] = [];
-  const close = () => {
-    if (closed) return;
-    closed = true;
-    connection?.off('close', close);
-    for (const run of closing.splice(0)) run();
-  };
-  response.once('close', close);
-  connection?.once('close', close);
-  // Reset with NO_ERROR, a stream with unsent bytes would wait for them for ever.
-  if (isHttp2(response)) response.stream.once('aborted', () => response.stream.destroy());
-  // A client that vanishes is no error of ours: 'close' follows.
-  response.on('error', () => {});
-  const write = (chunk: Uint8Array, done?: Done) => {
-    if (closed) return false;
-    const room = http2 ? response.write(chunk, done) : response.write(chunk, done);
-    return room || response.writableLength < writeBytesMax;
-  };
-  const writeAll = (chunks: readonly Uint8Array[], done?: Done) => {
-    if (closed || http2) return false;
-    const last = chunks.length - 1;
-    // Not the response: that would write what it has gathered chunk by chunk.
-    const { socket } = response;
-    socket?.cork();
-    for (let index = 0; index < last; index++) response.write(chunks[index]!);
-    const room = response.write(chunks[last]!, done);
-    socket?.uncork();
-    return room || response.writableLength < writeBytesMax;
-  };
-  return {
-    get closed() {
-      return closed;
-    },
-    writeBytesMax,
-    write,
-    // TLS encrypts one buffer at a time.
-    ...(connection === undefined || connection instanceof TLSSocket ? {} : { writeAll }),
-    onDrain(run) {
-      response.on('drain', run);
-    },
-    onClose(run) {
-      if (closed) run();
-      else closing.push(run);
-    },
-    end() {
-      if (!closed) response.end();
-    },
-    destroy() {
-      if (closed) return;
-      if (http2 && response.stream.closed) response.stream.destroy();
-      else if (http2) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
-      else if (response.socket === null) connection?.destroy();
-      else response.destroy();
-    },
-  };
+/** Those who want to know that a response is closed: `onClose` of a sink. */
+export class Closing {
+  closed: boolean;
+  #waiting: (() => void)[] = [];
+
+  constructor(closed: boolean) {
+    this.closed = closed;
+  }
+
+  on(run: () => void): void {
+    if (this.closed) run();
+    else this.#waiting.push(run);
+  }
+
+  /** Idempotent. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const run of waiting) run();
+  }
 }
+
+/** A client that vanishes is no error of ours: 'close' follows. */
+export function ignoreError(): void {}

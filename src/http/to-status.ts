@@ -19,6 +19,8 @@ export type Refusal =
   | { readonly kind: 'notConvertible'; readonly message: string }
   /** `--max-watches-per-client`. */
   | { readonly kind: 'tooManyWatches'; readonly client: string; readonly max: number }
+  /** Nobody knows who asks. */
+  | { readonly kind: 'unauthorized' }
   /** CRDs are not known yet. */
   | { readonly kind: 'starting' }
   | { readonly kind: 'shuttingDown' };
@@ -126,6 +128,8 @@ export function toStatus(problem: Problem): Status {
       const message = `Too many requests, please try again later: ${client} has ${max} watches open, and may not have more`;
       return failure(429, 'TooManyRequests', message, { retryAfterSeconds: WATCH_RETRY_SECONDS });
     }
+    case 'unauthorized':
+      return failure(401, 'Unauthorized', 'Unauthorized');
     case 'starting': {
       const message = 'the request has been made before all known HTTP paths have been installed, please try again';
       return failure(503, 'ServiceUnavailable', message, { retryAfterSeconds: 5 });

@@ -54,9 +54,9 @@ export function deflateRows(
 ): DeflatedRows | undefined {
   const { rows, start, end } = range;
   const { edition, ids, revisions } = rows;
+  if (base?.edition === edition && hasAll(base, range, gaps)) return base;
   const count = ids.length;
   const { found, missing } = reusable(range, gaps, base);
-  if (missing === 0 && base?.edition === edition) return base;
   if (base !== undefined && !range.kept && missing * 2 > end - start) return undefined;
   const pieces: Uint8Array[] = [];
   const offsets = new Uint32Array(count + 1);
@@ -90,6 +90,12 @@ export function deflateRows(
 }
 
 const TO_MAKE = -1;
+
+/** Whether rows that were made from the same edition of the leaf hold every rest that is asked for, with its gap. */
+function hasAll(base: DeflatedRows, { start, end }: RowRange, gaps: Int32Array): boolean {
+  for (let row = start; row < end; row++) if (base.gaps[row] !== gaps[row - start]) return false;
+  return true;
+}
 
 /** For each row of the leaf where `base` has its rest, TO_MAKE, or ABSENT: it is neither there nor asked for. */
 function reusable({ rows, start, end }: RowRange, gaps: Int32Array, base: DeflatedRows | undefined) {

@@ -116,7 +116,7 @@ export class KindFragments {
     const held = this.#cache.get(scope, place, 'json', edition) as JsonFragment | undefined;
     if (held?.edition === edition) return { take: () => cut(held, start, end), cancel: () => {} };
     // A small part of a leaf does not pay for the rest of it.
-    if ((end - start) * 2 <= ids.length) {
+    if ((end - start) * 2 < ids.length) {
       const part = this.#encode(edition, ids.subarray(start, end), source, held);
       return { take: () => map(part.take, ({ bytes }) => bytes), cancel: () => part.cancel() };
     }
@@ -172,7 +172,7 @@ export class KindFragments {
     const held = this.#cache.get(scope, place, 'table', edition) as LeafRows | undefined;
     if (held?.edition === edition) return { rows: held, start, end, kept: true };
     // A small part of a leaf does not pay for the rest of it.
-    if ((end - start) * 2 <= ids.length) {
+    if ((end - start) * 2 < ids.length) {
       const rows = this.#rows.make(edition, ids.subarray(start, end), versions, held, encode);
       return { rows, start: 0, end: end - start, kept: false };
     }

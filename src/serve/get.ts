@@ -3,11 +3,11 @@ import { quoteGo } from '../api/go-text.js';
 import type { Cache } from '../cache/cache.js';
 import { copyBytes, rangeOf } from '../lib/bytes.js';
 import { NONE, type VersionId } from '../versions/versions.js';
-import { conditionNow, conditionOf, type ReadContext } from './context.js';
+import { conditionNow, conditionOf, type ReadContext, revisionNumber } from './context.js';
 import { getDirectly } from './direct.js';
 import { failed, type Result, success } from './failure.js';
 import { catchUp, waitUntil } from './list.js';
-import { planRead } from './read-plan.js';
+import { type CacheCondition, planRead, type StatePlan } from './read-plan.js';
 import type { GetRequest, ObjectAnswer } from './reader.js';
 import { keyOf, singleKeyRange } from './scope.js';
 import { UnreadableValue } from './source-failure.js';
@@ -17,34 +17,71 @@ import { UnreadableValue } from './source-failure.js';
  * object; here one question for etcd's revision serves all GETs that wait for it, and the object
  * comes from the cache once that is as new. The answer is the same.
  */
-export async function getObject(context: ReadContext, request: GetRequest): Promise<Result<ObjectAnswer>> {
-  const { name, namespace, resourceVersion } = request;
+export function getObject(
+  context: ReadContext,
+  request: GetRequest,
+): Result<ObjectAnswer> | Promise<Result<ObjectAnswer>> {
+  const { name, resourceVersion } = request;
   const problems = pathSegmentProblems(name);
   if (problems.length > 0) {
     return failed({ kind: 'badRequest', message: `Name parameter invalid: ${quoteGo(name)}: ${problems.join(';')}` });
   }
-  let condition = conditionNow(context, resourceVersion === '');
-  if (condition === undefined) {
-    condition = await conditionOf(context, true, request.signal);
-    if (request.signal.aborted) return failed({ kind: 'deadline' });
-  }
+  const condition = conditionNow(context, resourceVersion === '');
+  return condition === undefined ? getLater(context, request) : getPlanned(context, request, condition);
+}
+
+/** Once it is known whether the source's progress can be trusted. */
+async function getLater(context: ReadContext, request: GetRequest): Promise<Result<ObjectAnswer>> {
+  const condition = await conditionOf(context, true, request.signal);
+  return request.signal.aborted ? failed({ kind: 'deadline' }) : getPlanned(context, request, condition);
+}
+
+function getPlanned(
+  context: ReadContext,
+  request: GetRequest,
+  condition: CacheCondition,
+): Result<ObjectAnswer> | Promise<Result<ObjectAnswer>> {
+  const { name, namespace, resourceVersion } = request;
   const plan = planRead({ verb: 'get', resourceVersion }, condition);
   if (plan.read === 'rejected') return failed(plan.failure);
   if (plan.read === 'refusedUntilReady' || plan.read === 'watch') throw new Error('a GET has no such plan');
   const range = singleKeyRange(keyOf(context.directory, context.kind.namespaced ? namespace : undefined, name));
   const { cache } = context;
   if (cache === undefined || plan.from === 'source') return getDirectly(context, range, plan, name, request.signal);
+  const isNewEnough =
+    plan.read !== 'mostRecent' && (plan.read !== 'notOlderThan' || cache.revision >= revisionNumber(plan.revision));
+  return isNewEnough ? getCached(context, cache, request, range, plan) : getFresh(context, cache, request, range, plan);
+}
 
+/** Waits until the cache is as new as the plan asks for. */
+async function getFresh(
+  context: ReadContext,
+  cache: Cache,
+  request: GetRequest,
+  range: ReturnType<typeof singleKeyRange>,
+  plan: StatePlan,
+): Promise<Result<ObjectAnswer>> {
+  const { name, signal } = request;
   if (plan.read === 'mostRecent') {
-    const caughtUp = await catchUp(context, cache, request.signal, 'get');
+    const caughtUp = await catchUp(context, cache, signal, 'get');
     if (!caughtUp.ok) return caughtUp;
-    if (!caughtUp.value) return getDirectly(context, range, plan, name, request.signal);
+    if (!caughtUp.value) return getDirectly(context, range, plan, name, signal);
   } else if (plan.read === 'notOlderThan') {
-    const reached = await waitUntil(context, cache, plan.revision, request.signal);
+    const reached = await waitUntil(context, cache, plan.revision, signal);
     if (!reached.ok) return reached;
   }
+  return getCached(context, cache, request, range, plan);
+}
+
+function getCached(
+  context: ReadContext,
+  cache: Cache,
+  { name, signal }: GetRequest,
+  range: ReturnType<typeof singleKeyRange>,
+  plan: StatePlan,
+): Result<ObjectAnswer> | Promise<Result<ObjectAnswer>> {
   // The cache may have lost its state while we waited.
-  if (cache.state !== 'ready') return getDirectly(context, range, plan, name, request.signal);
+  if (cache.state !== 'ready') return getDirectly(context, range, plan, name, signal);
   const id = cache.get(rangeOf(range.from));
   if (id !== NONE) return success(copyOf(cache, id, range.from));
   const unreadable = cache.decodeErrors.get(range.key);
@@ -52,7 +89,7 @@ export async function getObject(context: ReadContext, request: GetRequest): Prom
     return failed({ kind: 'internal', message: new UnreadableValue(range.key, unreadable).message });
   }
   // More values than the cache can name do not parse: this may be one of them.
-  if (cache.decodeErrors.has('')) return getDirectly(context, range, plan, name, request.signal);
+  if (cache.decodeErrors.has('')) return getDirectly(context, range, plan, name, signal);
   const { group, resource } = context.kind;
   return failed({ kind: 'notFound', group, resource, name });
 }

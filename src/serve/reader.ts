@@ -15,7 +15,8 @@ import type { WireSink } from './wire-leaves.js';
 export interface Reader {
   readonly kind: Kind;
   readonly codec: KindCodec;
-  get(request: GetRequest): Promise<Result<ObjectAnswer>>;
+  /** At once, where nothing has to be waited for. */
+  get(request: GetRequest): Result<ObjectAnswer> | Promise<Result<ObjectAnswer>>;
   list(request: ListRequest): Promise<Result<ListAnswer>>;
   /**
    * Checks everything that is answered before the stream starts; `start` then begins to write.

@@ -89,6 +89,8 @@ export class LeafRuns implements ListRuns, Disposable {
   readonly #jobs = new Map<number, JsonJob>();
   /** What had to be made to learn its size, until it is asked for. */
   readonly #measured = new Map<number, Uint8Array>();
+  /** Of parts of leaves, which may be kept nowhere: a LIST has two at most, and asks for each several times. */
+  readonly #rows = new Map<number, RowRange>();
   readonly #wire = rangeOf(new Uint8Array(0));
 
   constructor(page: LeafwisePage, source: LeafSource, fragments: KindFragments, check: () => void) {
@@ -128,9 +130,14 @@ export class LeafRuns implements ListRuns, Disposable {
 
   rows(run: number, encode: RowEncoder): RowRange {
     this.#check();
+    const made = this.#rows.get(run);
+    if (made !== undefined) return made;
     const { count, part } = this.#runs[run]!;
     const start = part?.start ?? 0;
-    return this.#fragments.rows(this.#scope, this.#source.versions, this.#leaf(run), start, start + count, encode);
+    const { versions } = this.#source;
+    const range = this.#fragments.rows(this.#scope, versions, this.#leaf(run), start, start + count, encode);
+    if (part !== undefined) this.#rows.set(run, range);
+    return range;
   }
 
   deflatedRows(run: number, range: RowRange, gaps: Int32Array): DeflatedRows | undefined {

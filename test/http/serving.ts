@@ -42,6 +42,7 @@ export interface ServingOptions {
   readonly encoder?: EncodePool;
   readonly shardedListAndWatch?: boolean;
   readonly healthChecks?: HttpServerDeps['healthChecks'];
+  readonly access?: HttpServerDeps['access'];
 }
 
 export const servedKinds = kinds.filter(({ servedByDefault }) => servedByDefault);
@@ -99,6 +100,7 @@ export function startServing(options: ServingOptions = {}): Serving {
     ...(encoder === undefined ? {} : { encodeWorkers: () => encoder.stats }),
     healthChecks: options.healthChecks ?? [],
     build: { packageVersion: '0.1.0' },
+    access: options.access,
     limits,
     clock,
     random,

@@ -49,6 +49,7 @@ const samples: { readonly [K in Problem['kind']]: readonly Extract<Problem, { ki
   ],
   notConvertible: [{ kind: 'notConvertible', message: 'you requested PartialObjectMetadata, but ...' }],
   tooManyWatches: [{ kind: 'tooManyWatches', client: '127.0.0.1', max: 3 }],
+  unauthorized: [{ kind: 'unauthorized' }],
   starting: [{ kind: 'starting' }],
   shuttingDown: [{ kind: 'shuttingDown' }],
 };

@@ -51,14 +51,29 @@ export const harnessMutations: readonly Mutation[] = [
     [['a limit passed as often as asked for', 'tried.get(low)!.passes < repeats', 'tried.get(low)!.passes < 1']],
   ),
   ...of(
-    'src/http/server.ts',
-    ['http/straight-get'],
+    'src/http/http1-response.ts',
+    ['http/straight-get', 'http/slow-clients', 'http/http1-watch'],
     [
       [
         'a GET says what the routed request says',
-        "raw.writeHead(code, { ...headers, 'content-length': String(body.length) }).end(body);",
-        'raw.writeHead(code, headers).end(body);',
+        "    if (code !== 304) headers['content-length'] = String(body.length);\n",
+        '',
       ],
+      ['a WebSocket ends with its connection', 'raw.socket === null || leaves', 'raw.socket === null'],
+      ['a request in a queue ends with its connection', 'raw.socket === null || leaves', 'leaves'],
+    ],
+  ),
+  ...of(
+    'src/http/http2-response.ts',
+    ['http/straight-get', 'http/http2', 'http/metrics'],
+    [
+      [
+        'a GET over HTTP/2 says what the routed request says',
+        "    if (code !== 304) headers['content-length'] = String(body.length);\n",
+        '',
+      ],
+      ['HTTP/2 has no Connection header', "if ('connection' in headers) delete headers['connection'];", ''],
+      ['a stream that is reset is let go', "    stream.on('error', ignoreError);\n", ''],
     ],
   ),
 ];

@@ -39,6 +39,16 @@ export const listMutations: readonly Mutation[] = [
       ],
       ['what is being encoded is shared', 'if (encoding === undefined) {', 'if (encoding?.keep !== null) {'],
       [
+        'half of a leaf pays for the JSON of all of it',
+        '* 2 < ids.length) {\n      const part',
+        '* 2 <= ids.length) {\n      const part',
+      ],
+      [
+        'half of a leaf pays for the rows of all of it',
+        '* 2 < ids.length) {\n      const rows',
+        '* 2 <= ids.length) {\n      const rows',
+      ],
+      [
         'what is being compressed is shared',
         'if (compressing === undefined) {',
         'if (compressing !== (1 as unknown)) {',
@@ -107,6 +117,7 @@ export const listMutations: readonly Mutation[] = [
     ['http/table-rows'],
     [
       ['a rest is compressed for the gap in front of it', '(wanted === undefined || wanted === gap)', 'gap !== 0'],
+      ['kept rests have the gaps asked for', 'if (base.gaps[row] !== gaps[row - start]) return false;', ''],
       ['a rest needs the one before it', '(gap === ALONE || follows) && ', ''],
       ['the gap is looked back across', 'Buffer.alloc(seen.length + gap, FILLER)', 'Buffer.alloc(seen.length, FILLER)'],
     ],

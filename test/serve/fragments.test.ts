@@ -9,7 +9,7 @@ import { defaultLimits } from '../../src/lib/limits.js';
 import { seededRandom } from '../../src/lib/random.js';
 import { FragmentCache } from '../../src/serve/fragment-cache.js';
 import { type FragmentEncoder, InThreadEncoder, type ItemsToEncode } from '../../src/serve/fragment-encoder.js';
-import { KindFragments } from '../../src/serve/fragments.js';
+import { KindFragments, type LeafItems } from '../../src/serve/fragments.js';
 import { collectLeaves, LeafRuns } from '../../src/serve/runs.js';
 import { createVersions } from '../../src/versions/create-versions.js';
 import { NONE, type VersionId } from '../../src/versions/versions.js';
@@ -156,6 +156,48 @@ test('a change costs the encoding of one object', async () => {
   second.dispose();
   assert.deepEqual(encoder.items, [1, 1]);
   store.cache.stop();
+});
+
+test('a leaf that a page cuts exactly in half is made once, as JSON and as rows', async () => {
+  const encoder = new LaterEncoder();
+  const store = new Store(encoder);
+  const { versions, engine, fragments, cache } = store;
+  for (let index = 0; index < 20; index++) store.write(`c${index + 10}`, 'x');
+  const all = store.list();
+  const snapshot = engine.snapshot();
+  const leaves: LeafItems[] = [];
+  snapshot.leaves!(rangeOf(utf8('/')), rangeOf(Uint8Array.of(0)), ({ edition, place, ids, offset, count }) => {
+    leaves.push({ edition, place, ids: ids.slice(offset, offset + count) });
+    return true;
+  });
+  const [leaf] = leaves as [LeafItems];
+  assert.equal(leaf.ids.length, 20);
+  const scope = fragments.scopeOf(versions);
+  const source = { versions, hold: () => versions.pin(store.revision, 'encode') };
+  let encoded = 0;
+  const rows = (start: number, end: number) =>
+    fragments.rows(scope, versions, leaf, start, end, (_, into) => {
+      into.reserve(1);
+      into.bytes[into.position++] = 0x30 + encoded++;
+    });
+  const texts: string[] = [];
+  for (const [start, end] of [
+    [0, 10],
+    [10, 20],
+  ] as const) {
+    texts.push(Buffer.from(await fragments.json(scope, source, leaf, start, end, true).take()).toString());
+    const range = rows(start, end);
+    assert.equal(range.kept, start > 0, 'the second half is there');
+    assert.deepEqual([range.start, range.end, range.rows.ids.length], [start, end, 20]);
+  }
+  assert.equal(texts.join(','), all.want);
+  assert.deepEqual(encoder.items, [20], 'encoded once');
+  assert.equal(encoded, 20);
+  const quarter = rows(3, 8);
+  assert.ok(quarter.kept);
+  all.dispose();
+  snapshot[Symbol.dispose]();
+  cache.stop();
 });
 
 test('LISTs at once share what is being encoded, and one that leaves takes nothing from the other', async () => {

@@ -10,9 +10,17 @@ import { BufferWriter, writeBytes } from './writer.js';
 
 /** Whether a Table is larger than what is sent uncompressed (spec 4.6). */
 export function isTableCompressed({ head, tail }: ListFrame, filled: FilledRows): boolean {
-  const piece = new BufferWriter(COMPRESS_ABOVE_BYTES);
-  let size = head.length + tail.length + filled.count - 1;
-  for (let run = 0; run < filled.count && size <= COMPRESS_ABOVE_BYTES; run++) {
+  const around = head.length + tail.length + filled.count - 1;
+  // With every hole left empty, at first: mostly that is enough to know.
+  let least = around;
+  for (let run = 0; run < filled.count; run++) {
+    const { rows, start, end } = filled.rows(run);
+    least += rows.starts[end]! - 1 - rows.starts[start]!;
+    if (least > COMPRESS_ABOVE_BYTES) return true;
+  }
+  const piece = new BufferWriter(least);
+  let size = around;
+  for (let run = 0; run < filled.count; run++) {
     piece.position = 0;
     filled.write(run, piece);
     size += piece.position;
@@ -29,6 +37,9 @@ export class GzipTable {
   readonly #frame: ListFrame;
   readonly #filled: FilledRows;
   readonly #runs: ListRuns;
+  /** By row of a run: where its front ends in what was filled, and the gap that it makes. */
+  #ends = new Uint32Array(64);
+  #gaps = new Int32Array(64);
 
   constructor(frame: ListFrame, filled: FilledRows, runs: ListRuns) {
     this.#frame = frame;
@@ -58,8 +69,12 @@ export class GzipTable {
   #writeRun(run: number, fronts: BufferWriter, body: ListBody): void {
     const range = this.#filled.rows(run);
     const { rows, start, end } = range;
-    const ends = new Uint32Array(end - start);
-    const gaps = new Int32Array(end - start);
+    if (end - start > this.#ends.length) {
+      this.#ends = new Uint32Array(end - start);
+      this.#gaps = new Int32Array(end - start);
+    }
+    const ends = this.#ends;
+    const gaps = this.#gaps;
     fronts.position = 0;
     for (let row = start; row < end; row++) {
       const from = fronts.position;

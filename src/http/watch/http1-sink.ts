@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { Http1Response } from '../http1-response.js';
 import type { ByteSink } from '../sinks.js';
 import type { SharedChunk } from './shared-chunk.js';
 
@@ -12,7 +12,8 @@ const ENCODED_BYTES_MAX = 256 * 2 ** 10;
  * Only while the response owns its connection and has nothing of its own to send: whatever else it has written
  * (its head, chunks from when it waited behind another response) is with the connection already, in front of ours.
  */
-export function http1WatchSink(response: ServerResponse, sink: ByteSink, shared: SharedChunk): ByteSink {
+export function http1WatchSink(sink: Http1Response, shared: SharedChunk): ByteSink {
+  const response = sink.raw;
   const connection = response.req.socket;
   return {
     get closed() {

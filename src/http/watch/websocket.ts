@@ -40,8 +40,7 @@ export function refuseHandshake(socket: Duplex, code: 400 | 403, body = ''): voi
 
 /** Completes the handshake; every frame that `scanner` finds becomes one message. */
 export function acceptWebSocket(
-  request: IncomingMessage,
-  { socket, head }: Upgrade,
+  { request, socket, head }: Upgrade,
   scanner: FrameScanner,
   binary: boolean,
   accepted: (sink: ByteSink) => void,

@@ -1,0 +1,63 @@
+import { Authenticator, type TokenAuthenticator } from '../auth/authenticator.js';
+import { Authorities } from '../auth/peer-certificate.js';
+import { StaticTokens } from '../auth/token-file.js';
+import type { Access } from '../http/access.js';
+import type { Clock } from '../lib/clock.js';
+import type { AccessConfig } from './access-config.js';
+import { readNamed } from './certificates.js';
+import type { Log } from './log.js';
+import { oneLine, UsageError } from './usage-error.js';
+
+export interface OpenedAccess extends Access {
+  /** In PEM form, of all that clients may show; empty: they are not asked for certificates. */
+  readonly ca: readonly string[];
+}
+
+/** Reads what the flags name. Throws UsageError for what does not parse; no message holds a secret. */
+export function openAccess(
+  config: AccessConfig,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): OpenedAccess {
+  const { clientCaFile, tokenAuthFile, frontProxy } = config;
+  const clientAuthorities = clientCaFile === undefined ? undefined : authorities('client-ca-file', clientCaFile);
+  const proxyAuthorities =
+    frontProxy === undefined ? undefined : authorities('requestheader-client-ca-file', frontProxy.clientCaFile);
+  const tokens: TokenAuthenticator[] = [];
+  if (tokenAuthFile !== undefined) {
+    const read = parsed('token-auth-file', tokenAuthFile, (text) => new StaticTokens(text));
+    if (read.skipped > 0) log.warn({ file: tokenAuthFile, rows: read.skipped }, 'rows without a token are passed over');
+    tokens.push(read);
+  }
+  const authenticator = new Authenticator({
+    frontProxy:
+      frontProxy === undefined || proxyAuthorities === undefined
+        ? undefined
+        : {
+            authorities: proxyAuthorities,
+            allowedNames: frontProxy.allowedNames,
+            usernameHeaders: frontProxy.usernameHeaders,
+            groupHeaders: frontProxy.groupHeaders,
+            uidHeaders: frontProxy.uidHeaders,
+            extraPrefixes: frontProxy.extraHeadersPrefixes,
+          },
+    clientAuthorities,
+    tokens,
+    anonymous: config.anonymous,
+    clock,
+  });
+  const ca = [clientAuthorities, proxyAuthorities].flatMap((some) => (some === undefined ? [] : [some.pem]));
+  return { authenticator, open: config.anonymous, ca };
+}
+
+function authorities(flag: string, path: string): Authorities {
+  return parsed(flag, path, (text) => new Authorities(text));
+}
+
+function parsed<T>(flag: string, path: string, parse: (text: string) => T): T {
+  const text = readNamed(flag, path);
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new UsageError(`--${flag} ${path}: ${oneLine(error)}`);
+  }
+}

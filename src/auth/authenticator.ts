@@ -1,0 +1,134 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Clock } from '../lib/clock.js';
+import { bearerToken, headerValues, prefixedHeaders } from './headers.js';
+import { anonymous, authenticated, type Identity } from './identity.js';
+import { type Authorities, type PeerCertificate, peerCertificate } from './peer-certificate.js';
+
+/** What a request says about who sends it. */
+export interface Credentials {
+  readonly headers: { readonly authorization?: string | undefined };
+  /** Names and values in turn, as they came. */
+  readonly rawHeaders: readonly string[];
+  /** Of TLS. */
+  readonly socket: Socket;
+}
+
+/** `--requestheader-*`: a proxy that has authenticated the user, and says so in headers. */
+export interface FrontProxy {
+  readonly authorities: Authorities;
+  /** Common names that a proxy may have; none: any. */
+  readonly allowedNames: readonly string[];
+  /** Lower case; the first that is there counts. */
+  readonly usernameHeaders: readonly string[];
+  readonly groupHeaders: readonly string[];
+  readonly uidHeaders: readonly string[];
+  readonly extraPrefixes: readonly string[];
+}
+
+/** One way to know the owner of a bearer token. */
+export interface TokenAuthenticator {
+  find(token: string): Identity | undefined;
+}
+
+export interface AuthenticatorOptions {
+  readonly frontProxy: FrontProxy | undefined;
+  readonly clientAuthorities: Authorities | undefined;
+  readonly tokens: readonly TokenAuthenticator[];
+  /** Whether somebody without credentials is let in as `system:anonymous`. */
+  readonly anonymous: boolean;
+  readonly clock: Clock;
+}
+
+/**
+ * Who sends a request (spec 8.1). The first that knows the sender wins:
+ *
+ *     front proxy's headers -> client certificate -> bearer token -> anonymous
+ *
+ * Wrong credentials are never as good as none: whoever shows a certificate or token that nobody knows is refused, even where
+ * anonymous requests are answered.
+ */
+export class Authenticator {
+  readonly #options: AuthenticatorOptions;
+  /** By connection: a chain is walked once. */
+  readonly #certificates = new WeakMap<Socket, PeerCertificate | 'none'>();
+  readonly #users = new WeakMap<PeerCertificate, Identity>();
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options;
+  }
+
+  /** undefined: 401. */
+  authenticate(credentials: Credentials): Identity | undefined {
+    const { frontProxy, clientAuthorities, tokens, clock } = this.#options;
+    let refused = false;
+    if (frontProxy !== undefined || clientAuthorities !== undefined) {
+      const certificate = this.#certificateOf(credentials.socket);
+      if (certificate !== undefined) {
+        const nowMs = clock.nowMs();
+        if (frontProxy?.authorities.vouchFor(certificate, nowMs) === true && isAllowed(frontProxy, certificate)) {
+          const user = proxiedUser(frontProxy, credentials.rawHeaders);
+          if (user !== undefined) return user;
+        }
+        if (clientAuthorities?.vouchFor(certificate, nowMs) === true) {
+          if (certificate.commonName !== '') return this.#userOf(certificate);
+        } else refused = true;
+      }
+    }
+    if (tokens.length > 0) {
+      const token = bearerToken(credentials.headers.authorization);
+      if (token !== undefined) {
+        for (const authenticator of tokens) {
+          const user = authenticator.find(token);
+          if (user !== undefined) return user;
+        }
+        return undefined;
+      }
+    }
+    return !refused && this.#options.anonymous ? anonymous : undefined;
+  }
+
+  #certificateOf(socket: Socket): PeerCertificate | undefined {
+    let known = this.#certificates.get(socket);
+    if (known === undefined) {
+      known = peerCertificate(socket as TLSSocket) ?? 'none';
+      this.#certificates.set(socket, known);
+    }
+    return known === 'none' ? undefined : known;
+  }
+
+  #userOf(certificate: PeerCertificate): Identity {
+    let user = this.#users.get(certificate);
+    if (user === undefined) {
+      user = authenticated({
+        name: certificate.commonName,
+        uid: '',
+        groups: certificate.organizations,
+        extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${certificate.sha256}`] },
+      });
+      this.#users.set(certificate, user);
+    }
+    return user;
+  }
+}
+
+function isAllowed({ allowedNames }: FrontProxy, { commonName }: PeerCertificate): boolean {
+  return allowedNames.length === 0 || allowedNames.includes(commonName);
+}
+
+/** undefined: the proxy names nobody. */
+function proxiedUser(proxy: FrontProxy, raw: readonly string[]): Identity | undefined {
+  const first = (names: readonly string[]) =>
+    names.map((name) => headerValues(raw, name)[0] ?? '').find((value) => value !== '') ?? '';
+  const name = first(proxy.usernameHeaders);
+  if (name === '') return undefined;
+  return authenticated({
+    name,
+    uid: first(proxy.uidHeaders),
+    groups: proxy.groupHeaders.flatMap((header) => headerValues(raw, header)),
+    extra: Object.assign({}, ...proxy.extraPrefixes.map((prefix) => prefixedHeaders(raw, prefix))) as Record<
+      string,
+      string[]
+    >,
+  });
+}

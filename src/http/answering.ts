@@ -1,0 +1,222 @@
+import type { FastifyBaseLogger } from 'fastify';
+import { quoteGo } from '../api/go-text.js';
+import { parseTimeoutMs } from '../api/duration.js';
+import type { Clock } from '../lib/clock.js';
+import type { Limits } from '../lib/limits.js';
+import type { Random } from '../lib/random.js';
+import { type Access, admit, answersAnyHost } from './access.js';
+import { answerDocument, type DocumentContext } from './documents.js';
+import {
+  type Answer,
+  bareText,
+  Exchange,
+  ExchangeRequest,
+  type Incoming,
+  type Outcome,
+  plainText,
+  type Router,
+  STREAMED,
+} from './exchange.js';
+import { hostRefusal, isLoopbackHost } from './gate.js';
+import { InFlight, TOO_MANY_REQUESTS } from './in-flight.js';
+import { compressed } from './objects.js';
+import { problemAnswer } from './respond.js';
+import { answerResource, isWatch, labelResource, type ResourceContext } from './resources.js';
+import type { HttpResponse } from './sinks.js';
+
+export interface AnsweringContext {
+  readonly resources: ResourceContext;
+  readonly documents: DocumentContext;
+  readonly shuttingDown: () => boolean;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: FastifyBaseLogger | undefined;
+  /** Who may ask over HTTPS; absent: everybody, but only requests that mean this machine are answered. */
+  readonly access: Access | undefined;
+}
+
+/**
+ * Answers requests, whatever brought them. What needs nothing but memory is answered before `serve` returns: most GETs
+ * are, and a promise for each step on the way would cost as much as finding the object.
+ */
+export class Answering {
+  /** Those whose response is not closed, watches included. */
+  readonly exchanges = new Set<Exchange>();
+  readonly #context: AnsweringContext;
+  readonly #inFlight: InFlight;
+
+  constructor(context: AnsweringContext) {
+    this.#context = context;
+    this.#inFlight = new InFlight(context.limits.requestsInFlightMax);
+  }
+
+  /** From a request to the end of its response, or to where it is streamed. Neither throws nor rejects. */
+  serve(incoming: Incoming, response: HttpResponse, router?: Router): Promise<void> | undefined {
+    const lost = (error: unknown) => {
+      this.#context.log?.error({ err: error, uri: incoming.target }, 'request failed before it was understood');
+      response.destroy();
+    };
+    try {
+      return this.#serve(new ExchangeRequest(incoming), response, router)?.catch(lost);
+    } catch (error) {
+      lost(error);
+      return undefined;
+    }
+  }
+
+  #serve(request: ExchangeRequest, response: HttpResponse, router: Router | undefined): Promise<void> | undefined {
+    const { clock, random, resources } = this.#context;
+    const exchange = new Exchange(request, response, router, clock.monotonicMs());
+    const { headers } = exchange;
+    headers['audit-id'] = request.headers['audit-id']?.toString() || random.uuid();
+    headers['cache-control'] = 'no-cache, private';
+    resources.metrics.begin();
+    this.exchanges.add(exchange);
+    response.onClose(() => this.#ended(exchange));
+    let outcome: Outcome | Promise<Outcome>;
+    try {
+      outcome = this.#answer(exchange);
+    } catch (error) {
+      return this.#failed(exchange, error);
+    }
+    if (!(outcome instanceof Promise)) return this.#answered(exchange, outcome);
+    return outcome.then(
+      (later) => this.#answered(exchange, later),
+      (error: unknown) => this.#failed(exchange, error),
+    );
+  }
+
+  #answer(exchange: Exchange): Outcome | Promise<Outcome> {
+    const { request, labels } = exchange;
+    const { limits, clock, resources, documents, access } = this.#context;
+    if (!answersAnyHost(access, request.isSecure)) {
+      const host = request.headers[':authority']?.toString() ?? request.headers.host;
+      if (!isLoopbackHost(host)) return plainText(403, hostRefusal(host));
+    }
+    const { path } = request;
+    if (path.type === 'bad') {
+      // Go's server refuses it before any handler sees it.
+      delete exchange.headers['cache-control'];
+      delete exchange.headers['audit-id'];
+      return bareText(400, '400 Bad Request', { connection: 'close' });
+    }
+    if (path.type === 'incomplete') {
+      delete exchange.headers['cache-control'];
+      const problem = `failed to create RequestInfo: unable to determine kind and namespace from url, ${path.target}`;
+      const text = `Internal Server Error: ${quoteGo(path.target)}: ${problem}\n`;
+      return plainText(
+        500,
+        text.replace(/[&<>]/g, (character) => HTML[character]!),
+      );
+    }
+    if (this.#context.shuttingDown()) return problemAnswer(request, { kind: 'shuttingDown' });
+    const refused = access === undefined ? undefined : admit(exchange, access);
+    if (refused !== undefined) {
+      if (path.type === 'resource') labelResource(exchange, resources, path);
+      return problemAnswer(request, refused);
+    }
+    if (path.type === 'resource' && isWatch(request.method, path, request.query)) {
+      labels.verb = 'WATCH';
+      return answerResource(exchange, resources, path);
+    }
+    if (request.method === 'GET' && !this.#inFlight.admit(exchange.sink)) {
+      if (path.type === 'resource') labelResource(exchange, resources, path);
+      exchange.terminated = true;
+      return TOO_MANY_REQUESTS;
+    }
+    const timeout = parseTimeoutMs(request.query.get('timeout'));
+    if (!timeout.ok) return problemAnswer(request, { kind: 'badRequest', message: timeout.message });
+    const asked = timeout.value ?? 0;
+    const allowed = asked > 0 && asked < limits.requestTimeoutMs ? asked : limits.requestTimeoutMs;
+    exchange.deadline(clock, allowed, this.#late);
+    return path.type === 'resource'
+      ? answerResource(exchange, resources, path)
+      : answerDocument(exchange, documents, path.path);
+  }
+
+  /** The deadline has passed before there was an answer. */
+  readonly #late = (exchange: Exchange): void => {
+    void this.#send(exchange, problemAnswer(exchange.request, { kind: 'deadline' }), true);
+  };
+
+  #answered(exchange: Exchange, outcome: Outcome): Promise<void> | undefined {
+    if (outcome !== STREAMED) return this.#send(exchange, outcome, false);
+    if (exchange.endWatch !== undefined && !exchange.isOver) {
+      exchange.watching = true;
+      this.#context.resources.metrics.watching(exchange.labels);
+    }
+    return undefined;
+  }
+
+  #failed(exchange: Exchange, error: unknown): Promise<void> | undefined {
+    if (exchange.isLate) return undefined;
+    if (exchange.response.headersSent) {
+      this.#cut(exchange, error);
+      return undefined;
+    }
+    this.#report(exchange, error);
+    const message = error instanceof Error ? error.message : String(error);
+    return this.#send(exchange, problemAnswer(exchange.request, { kind: 'internal', message }), false);
+  }
+
+  /** Writes an answer that was made whole. */
+  #send(exchange: Exchange, plain: Answer, isLate: boolean): Promise<void> | undefined {
+    try {
+      const packed = compressed(exchange, plain);
+      if (packed instanceof Promise) {
+        return packed
+          .then((answer) => this.#write(exchange, answer, isLate))
+          .catch((error: unknown) => this.#cut(exchange, error));
+      }
+      this.#write(exchange, packed, isLate);
+    } catch (error) {
+      this.#cut(exchange, error);
+    }
+    return undefined;
+  }
+
+  #write(exchange: Exchange, { code, headers, body }: Answer, isLate: boolean): void {
+    const { response, router } = exchange;
+    // While it was compressed, the client may have left, or the deadline may have passed.
+    if (response.closed || exchange.isLate !== isLate || response.headersSent) return;
+    exchange.answered();
+    const bytes = bufferOf(body);
+    exchange.bytes = bytes.length;
+    const all = { ...exchange.headers, ...headers };
+    if (this.#context.shuttingDown()) all['connection'] = 'close';
+    (router ?? response).send(code, all, bytes);
+  }
+
+  #ended(exchange: Exchange): void {
+    this.exchanges.delete(exchange);
+    exchange.ended();
+    const { response, labels, bytes, terminated, watching } = exchange;
+    const { clock, resources, log } = this.#context;
+    const { code } = response;
+    const seconds = (clock.monotonicMs() - exchange.startMs) / 1000;
+    const aborted = exchange.endWatch === undefined && !response.isComplete;
+    resources.metrics.end(labels, { code, bytes, seconds, aborted, terminated, watching });
+    log?.debug(
+      { verb: labels.verb, resource: labels.resource, uri: exchange.request.target, code, seconds },
+      'request',
+    );
+  }
+
+  #report(exchange: Exchange, error: unknown): void {
+    const { request, headers } = exchange;
+    this.#context.log?.error({ err: error, uri: request.target, auditID: headers['audit-id'] }, 'request failed');
+  }
+
+  #cut(exchange: Exchange, error: unknown): void {
+    this.#report(exchange, error);
+    exchange.cut();
+  }
+}
+
+function bufferOf(body: string | Uint8Array): Buffer {
+  if (typeof body === 'string') return Buffer.from(body);
+  return Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.length);
+}
+
+const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };

@@ -1,0 +1,93 @@
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import { Closing, type Done, type HttpResponse, ignoreError } from './sinks.js';
+
+/** Stalled HTTP/2 streams share their connection's memory (docs/ARCHITECTURE.md), so each holds one small write. */
+const WRITE_BYTES = 64 * 2 ** 10;
+
+/**
+ * A response over HTTP/2: the stream itself, without the objects that Node puts around it to look like HTTP/1.1
+ * (docs/adr/0028-http2-without-its-compatibility-layer.md).
+ */
+export class Http2Response implements HttpResponse {
+  readonly writeBytesMax = WRITE_BYTES;
+  readonly #stream: ServerHttp2Stream;
+  readonly #closing: Closing;
+
+  constructor(stream: ServerHttp2Stream) {
+    this.#stream = stream;
+    const closing = new Closing(stream.destroyed);
+    this.#closing = closing;
+    stream.on('close', () => closing.close());
+    stream.on('error', ignoreError);
+    // Reset with NO_ERROR, a stream with unsent bytes would wait for them for ever.
+    if (stream.aborted) stream.destroy();
+    else stream.on('aborted', destroyStream);
+  }
+
+  get closed(): boolean {
+    return this.#closing.closed;
+  }
+
+  get code(): number {
+    return Number(this.#stream.sentHeaders?.[':status'] ?? 200);
+  }
+
+  get headersSent(): boolean {
+    return this.#stream.headersSent;
+  }
+
+  get isComplete(): boolean {
+    return this.#stream.writableFinished;
+  }
+
+  get unsentBytes(): number {
+    return this.#stream.writableLength;
+  }
+
+  writeHead(code: number, headers: Record<string, string>): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed) return;
+    headers[':status'] = String(code);
+    stream.respond(headers);
+  }
+
+  /** It is with the connection already. */
+  flushHead(): void {}
+
+  send(code: number, headers: Record<string, string>, body: Uint8Array): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed) return;
+    if ('connection' in headers) delete headers['connection']; // HTTP/2 has none, and refuses it
+    if (code !== 304) headers['content-length'] = String(body.length);
+    headers[':status'] = String(code);
+    stream.respond(headers);
+    if (code !== 304) stream.end(body); // 304 has ended it
+  }
+
+  write(chunk: Uint8Array, done?: Done): boolean {
+    if (this.closed) return false;
+    return this.#stream.write(chunk, done) || this.#stream.writableLength < WRITE_BYTES;
+  }
+
+  onDrain(run: () => void): void {
+    this.#stream.on('drain', run);
+  }
+
+  onClose(run: () => void): void {
+    this.#closing.on(run);
+  }
+
+  end(): void {
+    if (!this.closed) this.#stream.end();
+  }
+
+  destroy(): void {
+    if (this.closed) return;
+    if (this.#stream.closed) this.#stream.destroy();
+    else this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+}
+
+function destroyStream(this: ServerHttp2Stream): void {
+  this.destroy();
+}

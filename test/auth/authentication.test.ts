@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Authenticator, type AuthenticatorOptions } from '../../src/auth/authenticator.js';
+import type { Identity } from '../../src/auth/identity.js';
+import { Authorities } from '../../src/auth/peer-certificate.js';
+import { StaticTokens } from '../../src/auth/token-file.js';
+import { type Clock, systemClock } from '../../src/lib/clock.js';
+import { openHttp2, read, request } from '../http/client.js';
+import { certificate, type Serving, startServing } from '../http/serving.js';
+import { ask, type Asked, authority, type Pair } from './support.js';
+
+const users = await authority('users');
+const proxies = await authority('proxies');
+const jane = await users.client('jane', ['dev', 'ops']);
+const nameless = await users.client('');
+const proxy = await proxies.client('front');
+const otherProxy = await proxies.client('side');
+// By names alone, this user's certificate leads to the proxies' authority.
+const forged = await (await authority('proxies')).client('users', [], true);
+const front = await users.client('front');
+const forger = { key: front.key, cert: [front.cert, forged.cert, proxies.pem].join('\n') };
+const stranger = await (await authority('users')).client('jane');
+
+const UNAUTHORIZED =
+  '{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}\n';
+
+let offsetMs = 0;
+const clock: Clock = { ...systemClock, nowMs: () => systemClock.nowMs() + offsetMs };
+const seen: (Identity | undefined)[] = [];
+
+class Recorder extends Authenticator {
+  override authenticate(...parameters: Parameters<Authenticator['authenticate']>): Identity | undefined {
+    const user = super.authenticate(...parameters);
+    seen.push(user);
+    return user;
+  }
+}
+
+const options: AuthenticatorOptions = {
+  frontProxy: {
+    authorities: new Authorities(proxies.pem),
+    allowedNames: ['front'],
+    usernameHeaders: ['x-remote-user'],
+    groupHeaders: ['x-remote-group'],
+    uidHeaders: ['x-remote-uid'],
+    extraPrefixes: ['x-remote-extra-'],
+  },
+  clientAuthorities: new Authorities(users.pem),
+  tokens: [new StaticTokens('s3cret,joe,u1,"dev"\n')],
+  anonymous: true,
+  clock,
+};
+
+async function serve(more: Partial<AuthenticatorOptions>): Promise<{ serving: Serving; port: number; plain: number }> {
+  const anonymous = more.anonymous ?? options.anonymous;
+  const authenticator = new Recorder({ ...options, ...more });
+  const serving = startServing({ access: { authenticator, open: anonymous } });
+  const tls = { ...(await certificate()), ca: [users.pem, proxies.pem] };
+  const { port } = await serving.server.listenSecure('127.0.0.1', 0, tls);
+  const { port: plain } = await serving.server.listenInsecure('127.0.0.1', 0);
+  return { serving, port, plain };
+}
+
+let opened: Awaited<ReturnType<typeof serve>>;
+let closed: Awaited<ReturnType<typeof serve>>;
+before(async () => {
+  opened = await serve({});
+  closed = await serve({ anonymous: false });
+});
+after(async () => {
+  await opened.serving.close();
+  await closed.serving.close();
+});
+
+const AUTHENTICATED = 'system:authenticated';
+const proxied = { 'X-Remote-User': 'ann', 'X-Remote-Group': ['a, b', 'c'], 'X-Remote-Uid': 'u9' } as const;
+
+/** name, uid, groups; undefined: 401. */
+const rows: readonly [what: string, asked: Asked, want: readonly [string, string, readonly string[]] | undefined][] = [
+  ['nothing', {}, ['system:anonymous', '', ['system:unauthenticated']]],
+  ['a certificate', { client: jane }, ['jane', '', ['dev', 'ops', AUTHENTICATED]]],
+  ['a certificate without a name', { client: nameless }, ['system:anonymous', '', ['system:unauthenticated']]],
+  ['a certificate of nobody that is trusted', { client: stranger }, undefined],
+  ['a token', token('s3cret'), ['joe', 'u1', ['dev', AUTHENTICATED]]],
+  ['a wrong token', token('s3cre'), undefined],
+  ['another scheme', { headers: { authorization: 'Basic abc' } }, ['system:anonymous', '', ['system:unauthenticated']]],
+  ['a wrong certificate and a token', { client: stranger, ...token('s3cret') }, ['joe', 'u1', ['dev', AUTHENTICATED]]],
+  ['a certificate and a wrong token', { client: jane, ...token('no') }, ['jane', '', ['dev', 'ops', AUTHENTICATED]]],
+  ['a proxy', { client: proxy, headers: proxied }, ['ann', 'u9', ['a, b', 'c', AUTHENTICATED]]],
+  ['a proxy that names nobody', { client: proxy }, undefined],
+  ['a proxy with another name', { client: otherProxy, headers: proxied }, undefined],
+  ['a user who plays the proxy', { client: jane, headers: proxied }, ['jane', '', ['dev', 'ops', AUTHENTICATED]]],
+  ['a chain that is only claimed', { client: forger, headers: proxied }, ['front', '', [AUTHENTICATED]]],
+  ['nobody who plays the proxy', { headers: proxied }, ['system:anonymous', '', ['system:unauthenticated']]],
+];
+
+for (const [what, asked, want] of rows) {
+  test(`who shows ${what} is ${want?.[0] ?? 'nobody'}`, async () => {
+    seen.length = 0;
+    const reply = await ask(opened.port, '/api/v1/pods', asked);
+    if (want === undefined) {
+      assert.equal(reply.code, 401);
+      assert.equal(reply.body, UNAUTHORIZED);
+      assert.equal(reply.headers['content-type'], 'application/json');
+      assert.equal(reply.headers['www-authenticate'], undefined);
+      return;
+    }
+    assert.equal(reply.code, 200);
+    const user = seen.at(-1)!;
+    assert.deepEqual([user.name, user.uid, user.groups], want);
+  });
+}
+
+test('a certificate is named in the extra, and a proxy may add to it', async () => {
+  await ask(opened.port, '/version', { client: jane });
+  const [id, ...more] = seen.at(-1)!.extra['authentication.kubernetes.io/credential-id']!;
+  assert.match(id!, /^X509SHA256=[0-9a-f]{64}$/);
+  assert.equal(more.length, 0);
+  const headers = { 'X-Remote-User': 'ann', 'X-Remote-Extra-Acme.com%2FProject': ['x, y', 'z'] };
+  await ask(opened.port, '/version', { client: proxy, headers });
+  assert.deepEqual(seen.at(-1)!.extra, { 'acme.com/project': ['x, y', 'z'] });
+});
+
+test('without anonymous requests, nothing is answered to nobody, whatever the path', async () => {
+  for (const path of ['/healthz', '/version', '/api', '/metrics', '/nothing', '/api/v1/pods']) {
+    assert.equal((await ask(closed.port, path)).code, 401, path);
+    assert.notEqual((await ask(closed.port, path, token('s3cret'))).code, 401, path);
+  }
+});
+
+test('where everybody must say who they are, any Host is answered; else only those that mean this machine', async () => {
+  const asked = { headers: { host: 'api.example.com', authorization: 'Bearer s3cret' } };
+  assert.equal((await ask(closed.port, '/api/v1/pods', asked)).code, 200);
+  assert.equal((await ask(opened.port, '/api/v1/pods', asked)).code, 403);
+});
+
+test('the plain listener asks nobody, and goes on refusing other hosts', async () => {
+  assert.equal((await fetch(`http://127.0.0.1:${closed.plain}/api/v1/pods`)).status, 200);
+  const response = await closed.serving.server.inject({ url: '/api/v1/pods', headers: { host: 'api.example.com' } });
+  assert.equal(response.statusCode, 403);
+});
+
+test('HTTP/2 requests are known in the same ways', async () => {
+  const session = await openHttp2(closed.port);
+  const refused = await read(request(session, '/api/v1/pods'));
+  assert.equal(refused.code, 401);
+  assert.equal(refused.body.toString(), UNAUTHORIZED);
+  const answered = await read(request(session, '/api/v1/pods', { authorization: 'Bearer s3cret' }));
+  assert.equal(answered.code, 200);
+  session.destroy();
+});
+
+test('a certificate is good for as long as it says, not for as long as its connection', async () => {
+  assert.equal((await ask(closed.port, '/version', { client: jane })).code, 200);
+  offsetMs = 400 * 24 * 3_600_000;
+  try {
+    assert.equal((await ask(closed.port, '/version', { client: jane })).code, 401);
+  } finally {
+    offsetMs = 0;
+  }
+});
+
+function token(text: string): { headers: Record<string, string>; client?: Pair } {
+  return { headers: { authorization: `Bearer ${text}` } };
+}

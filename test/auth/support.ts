@@ -1,0 +1,76 @@
+import { generate } from 'selfsigned';
+import { Agent, request } from 'node:https';
+
+export interface Pair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** An authority of its own, which signs certificates of clients. */
+export async function authority(name: string) {
+  const own = await generate([{ name: 'commonName', value: name }], {
+    keyType: 'ec',
+    algorithm: 'sha256',
+    extensions: [
+      { name: 'basicConstraints', cA: true, critical: true },
+      { name: 'keyUsage', keyCertSign: true, digitalSignature: true, critical: true },
+    ],
+  });
+  return {
+    pem: own.cert,
+    /** `names`: O, in turn. */
+    async client(commonName: string, names: readonly string[] = [], isAuthority = false): Promise<Pair> {
+      const subject = [
+        { name: 'commonName', value: commonName },
+        ...names.map((value) => ({ name: 'organizationName', value })),
+      ];
+      const made = await generate(subject, {
+        keyType: 'ec',
+        algorithm: 'sha256',
+        ca: { key: own.private, cert: own.cert },
+        extensions: isAuthority
+          ? [{ name: 'basicConstraints', cA: true, critical: true }]
+          : [{ name: 'extKeyUsage', clientAuth: true }],
+      });
+      return { cert: made.cert, key: made.private };
+    },
+  };
+}
+
+export interface Reply {
+  readonly code: number;
+  readonly headers: Record<string, unknown>;
+  readonly body: string;
+}
+
+export interface Asked {
+  readonly method?: string;
+  readonly headers?: Record<string, string | readonly string[]>;
+  readonly client?: Pair;
+  readonly body?: string | Uint8Array;
+}
+
+/** One request over TLS, on a connection of its own. */
+export function ask(port: number, path: string, { method, headers, client, body }: Asked = {}): Promise<Reply> {
+  const agent = new Agent({ rejectUnauthorized: false, ...client });
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      { host: '127.0.0.1', port, path, method, headers: headers as Record<string, string>, agent },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () => {
+          agent.destroy();
+          resolve({
+            code: response.statusCode!,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString('utf8'),
+          });
+        });
+        response.on('error', reject);
+      },
+    );
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
