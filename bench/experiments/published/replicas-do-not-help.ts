@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { protobufFormat } from '../../../src/http/watch/protobuf-format.js';
 import { prefixEnd } from '../../../src/lib/bytes.js';
@@ -16,10 +17,10 @@ import { SharedLog } from '../shared-log.js';
 
 const OBJECTS = { small: 1_000, full: 20_000 } as const;
 const SERVERS = { small: [1, 2], full: [1, 2, 4] } as const;
-/** For each replica or thread, since they share the cores. */
-const SECONDS = { small: 0.1, full: 0.4 } as const;
+/** Of a core for each replica: where they share cores, trials take longer, so that code is compiled alike. */
+const SECONDS = { small: 0.1, full: 0.8 } as const;
 /** More than the frames of a trial; what is not written to takes no memory. */
-const LOG_BYTES = 256 * 2 ** 20;
+const LOG_BYTES = 2 ** 30;
 const FLUSH_MS = 2;
 const MIB = 2 ** 20;
 
@@ -100,7 +101,7 @@ export const experiment: Experiment = {
   method: [
     `A replica is a process with the server's watch cache over ${OBJECTS.full} leases, which takes changes as fast as they go and frames them for one group of watchers. There are one, two and four of them at the same time, each with the whole stream: with leases decoded by protobufjs, as a Go apiserver decodes them, and with slabs.`,
     'Against them stands one process that takes the stream once, into slabs, and appends what it frames to a log in shared memory; one, two or four serving threads copy it from there, as they would for their watchers. listwatch does not ship this (docs/adr/0012): it is what bench/serving-threads.ts tries.',
-    'CPU is that of all processes and threads for one change of the stream; it hardly depends on what else the machine does. Memory is what the processes took more than at their start, without the log. Left out: sockets and clients, whose share replicas do spread, and etcd, which sends the stream once to each replica.',
+    'CPU is that of all processes and threads for one change of the stream and depends little on what else the machine does, as long as a trial is long enough to compile the code. Memory is what the processes took more than at their start, without the log. Left out: sockets and clients, whose share replicas do spread, and etcd, which sends the stream once to each replica.',
   ],
   xLabel: 'replicas or threads',
   figures: {
@@ -138,7 +139,11 @@ export const experiment: Experiment = {
     };
     const lines = [DECODED, SLABS, THREADS] as const;
     for (const servers of SERVERS[size]) {
-      const common = { objects: OBJECTS[size], seconds: SECONDS[size] * servers, seed: run + 1 };
+      const common = {
+        objects: OBJECTS[size],
+        seconds: SECONDS[size] * Math.max(1, servers / availableParallelism()),
+        seed: run + 1,
+      };
       for (const line of run % 2 === 1 ? [...lines].reverse() : lines) {
         if (line === THREADS) {
           const cell = cellOf({ ...common, representation: 'slabs' });
