@@ -36,7 +36,7 @@ const HEAD_MS = 32_000;
 /** Sockets and sessions of one listening server, so that closing can end what idles and cut what stays. */
 export class Connections {
   readonly #sockets = new Set<Socket>();
-  readonly #sessions = new Map<ServerHttp2Session, number>();
+  readonly #sessions = new Set<ServerHttp2Session>();
 
   follow(server: PlainServer | Http2SecureServer, limits: Limits): void {
     server.on('connection', (socket: Socket) => {
@@ -58,18 +58,18 @@ export class Connections {
   }
 
   #followSession(session: ServerHttp2Session, limits: Limits): void {
-    this.#sessions.set(session, 0);
-    const idle = () => this.#sessions.get(session) === 0;
+    this.#sessions.add(session);
+    let open = 0;
+    const closed = () => {
+      open--;
+    };
     session.on('stream', (stream) => {
-      this.#sessions.set(session, (this.#sessions.get(session) ?? 0) + 1);
-      stream.once('close', () => {
-        const open = this.#sessions.get(session);
-        if (open !== undefined) this.#sessions.set(session, open - 1);
-      });
+      open++;
+      stream.on('close', closed);
     });
     // A connection whose watches are silent is in use; only one without streams is idle.
     session.setTimeout(limits.idleConnectionMs, () => {
-      if (idle()) session.close();
+      if (open === 0) session.close();
     });
     session.once('close', () => void this.#sessions.delete(session));
     session.on('error', () => {}); // 'close' follows
@@ -77,13 +77,13 @@ export class Connections {
 
   /** Asks clients to leave: what is in flight goes on. */
   goAway(): void {
-    for (const session of this.#sessions.keys()) session.close();
+    for (const session of this.#sessions) session.close();
   }
 
   /** Resolves when no HTTP/2 session is left: what they still had to say is said. */
   async saidGoodbye(clock: Clock, timeoutMs: number): Promise<void> {
     const enough = new AbortController();
-    for (const session of this.#sessions.keys()) {
+    for (const session of this.#sessions) {
       session.once('close', () => {
         if (this.#sessions.size === 0) enough.abort();
       });
@@ -92,7 +92,7 @@ export class Connections {
   }
 
   destroyAll(): void {
-    for (const session of this.#sessions.keys()) session.destroy();
+    for (const session of this.#sessions) session.destroy();
     for (const socket of this.#sockets) socket.destroy();
   }
 

@@ -44,7 +44,7 @@ export class Metrics {
   readonly #duration;
   readonly #sizes;
   readonly #longRunning;
-  readonly #inFlight;
+  readonly #inFlight: Gauge<'request_kind'>;
   readonly #aborts;
   readonly #terminations;
   readonly #deprecated;
@@ -55,8 +55,8 @@ export class Metrics {
   readonly #etcdDuration;
   readonly #etcdTotal;
   readonly #etcdErrors;
-  /** The one label value that exists of `#inFlight`. */
-  readonly #reading: { inc(): void; dec(): void };
+  /** Of `#inFlight`, whose one label value this is. */
+  #reading = 0;
   readonly #counts = new Map<string, RequestCounts>();
 
   constructor(
@@ -100,8 +100,8 @@ export class Metrics {
       help: 'Requests being answered, watches not counted.',
       labelNames: ['request_kind'],
       registers,
+      collect: () => this.#inFlight.set({ request_kind: 'readOnly' }, this.#reading),
     });
-    this.#reading = this.#inFlight.labels({ request_kind: 'readOnly' });
     this.#aborts = new Counter({
       name: 'apiserver_request_aborts_total',
       help: 'Responses that were cut off, by the client or by us.',
@@ -179,12 +179,12 @@ export class Metrics {
 
   /** Counts a request in. */
   begin(): void {
-    this.#reading.inc();
+    this.#reading++;
   }
 
   /** The request has become a watch. */
   watching(labels: RequestLabels): void {
-    this.#reading.dec();
+    this.#reading--;
     this.#longRunning.inc({ ...labels, component: COMPONENT });
   }
 
@@ -195,7 +195,7 @@ export class Metrics {
     counts.total.inc();
     if (watching) this.#longRunning.dec({ ...labels, component: COMPONENT });
     else {
-      this.#reading.dec();
+      this.#reading--;
       counts.duration.observe(seconds);
       counts.sizes.observe(bytes);
     }

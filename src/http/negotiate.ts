@@ -79,7 +79,7 @@ export const discoveryTransforms: TransformRule = (encoding, as) =>
 /** The representation to send, or undefined: 406. */
 export function negotiate(accept: string | undefined, allows: TransformRule): MediaType | undefined {
   if (accept === undefined || accept === '') return { encoding: 'json', as: undefined, pretty: false };
-  for (const clause of clausesOf(accept)) {
+  for (const clause of remembered(parsed, accept, parseAccept)) {
     for (const encoding of serializers) {
       if (!matches(clause, encoding)) continue;
       const accepted = meet(clause, encoding, allows);
@@ -101,28 +101,33 @@ export const representations: Readonly<Record<Representations, string>> = {
 /** The check that the router makes before any handler: type and subtype only, and no `type/*`. */
 export function routerAccepts(accept: string | undefined, offered: Representations = 'documents'): boolean {
   if (accept === undefined || accept === '') return true;
-  return accept.split(',').some((clause) => {
-    const type = clause.split(';', 1)[0]!.trim();
-    if (type === '*/*' || type === mediaTypes.json) return true;
-    return offered !== 'json' && serializers.some((encoding) => mediaTypes[encoding] === type);
-  });
+  const least = remembered(routed, accept, routerNeeds);
+  return least === 'any' || (least === 'all' && offered !== 'json');
+}
+
+/** What an endpoint must be registered with so that the router takes the header: anything, every encoding, or no such thing exists. */
+function routerNeeds(accept: string): 'any' | 'all' | 'none' {
+  const types = accept.split(',').map((clause) => clause.split(';', 1)[0]!.trim());
+  if (types.some((type) => type === '*/*' || type === mediaTypes.json)) return 'any';
+  return types.some((type) => serializers.some((encoding) => mediaTypes[encoding] === type)) ? 'all' : 'none';
 }
 
 /** Clients send the same few headers over and over. */
 const parsed = new Map<string, readonly Clause[]>();
-const PARSED_COUNT_MAX = 256;
-const PARSED_LENGTH_MAX = 1_024;
+const routed = new Map<string, ReturnType<typeof routerNeeds>>();
+const REMEMBERED_COUNT_MAX = 256;
+const REMEMBERED_LENGTH_MAX = 1_024;
 
-function clausesOf(header: string): readonly Clause[] {
-  let clauses = parsed.get(header);
-  if (clauses === undefined) {
-    clauses = parseAccept(header);
-    if (parsed.size < PARSED_COUNT_MAX && header.length <= PARSED_LENGTH_MAX) parsed.set(header, clauses);
+function remembered<T>(memory: Map<string, T>, header: string, read: (header: string) => T): T {
+  let found = memory.get(header);
+  if (found === undefined) {
+    found = read(header);
+    if (memory.size < REMEMBERED_COUNT_MAX && header.length <= REMEMBERED_LENGTH_MAX) memory.set(header, found);
   }
-  return clauses;
+  return found;
 }
 
-export function parseAccept(header: string): Clause[] {
+export function parseAccept(header: string): readonly Clause[] {
   const clauses: Clause[] = [];
   for (const part of header.split(',')) {
     const [range = '', ...rest] = part.split(';');

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { connect as connectHttp2 } from 'node:http2';
 import { after, before, test } from 'node:test';
 import { Authenticator, type AuthenticatorOptions } from '../../src/auth/authenticator.js';
 import type { Identity } from '../../src/auth/identity.js';
@@ -148,6 +149,19 @@ test('HTTP/2 requests are known in the same ways', async () => {
   const answered = await read(request(session, '/api/v1/pods', { authorization: 'Bearer s3cret' }));
   assert.equal(answered.code, 200);
   session.destroy();
+});
+
+test("an HTTP/2 connection's certificate counts for every request, straight from its stream or routed", async () => {
+  const session = connectHttp2(`https://localhost:${closed.port}`, { ...jane, rejectUnauthorized: false });
+  seen.length = 0;
+  assert.equal((await read(request(session, '/api/v1/pods'))).code, 200);
+  assert.equal((await read(request(session, '/version', { expect: '100-continue' }))).code, 200);
+  assert.equal((await read(request(session, '/healthz', { ':method': 'HEAD' }))).code, 200);
+  session.destroy();
+  assert.deepEqual(
+    seen.map((user) => user?.name),
+    ['jane', 'jane', 'jane'],
+  );
 });
 
 test('a certificate is good for as long as it says, not for as long as its connection', async () => {

@@ -395,8 +395,8 @@ const http: Mutation[] = [
       ['pretty for browsers and curl', "['curl', 'Wget', 'Mozilla/5.0']", "['Wget', 'Mozilla/5.0']"],
       [
         'the router knows no type/*',
-        "if (type === '*/*' || type === mediaTypes.json) return true;",
-        "if (type.endsWith('/*') || type === mediaTypes.json) return true;",
+        "types.some((type) => type === '*/*' || type === mediaTypes.json)",
+        "types.some((type) => type.endsWith('/*') || type === mediaTypes.json)",
       ],
     ],
   ),
