@@ -17,14 +17,14 @@ import type { Log } from './log.js';
 export function openCaches(
   config: Config,
   codecFor: (kind: Kind) => KindCodec,
-  source: Source,
+  sourceFor: (kind: Kind) => Source,
   checkpoints: Checkpoints | undefined,
   twins: TwinRecord,
   { clock, random, log }: { readonly clock: Clock; readonly random: Random; readonly log: Log },
 ): Caches {
   const resourceOf = (kind: Kind) => groupResourceOf(kind.group, kind.resource);
   return createCaches({
-    sourceFor: () => source,
+    sourceFor,
     codecFor,
     storageFor(kind) {
       const resource = resourceOf(kind);

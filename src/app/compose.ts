@@ -13,9 +13,10 @@ import { createService } from '../serve/service.js';
 import type { Source, WritableStore } from '../source/source.js';
 import { openCaches } from './caches.js';
 import { provideCertificate } from './certificates.js';
-import type { Config } from './config.js';
+import type { Config, StoreConfig } from './config.js';
 import { CustomKinds } from './custom-kinds.js';
 import { withDeclaredFields } from './declared-fields.js';
+import { openSources } from './etcd-overrides.js';
 import { IdleCollector } from './heap.js';
 import { openAccess } from './open-access.js';
 import { checkPorts, type Listening, openListeners } from './listen.js';
@@ -52,17 +53,19 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   const { embedded } = opened;
   // The server, which has the metrics, is made from readers that read the source: so it is named later.
   let report: ReportRequest = () => undefined;
-  const source =
-    config.store.kind === 'embedded'
-      ? opened.source
-      : meteredSource(opened.source, config.store.prefix, clock, (...request) => report(...request));
+  const { store } = config;
+  const metered = (one: Source) => meteredSource(one, store.prefix, clock, (...request) => report(...request));
+  const source = store.kind === 'embedded' ? opened.source : metered(opened.source);
+  const sources = openSources(source, config.etcdOverrides, (endpoints) =>
+    metered(openSource({ ...store, endpoints } as StoreConfig, limits, parts).source),
+  );
   const codec = codecs(config);
   const kinds = new KindSet(
     registry.filter((kind) => kind.servedByDefault).map((kind) => withDeclaredFields(kind, config.indexFields)),
   );
   const checkpoints = openCheckpoints(config, source, parts);
   const twins = new TwinRecord((message) => parts.log.error({ twin: config.twin }, message));
-  const caches = openCaches(config, codec, source, checkpoints, twins, parts);
+  const caches = openCaches(config, codec, sources.of, checkpoints, twins, parts);
   const encoder = new EncodePool({
     workers: config.encodeWorkers,
     limits,
@@ -77,7 +80,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   const budget = createMemoryBudget(config, caches, sheddables, () => collector.press(), { clock, log, limits });
   const service = createService({
     etcdPrefix: config.store.prefix,
-    source: () => source,
+    source: sources.of,
     codec,
     cache: (kind) => caches.get(kind),
     watchCache: config.watchCache,
@@ -112,7 +115,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     encodeWorkers: () => encoder.stats,
     checkpoints: () => checkpoints?.stats,
     twins: () => (config.twin === undefined ? undefined : twins),
-    healthChecks: healthChecks(source, config, () => eager.map((kind) => caches.get(kind)), customKinds),
+    healthChecks: healthChecks(sources.all, config, () => eager.map((kind) => caches.get(kind)), customKinds),
     build: { packageVersion: parts.version },
     access,
     listSyntax: { extendedFieldSelectors: config.extendedFieldSelectors },
@@ -136,7 +139,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     await encoder.close();
     await checkpoints?.stop(caches.all());
     await caches.stopAll();
-    await source.close();
+    await sources.close();
   };
   try {
     const filled = await fillStore(embedded, codec, kinds, config, parts);
@@ -176,14 +179,20 @@ function isEager({ eager }: Config, kind: Kind): boolean {
  * the caches, which go on answering.
  */
 function healthChecks(
-  source: Source,
+  sources: readonly Source[],
   config: Config,
   eager: () => readonly Cache[],
   customKinds: CustomKinds,
 ): HealthCheck[] {
   const always = async () => {};
   const everywhere = ['healthz', 'livez', 'readyz'] as const;
-  const etcd: HealthCheck = { name: 'etcd', endpoints: ['readyz'], check: (signal) => source.probe(signal) };
+  const etcd: HealthCheck = {
+    name: 'etcd',
+    endpoints: ['readyz'],
+    async check(signal) {
+      await Promise.all(sources.map((source) => source.probe(signal)));
+    },
+  };
   return [
     { name: 'ping', endpoints: everywhere, check: always },
     { name: 'log', endpoints: everywhere, check: always },

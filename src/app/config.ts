@@ -4,6 +4,7 @@ import { engines as engineFactories, type EngineName } from '../engine/engines.j
 import { defaultLimits, type Limits } from '../lib/limits.js';
 import { type AccessConfig, accessFlags, resolveAccess } from './access-config.js';
 import { type DeclaredFields, readDeclaredFields } from './declared-fields.js';
+import { type EtcdOverrides, readEtcdOverrides } from './etcd-overrides.js';
 import { defaultFeatureGates, type FeatureGates, readFeatureGates } from './feature-gates.js';
 import type { ReplayConfig } from './replay.js';
 import { type SampleOptions, readSample } from './sample/options.js';
@@ -30,6 +31,7 @@ import {
 /** What `listwatch serve` was asked to do, checked and complete. Made from flags by `resolveConfig`. */
 export interface Config {
   readonly store: StoreConfig;
+  readonly etcdOverrides: EtcdOverrides;
   /** HTTPS with HTTP/2, what client-go uses; undefined: off. */
   readonly secure: (Listener & { readonly tls: TlsConfig }) | undefined;
   /** Who may ask over HTTPS; undefined: everybody. */
@@ -97,6 +99,11 @@ export type TlsConfig =
 /** Every flag of `serve`: `[name, placeholder, help]`. Names are kube-apiserver's where the meaning is the same. */
 export const serveFlags = [
   ['etcd-servers', '<urls>', 'comma-separated URLs of the etcd to serve; without it, the embedded store'],
+  [
+    'etcd-servers-overrides',
+    '<list>',
+    'group/resource#url;url,...: built-in resources that live in another etcd, e.g. /events#http://10.0.0.6:2379',
+  ],
   ['etcd-prefix', '<prefix>', 'what the keys begin with (default /registry)'],
   ['etcd-cafile', '<file>', "certificate authority of etcd's certificates"],
   ['etcd-certfile', '<file>', 'client certificate for etcd'],
@@ -267,6 +274,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
 
   return {
     store,
+    etcdOverrides: value('etcd-servers-overrides', readEtcdOverrides) ?? new Map(),
     secure: secure === undefined ? undefined : { ...secure, tls },
     access,
     insecure,
@@ -311,7 +319,14 @@ function resolveStore(flags: FlagValues, environment: Environment): StoreConfig 
   const prefix = readPrefix('etcd-prefix', text('etcd-prefix') ?? '/registry');
   const servers = text('etcd-servers');
   if (servers === undefined) {
-    for (const flag of ['etcd-cafile', 'etcd-certfile', 'etcd-keyfile', 'etcd-user', 'etcd-password-file'] as const) {
+    for (const flag of [
+      'etcd-servers-overrides',
+      'etcd-cafile',
+      'etcd-certfile',
+      'etcd-keyfile',
+      'etcd-user',
+      'etcd-password-file',
+    ] as const) {
       if (flags[flag] !== undefined) throw new UsageError(`--${flag} has no effect without --etcd-servers`);
     }
     return { kind: 'embedded', prefix };

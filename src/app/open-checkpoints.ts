@@ -21,7 +21,7 @@ export interface CheckpointParts {
 
 /** Checkpoints in --cache-dir, which is made, or checked; throws UsageError. undefined without the flag. */
 export function openCheckpoints(config: Config, source: Source, parts: CheckpointParts): Checkpoints | undefined {
-  const { cacheDir: folder, limits, omitManagedFields, store } = config;
+  const { cacheDir: folder, etcdOverrides, limits, omitManagedFields, store } = config;
   if (folder === undefined) return undefined;
   const { clock, random, log, version } = parts;
   prepareFolder(folder);
@@ -30,8 +30,9 @@ export function openCheckpoints(config: Config, source: Source, parts: Checkpoin
     source,
     etcdPrefix: store.prefix,
     make: `listwatch ${version}${omitManagedFields ? ' without managedFields' : ''}`,
-    // What a custom resource looks like is in its CRD, which may have changed meanwhile.
-    isPrivate: (kind) => isSecret(kind) || kind.custom !== undefined,
+    // What a custom resource looks like is in its CRD, which may have changed meanwhile; files are of one store, the main one.
+    isPrivate: (kind) =>
+      isSecret(kind) || kind.custom !== undefined || etcdOverrides.has(groupResourceOf(kind.group, kind.resource)),
     clock,
     random,
     limits,

@@ -24,6 +24,15 @@ const accepted: readonly [flags: FlagValues, part: (config: Config) => unknown, 
     ({ store }) => store.kind === 'etcd' && store.endpoints,
     ['https://a:1', 'https://b:2'],
   ],
+  [{}, ({ etcdOverrides }) => [...etcdOverrides], []],
+  [
+    { ...etcd, 'etcd-servers-overrides': '/events#http://a:1;http://b:2, apps/deployments#https://c:3' },
+    ({ etcdOverrides }) => [...etcdOverrides],
+    [
+      ['events', ['http://a:1', 'http://b:2']],
+      ['deployments.apps', ['https://c:3']],
+    ],
+  ],
   [{ ...etcd, 'etcd-prefix': 'registry/' }, ({ store }) => store.prefix, '/registry'],
   [{ 'etcd-prefix': '//a//b/' }, ({ store }) => store.prefix, '/a/b'],
   [etcd, ({ cacheDir }) => cacheDir, undefined],
@@ -118,6 +127,13 @@ for (const [flags, part, want] of accepted) {
 }
 
 const refused: readonly [flags: FlagValues, message: RegExp][] = [
+  [
+    { ...etcd, 'etcd-servers-overrides': 'events#http://a:1' },
+    /^--etcd-servers-overrides "events#http:\/\/a:1": expected group/,
+  ],
+  [{ ...etcd, 'etcd-servers-overrides': '/odds#http://a:1' }, /no such built-in resource/],
+  [{ ...etcd, 'etcd-servers-overrides': '/events#ftp://a:1' }, /expected an http:/],
+  [{ 'etcd-servers-overrides': '/events#http://a:1' }, /has no effect without --etcd-servers/],
   [{ 'secure-port': '70000' }, /^--secure-port "70000": expected a port from 1 to 65535/],
   [{ 'insecure-port': 'http' }, /^--insecure-port "http": expected a port/],
   [{ 'insecure-port': '-1' }, /expected a port/],
