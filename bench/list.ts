@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { createServer as createHttpServerOfNode, type ServerResponse } from 'node:http';
+import { Agent, createServer as createHttpServerOfNode, get, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect, createServer as createSocketServer, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -17,7 +17,8 @@ import { serveStore } from './serve-store.js';
 
 /**
  * LIST of all pods over a real socket, read by another process: CPU of the server and time of the client, at rest and
- * under writes that are spread over all pods; next to it the same bytes written by Node's own servers.
+ * under writes that are spread over all pods; next to it the same bytes written by Node's own servers. At rest also LISTs that
+ * are small: all pods in pages of 500, and one namespace, one app and one node, whose figures are those of one request.
  *
  *     node dist/bench/list.js --pods 50000 --writes 0,20,1000 --rounds 5
  *
@@ -42,6 +43,10 @@ interface Ask {
   readonly tls: boolean;
   readonly headers: Readonly<Record<string, string>>;
   readonly path: string;
+  /** Read instead, one after another, over one connection that stays open. */
+  readonly paths?: readonly string[];
+  /** The figure is that of one of them. */
+  readonly each?: boolean;
 }
 
 interface Read {
@@ -86,6 +91,24 @@ function read({ port, tls, headers, path }: Ask): Promise<Read> {
   });
 }
 
+async function readAll({ port, headers, paths }: Ask): Promise<Read> {
+  const begin = systemClock.monotonicMs();
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  let bytes = 0;
+  for (const path of paths!) {
+    await new Promise<void>((resolve, reject) => {
+      const request = get({ port, host: '127.0.0.1', path, headers, agent }, (response) => {
+        response.on('data', (chunk: Buffer) => (bytes += chunk.length));
+        response.on('end', resolve);
+        if (response.statusCode !== 200) reject(new Error(`${path}: ${response.statusCode}`));
+      });
+      request.on('error', reject);
+    });
+  }
+  agent.destroy();
+  return { bytes, ms: systemClock.monotonicMs() - begin };
+}
+
 /** The other process: a reader that does not take CPU time from what is measured. */
 class Client {
   readonly #child: ChildProcess = fork(fileURLToPath(import.meta.url), ['--client']);
@@ -104,7 +127,7 @@ class Client {
 
 if (values.client) {
   process.on('message', (ask: Ask) => {
-    void read(ask).then((done) => process.send!(done));
+    void (ask.paths === undefined ? read(ask) : readAll(ask)).then((done) => process.send!(done));
   });
 } else {
   await run();
@@ -159,7 +182,9 @@ async function run(): Promise<void> {
       const before = process.cpuUsage();
       const { bytes, ms } = await client.read(ask);
       const { user, system } = process.cpuUsage(before);
-      reads.push({ cpuMs: (user + system) / 1_000 - churnCpu * ms, wallMs: ms, bytes });
+      const cpuMs = (user + system) / 1_000 - churnCpu * ms;
+      const requests = ask.each === true ? ask.paths!.length : 1;
+      reads.push({ cpuMs: cpuMs / requests, wallMs: ms / requests, bytes: bytes / requests });
     }
     const median = (of: (one: (typeof reads)[number]) => number) => {
       const sorted = reads.map(of).sort((a, b) => a - b);
@@ -174,6 +199,42 @@ async function run(): Promise<void> {
     };
     figures.push(figure);
     if (!values.json) print(figure);
+  }
+
+  async function measureSmall(): Promise<void> {
+    const pages = await pagePaths(plain.port);
+    const ten = (of: (index: number) => string) => Array.from({ length: 10 }, (_, index) => of(index));
+    for (const [name, accept, gzip, paths, each] of [
+      ['pages, protobuf', PROTOBUF, false, pages, false],
+      ['pages, table, gzip', TABLE, true, pages, false],
+      ['namespace, protobuf', PROTOBUF, false, ten((index) => `namespaces/ns-${index}/pods?resourceVersion=0`), true],
+      [
+        'app, protobuf',
+        PROTOBUF,
+        false,
+        ten((index) => `pods?resourceVersion=0&labelSelector=app%3Dsvc-${index}`),
+        true,
+      ],
+      [
+        'node, protobuf',
+        PROTOBUF,
+        false,
+        ten((index) => `pods?resourceVersion=0&fieldSelector=spec.nodeName%3Dnode-${index}`),
+        true,
+      ],
+    ] as const) {
+      await measure(name, 0, { ...ask(accept, gzip, false), paths: paths.map((one) => `/api/v1/${one}`), each }, 0);
+    }
+    // As many answers of the same bytes, by nothing but Node.
+    const bytes = figures.find(({ name }) => name === 'pages, protobuf')?.bytes;
+    if (bytes === undefined) return;
+    const page = Buffer.alloc(Math.round(bytes / pages.length), 1);
+    const bare = createHttpServerOfNode((_, response) => pour(response, page));
+    await new Promise<void>((resolve) => bare.listen(0, '127.0.0.1', resolve));
+    const { port } = bare.address() as AddressInfo;
+    const name = 'node:http, the same pages';
+    await measure(name, 0, { port, tls: false, path: '/', headers: {}, paths: pages.map(() => '/') }, 0);
+    bare.close();
   }
 
   const path = '/api/v1/pods?resourceVersion=0';
@@ -211,6 +272,7 @@ async function run(): Promise<void> {
       await measure(`${name}, gzip`, writes, ask(accept, true, false), churnCpu);
       if (writes === 0) await measure(`${name}, TLS`, writes, ask(accept, false, true), churnCpu);
     }
+    if (writes === 0) await measureSmall();
   }
   writing = false;
   await churning;
@@ -234,6 +296,18 @@ async function run(): Promise<void> {
   client.stop();
   await close();
   await store.close();
+}
+
+/** What a client asks for, one after the other, to read all pods in pages of 500. */
+async function pagePaths(port: number): Promise<string[]> {
+  const accept = 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io';
+  const paths = ['pods?limit=500'];
+  for (;;) {
+    const response = await fetch(`http://127.0.0.1:${port}/api/v1/${paths.at(-1)!}`, { headers: { accept } });
+    const { metadata } = (await response.json()) as { metadata: { continue?: string } };
+    if (metadata.continue === undefined) return paths;
+    paths.push(`pods?limit=500&continue=${encodeURIComponent(metadata.continue)}`);
+  }
 }
 
 async function cpuOf(run: () => Promise<void>): Promise<number> {
