@@ -1,6 +1,6 @@
 import type { FlagName, FlagValues, Listener } from './config.js';
 import { UsageError } from './usage-error.js';
-import { bad, isLoopback, readBoolean, readList, readText } from './values.js';
+import { bad, isLoopback, readBoolean, readList, readOneOf, readText, type ValueReader } from './values.js';
 
 /** How those who ask over HTTPS are known, and what they may do. Files are named, not read. */
 export interface AccessConfig {
@@ -8,7 +8,11 @@ export interface AccessConfig {
   readonly tokenAuthFile: string | undefined;
   readonly frontProxy: FrontProxyConfig | undefined;
   readonly anonymous: boolean;
+  /** Empty: whoever is known may do everything. */
+  readonly modes: readonly AuthorizationMode[];
 }
+
+export type AuthorizationMode = 'RBAC' | 'AlwaysDeny';
 
 export interface FrontProxyConfig {
   readonly clientCaFile: string;
@@ -28,6 +32,7 @@ export const accessFlags = [
   ],
   ['token-auth-file', '<file>', 'bearer tokens: rows of token,user,uid,"group1,group2"'],
   ['anonymous-auth', '[bool]', 'answer who has no credentials, as system:anonymous (default true on loopback only)'],
+  ['authorization-mode', '<list>', 'AlwaysAllow, RBAC, AlwaysDeny: who may do what over HTTPS (default AlwaysAllow)'],
   [
     'requestheader-client-ca-file',
     '<file>',
@@ -60,6 +65,8 @@ export function resolveAccess(flags: FlagValues, secure: Listener | undefined): 
     typeof flags['anonymous-auth'] === 'string'
       ? readBoolean('anonymous-auth', flags['anonymous-auth'])
       : (flags['anonymous-auth'] ?? onLoopback);
+  const modes =
+    typeof flags['authorization-mode'] === 'string' ? readModes('authorization-mode', flags['authorization-mode']) : [];
   if (!authenticates) {
     if (!onLoopback) {
       throw bad(
@@ -74,19 +81,33 @@ export function resolveAccess(flags: FlagValues, secure: Listener | undefined): 
         '--anonymous-auth false leaves nobody who could ask: give --client-ca-file or --token-auth-file',
       );
     }
-    return undefined;
+    if (modes.length === 0) return undefined;
   }
   if (secure === undefined) {
-    throw new UsageError('--secure-port 0: the flags of authentication have no effect without the HTTPS listener');
-  }
-  if (anonymous === true && !onLoopback) {
     throw new UsageError(
-      `--anonymous-auth true: anyone who can connect to ${secure.address} could read every Secret; ` +
-        'give a loopback --bind-address',
+      '--secure-port 0: the flags of authentication and authorization have no effect without the HTTPS listener',
     );
   }
-  return { clientCaFile, tokenAuthFile, frontProxy, anonymous: anonymous === true };
+  if (anonymous === true && !onLoopback && modes.length === 0) {
+    throw new UsageError(
+      `--anonymous-auth true: anyone who can connect to ${secure.address} could read every Secret; ` +
+        'give --authorization-mode RBAC, or a loopback --bind-address',
+    );
+  }
+  return { clientCaFile, tokenAuthFile, frontProxy, anonymous: anonymous === true, modes };
 }
+
+/** AlwaysAllow, wherever it stands, allows what the others have no opinion about; and no mode forbids. */
+const readModes: ValueReader<readonly AuthorizationMode[]> = (flag, text) => {
+  const modes = readList(flag, text).map((mode) => {
+    if (mode === 'Node' || mode === 'Webhook' || mode === 'ABAC') {
+      throw bad(flag, mode, 'not there yet; expected AlwaysAllow, RBAC or AlwaysDeny');
+    }
+    return readOneOf('AlwaysAllow', 'RBAC', 'AlwaysDeny')(flag, mode);
+  });
+  if (new Set(modes).size < modes.length) throw bad(flag, text, 'expected each mode once');
+  return modes.includes('AlwaysAllow') ? [] : modes.filter((mode) => mode !== 'AlwaysAllow');
+};
 
 function resolveFrontProxy(flags: FlagValues, clientCaFile: string | undefined): FrontProxyConfig | undefined {
   const list = (flag: (typeof PROXY_FLAGS)[number], absent: readonly string[]) =>

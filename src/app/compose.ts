@@ -1,4 +1,5 @@
 import { groupResourceOf } from '../api/gvr.js';
+import { RBAC_GROUP } from '../auth/live-rbac.js';
 import type { Cache } from '../cache/cache.js';
 import type { KindCodec } from '../codec/codec.js';
 import { isSecret, type Kind } from '../codec/kind.js';
@@ -48,7 +49,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   await checkPorts(config);
   const { secure } = config;
   const pair = secure === undefined ? undefined : await provideCertificate(secure.tls, secure.address, clock.nowMs());
-  const access = config.access === undefined ? undefined : openAccess(config.access, parts);
+  const access = config.access === undefined ? undefined : openAccess(config.access, limits, parts);
   const opened = openSource(config.store, limits, parts);
   const { embedded } = opened;
   // The server, which has the metrics, is made from readers that read the source: so it is named later.
@@ -131,6 +132,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   );
   let running: Running | undefined;
   const release = async () => {
+    access?.stop();
     budget.stop();
     collector.stop();
     customKinds.stop();
@@ -148,6 +150,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     if (embedded !== undefined) parts.onEmbedded?.(embedded);
     caches.startAll(eager);
     customKinds.start();
+    access?.start((resource) => service.reader(kinds.find(RBAC_GROUP, 'v1', resource)!));
     budget.start();
     collector.start();
     checkpoints?.start(() => caches.all());
@@ -170,7 +173,9 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   }
 }
 
-function isEager({ eager }: Config, kind: Kind): boolean {
+/** Permissions are read from caches, so these start with the server. */
+function isEager({ eager, access }: Config, kind: Kind): boolean {
+  if (kind.group === RBAC_GROUP && access?.modes.includes('RBAC') === true) return true;
   return eager === 'all' || eager.has(groupResourceOf(kind.group, kind.resource));
 }
 

@@ -1,8 +1,13 @@
 import { Authenticator, type TokenAuthenticator } from '../auth/authenticator.js';
+import { alwaysDeny, type Authorizer, unionOf } from '../auth/authorizer.js';
+import { Identities } from '../auth/identity.js';
+import { LiveRbac } from '../auth/live-rbac.js';
 import { Authorities } from '../auth/peer-certificate.js';
 import { StaticTokens } from '../auth/token-file.js';
-import type { Access } from '../http/access.js';
+import { type Access, OpenWatches } from '../http/access.js';
 import type { Clock } from '../lib/clock.js';
+import type { Limits } from '../lib/limits.js';
+import type { Reader } from '../serve/reader.js';
 import type { AccessConfig } from './access-config.js';
 import { readNamed } from './certificates.js';
 import type { Log } from './log.js';
@@ -11,11 +16,15 @@ import { oneLine, UsageError } from './usage-error.js';
 export interface OpenedAccess extends Access {
   /** In PEM form, of all that clients may show; empty: they are not asked for certificates. */
   readonly ca: readonly string[];
+  /** Follows what permissions are made of: resources of rbac.authorization.k8s.io. */
+  start(readerFor: (resource: string) => Reader): void;
+  stop(): void;
 }
 
 /** Reads what the flags name. Throws UsageError for what does not parse; no message holds a secret. */
 export function openAccess(
   config: AccessConfig,
+  limits: Limits,
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): OpenedAccess {
   const { clientCaFile, tokenAuthFile, frontProxy } = config;
@@ -43,10 +52,22 @@ export function openAccess(
     clientAuthorities,
     tokens,
     anonymous: config.anonymous,
+    identities: new Identities(limits.identitiesMax),
     clock,
   });
-  const ca = [clientAuthorities, proxyAuthorities].flatMap((some) => (some === undefined ? [] : [some.pem]));
-  return { authenticator, open: config.anonymous, ca };
+  const live = config.modes.includes('RBAC') ? new LiveRbac(clock, limits) : undefined;
+  const authorizers: Authorizer[] = config.modes.map((mode) => (mode === 'RBAC' ? live!.rbac : alwaysDeny));
+  const authorizer = authorizers.length === 0 ? undefined : unionOf(authorizers);
+  const watches = new OpenWatches();
+  return {
+    authenticator,
+    authorizer,
+    watches,
+    open: config.anonymous && authorizer === undefined,
+    ca: [clientAuthorities, proxyAuthorities].flatMap((some) => (some === undefined ? [] : [some.pem])),
+    start: (readerFor) => live?.start(readerFor, () => watches.check(authorizer!)),
+    stop: () => live?.stop(),
+  };
 }
 
 function authorities(flag: string, path: string): Authorities {

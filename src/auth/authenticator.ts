@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../lib/clock.js';
 import { bearerToken, headerValues, prefixedHeaders } from './headers.js';
-import { anonymous, authenticated, type Identity } from './identity.js';
+import { anonymous, authenticated, type Identities, type Identity } from './identity.js';
 import { type Authorities, type PeerCertificate, peerCertificate } from './peer-certificate.js';
 
 /** What a request says about who sends it. */
@@ -37,6 +37,8 @@ export interface AuthenticatorOptions {
   readonly tokens: readonly TokenAuthenticator[];
   /** Whether somebody without credentials is let in as `system:anonymous`. */
   readonly anonymous: boolean;
+  /** Of those whom proxies name. */
+  readonly identities: Identities;
   readonly clock: Clock;
 }
 
@@ -68,7 +70,7 @@ export class Authenticator {
         const nowMs = clock.nowMs();
         if (frontProxy?.authorities.vouchFor(certificate, nowMs) === true && isAllowed(frontProxy, certificate)) {
           const user = proxiedUser(frontProxy, credentials.rawHeaders);
-          if (user !== undefined) return user;
+          if (user !== undefined) return this.#options.identities.intern(user);
         }
         if (clientAuthorities?.vouchFor(certificate, nowMs) === true) {
           if (certificate.commonName !== '') return this.#userOf(certificate);

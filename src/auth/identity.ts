@@ -19,6 +19,26 @@ export const anonymous: Identity = {
   extra: {},
 };
 
+/** Equal identities become one, so that what is decided about them can be kept. Bounded: the oldest go. */
+export class Identities {
+  readonly #known = new Map<string, Identity>();
+  readonly #max: number;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  intern(identity: Identity): Identity {
+    const { name, uid, groups, extra } = identity;
+    const key = JSON.stringify([name, uid, groups, extra]);
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    if (this.#known.size >= this.#max) this.#known.delete(this.#known.keys().next().value!);
+    this.#known.set(key, identity);
+    return identity;
+  }
+}
+
 /** Everybody whom an authenticator knows is in `system:authenticated` (spec 8.1). */
 export function authenticated(identity: Identity): Identity {
   const { name, groups } = identity;

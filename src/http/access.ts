@@ -1,14 +1,25 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { isExact } from '../api/field-selector.js';
+import { type ListSyntax, parseListOptions } from '../api/list-options.js';
+import { type Attributes, forbiddenText } from '../auth/attributes.js';
 import type { Authenticator } from '../auth/authenticator.js';
-import type { Exchange } from './exchange.js';
+import type { Authorizer } from '../auth/authorizer.js';
+import type { Identity } from '../auth/identity.js';
+import type { Exchange, ExchangeRequest } from './exchange.js';
+import { isSet } from './query.js';
+import type { ResourcePath } from './paths.js';
 import type { Problem } from './to-status.js';
 
 /** What decides over requests of the HTTPS listener. The plain one, which binds to loopback only, has no such thing. */
 export interface Access {
   readonly authenticator: Authenticator;
+  /** undefined: whoever is known may do everything. */
+  readonly authorizer: Authorizer | undefined;
   /** Some of what is answered is answered to anybody: then requests must mean this machine (gate.ts). */
   readonly open: boolean;
+  /** Those that were admitted and are not over, to be looked at again when permissions change. */
+  readonly watches: OpenWatches;
 }
 
 export function isGuarded(socket: Socket): boolean {
@@ -20,10 +31,105 @@ export function answersAnyHost(access: Access | undefined, isSecure: boolean): b
   return access?.open === false && isSecure;
 }
 
-/** Finds out who asks. A problem: the request is refused with it, and so is one whose connection is gone. */
-export function admit(exchange: Exchange, { authenticator }: Access): Problem | undefined {
-  const { isSecure, headers, rawHeaders, connection: socket } = exchange.request;
+/** Finds out who asks, and whether they may. A problem: the request is refused with it, and so is one whose connection is gone. */
+export function admit(
+  exchange: Exchange,
+  { authenticator, authorizer, watches }: Access,
+  syntax: ListSyntax,
+): Problem | undefined {
+  const { request } = exchange;
+  const { isSecure, headers, rawHeaders, connection: socket } = request;
   if (!isSecure) return undefined;
-  exchange.user = socket === undefined ? undefined : authenticator.authenticate({ headers, rawHeaders, socket });
-  return exchange.user === undefined ? { kind: 'unauthorized' } : undefined;
+  const user = socket === undefined ? undefined : authenticator.authenticate({ headers, rawHeaders, socket });
+  exchange.user = user;
+  if (user === undefined) return { kind: 'unauthorized' };
+  if (authorizer === undefined) return undefined;
+  const attributes = attributesOf(request, user, syntax);
+  const decision = authorizer.authorize(attributes);
+  if (decision.allowed) {
+    if (attributes.verb === 'watch') watches.add(exchange, attributes);
+    return undefined;
+  }
+  if (!authorizer.ready) return { kind: 'initializing', lastError: undefined, retryAfterSeconds: 1 };
+  return forbidden(attributes, decision.reason);
+}
+
+export function forbidden(attributes: Attributes, reason: string): Problem {
+  const { group, resource, name } = attributes.path === undefined ? attributes : { group: '', resource: '', name: '' };
+  const text = forbiddenText(attributes);
+  return { kind: 'forbidden', group, resource, name, message: reason === '' ? text : `${text}: ${reason}` };
+}
+
+/** Watches that were allowed when they began. They end when they would not be any more: clients ask again, and are told. */
+export class OpenWatches {
+  readonly #open = new Map<Exchange, Attributes>();
+
+  add(exchange: Exchange, attributes: Attributes): void {
+    this.#open.set(exchange, attributes);
+    exchange.sink.onClose(() => this.#open.delete(exchange));
+  }
+
+  /** Ends those that are not allowed now; one that has not begun yet is cut. */
+  check(authorizer: Authorizer): void {
+    for (const [exchange, attributes] of this.#open) {
+      if (authorizer.authorize(attributes).allowed) continue;
+      if (exchange.endWatch === undefined) exchange.cut();
+      else exchange.endWatch();
+    }
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+}
+
+/** What a request wants, in the words of authorization (spec 8.2). */
+export function attributesOf(request: ExchangeRequest, user: Identity, syntax: ListSyntax): Attributes {
+  const { method, path } = request;
+  if (path.type !== 'resource') {
+    return { user, verb: method.toLowerCase(), path: path.type === 'other' ? path.path : '' };
+  }
+  const { group, version, resource, subresource = '' } = path;
+  const name = path.name ?? '';
+  const verb = verbOf(request, path);
+  return {
+    user,
+    verb,
+    group,
+    version,
+    resource,
+    subresource,
+    // A namespace lies in itself.
+    namespace: path.namespace ?? (group === '' && resource === 'namespaces' ? name : ''),
+    name: name === '' && method === 'GET' && !path.watch ? selectedName(request, syntax) : name,
+  };
+}
+
+function verbOf({ method, query }: ExchangeRequest, path: ResourcePath): string {
+  if (path.watch) return 'watch';
+  const collection = path.name === undefined || path.name === '';
+  switch (method) {
+    case 'GET':
+    case 'HEAD':
+      return !collection ? 'get' : isSet(query.get('watch')) ? 'watch' : 'list';
+    case 'POST':
+      return 'create';
+    case 'PUT':
+      return 'update';
+    case 'PATCH':
+      return 'patch';
+    case 'DELETE':
+      return collection ? 'deletecollection' : 'delete';
+    default:
+      return '';
+  }
+}
+
+/** A collection of one name is asked for like that object. Read by the very grammar that the LIST is read by. */
+function selectedName({ query }: ExchangeRequest, syntax: ListSyntax): string {
+  if (!query.has('fieldSelector')) return '';
+  const options = parseListOptions(query, syntax);
+  if (!options.ok) return '';
+  const name = options.value.fieldSelector.find((term) => term.field === 'metadata.name' && isExact(term))?.value ?? '';
+  return name === '.' || name === '..' || /[/%]/.test(name) ? '' : name;
 }

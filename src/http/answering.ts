@@ -111,7 +111,7 @@ export class Answering {
       );
     }
     if (this.#context.shuttingDown()) return problemAnswer(request, { kind: 'shuttingDown' });
-    const refused = access === undefined ? undefined : admit(exchange, access);
+    const refused = access === undefined ? undefined : admit(exchange, access, resources.listSyntax);
     if (refused !== undefined) {
       if (path.type === 'resource') labelResource(exchange, resources, path);
       return problemAnswer(request, refused);

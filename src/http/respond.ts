@@ -24,6 +24,7 @@ export function problemAnswer(request: ExchangeRequest, problem: Problem): Answe
   const retryAfter = status.details?.retryAfterSeconds ?? 0;
   if (retryAfter > 0) headers['retry-after'] = String(retryAfter);
   if (status.code === 405) headers['allow'] = 'GET';
+  if (status.code === 403) headers['x-content-type-options'] = 'nosniff';
   if (isBare(problem)) {
     const { kind: _kind, apiVersion: _apiVersion, ...bare } = status;
     return bareText(status.code, `${goJson(bare)}\n`, headers);

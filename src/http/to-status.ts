@@ -23,6 +23,14 @@ export type Refusal =
   | { readonly kind: 'unauthorized' }
   /** CRDs are not known yet. */
   | { readonly kind: 'starting' }
+  /** `resource` is '' where the path is no resource's, `name` where it is a collection's. */
+  | {
+      readonly kind: 'forbidden';
+      readonly group: string;
+      readonly resource: string;
+      readonly name: string;
+      readonly message: string;
+    }
   | { readonly kind: 'shuttingDown' };
 
 /** What is answered with a Status object. docs/errors.md lists every member; a test holds both together. */
@@ -133,6 +141,16 @@ export function toStatus(problem: Problem): Status {
     case 'starting': {
       const message = 'the request has been made before all known HTTP paths have been installed, please try again';
       return failure(503, 'ServiceUnavailable', message, { retryAfterSeconds: 5 });
+    }
+    case 'forbidden': {
+      const { group, resource, name, message } = problem;
+      const what =
+        resource === '' ? '' : `${groupResourceOf(group, resource)}${name === '' ? '' : ` ${quoteGo(name)}`} is `;
+      return failure(403, 'Forbidden', `${what}forbidden: ${message}`, {
+        ...(name === '' ? {} : { name }),
+        ...(group === '' ? {} : { group }),
+        ...(resource === '' ? {} : { kind: resource }),
+      });
     }
     case 'shuttingDown':
       return failure(503, 'ServiceUnavailable', 'apiserver is shutting down', { retryAfterSeconds: 1 });

@@ -102,6 +102,10 @@ export interface Limits {
   readonly historyShareMin: number;
   /** A LIST that reads no more than this is never refused for lack of memory. */
   readonly cheapListBytes: number;
+  /** What RBAC keeps of one user: kinds of requests that it has decided about. */
+  readonly verdictsPerUserMax: number;
+  /** Users that a front proxy names, or that are impersonated, whose decisions are kept. */
+  readonly identitiesMax: number;
   readonly requestBodyBytesMax: number;
   readonly headerBytesMax: number;
   readonly continueTokenBytesMax: number;
@@ -187,6 +191,8 @@ export const defaultLimits: Limits = {
   idleCollectAfterMs: 500,
   historyShareMin: 1 / 16,
   cheapListBytes: 1_000_000,
+  verdictsPerUserMax: 1_024,
+  identitiesMax: 4_096,
   requestBodyBytesMax: 3 * 2 ** 20,
   headerBytesMax: 2 ** 20,
   continueTokenBytesMax: 16 * 2 ** 10,

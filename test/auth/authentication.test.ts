@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { connect as connectHttp2 } from 'node:http2';
 import { after, before, test } from 'node:test';
 import { Authenticator, type AuthenticatorOptions } from '../../src/auth/authenticator.js';
-import type { Identity } from '../../src/auth/identity.js';
+import { Identities, type Identity } from '../../src/auth/identity.js';
 import { Authorities } from '../../src/auth/peer-certificate.js';
 import { StaticTokens } from '../../src/auth/token-file.js';
+import { OpenWatches } from '../../src/http/access.js';
 import { type Clock, systemClock } from '../../src/lib/clock.js';
 import { openHttp2, read, request } from '../http/client.js';
 import { certificate, type Serving, startServing } from '../http/serving.js';
@@ -49,13 +50,16 @@ const options: AuthenticatorOptions = {
   clientAuthorities: new Authorities(users.pem),
   tokens: [new StaticTokens('s3cret,joe,u1,"dev"\n')],
   anonymous: true,
+  identities: new Identities(10),
   clock,
 };
 
 async function serve(more: Partial<AuthenticatorOptions>): Promise<{ serving: Serving; port: number; plain: number }> {
   const anonymous = more.anonymous ?? options.anonymous;
   const authenticator = new Recorder({ ...options, ...more });
-  const serving = startServing({ access: { authenticator, open: anonymous } });
+  const serving = startServing({
+    access: { authenticator, authorizer: undefined, open: anonymous, watches: new OpenWatches() },
+  });
   const tls = { ...(await certificate()), ca: [users.pem, proxies.pem] };
   const { port } = await serving.server.listenSecure('127.0.0.1', 0, tls);
   const { port: plain } = await serving.server.listenInsecure('127.0.0.1', 0);

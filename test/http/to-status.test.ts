@@ -51,6 +51,11 @@ const samples: { readonly [K in Problem['kind']]: readonly Extract<Problem, { ki
   tooManyWatches: [{ kind: 'tooManyWatches', client: '127.0.0.1', max: 3 }],
   unauthorized: [{ kind: 'unauthorized' }],
   starting: [{ kind: 'starting' }],
+  forbidden: [
+    { kind: 'forbidden', group: '', resource: 'pods', name: '', message: 'User "jane" cannot list resource' },
+    { kind: 'forbidden', group: 'apps', resource: 'deployments', name: 'web', message: 'User "jane" cannot get' },
+    { kind: 'forbidden', group: '', resource: '', name: '', message: 'User "jane" cannot get path "/metrics"' },
+  ],
   shuttingDown: [{ kind: 'shuttingDown' }],
 };
 
