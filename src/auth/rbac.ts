@@ -59,11 +59,11 @@ export class Rbac implements Authorizer {
   setBinding(binding: Binding): void {
     this.deleteBinding(binding);
     this.#bindings.set(roleKey(binding.namespace, binding.name), binding);
-    let scope = this.#scopes.get(binding.namespace);
-    if (scope === undefined) this.#scopes.set(binding.namespace, (scope = new Map()));
     for (const subject of binding.subjects) {
       const key = subjectKey(subject, binding.namespace);
       if (key === undefined) continue;
+      let scope = this.#scopes.get(binding.namespace);
+      if (scope === undefined) this.#scopes.set(binding.namespace, (scope = new Map()));
       const grants = scope.get(key);
       if (grants === undefined) scope.set(key, [{ binding, subject }]);
       else grants.push({ binding, subject });
@@ -76,7 +76,8 @@ export class Rbac implements Authorizer {
     const old = this.#bindings.get(key);
     if (old === undefined) return;
     this.#bindings.delete(key);
-    const scope = this.#scopes.get(namespace)!;
+    const scope = this.#scopes.get(namespace);
+    if (scope === undefined) return; // nobody is bound there
     for (const subject of old.subjects) {
       const of = subjectKey(subject, namespace);
       const rest = of === undefined ? undefined : scope.get(of)?.filter(({ binding }) => binding !== old);

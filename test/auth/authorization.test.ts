@@ -2,10 +2,14 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Authenticator } from '../../src/auth/authenticator.js';
 import { unionOf } from '../../src/auth/authorizer.js';
-import { Identities } from '../../src/auth/identity.js';
+import { anonymous, Identities } from '../../src/auth/identity.js';
 import { LiveRbac } from '../../src/auth/live-rbac.js';
 import { StaticTokens } from '../../src/auth/token-file.js';
-import { OpenWatches } from '../../src/http/access.js';
+import { decodeQuery } from '../../src/api/query.js';
+import type { ListSyntax } from '../../src/api/list-options.js';
+import { attributesOf, OpenWatches } from '../../src/http/access.js';
+import type { ExchangeRequest } from '../../src/http/exchange.js';
+import { parseTarget } from '../../src/http/paths.js';
 import { systemClock } from '../../src/lib/clock.js';
 import { defaultLimits } from '../../src/lib/limits.js';
 import { eventually, openHttp2, request } from '../http/client.js';
@@ -183,6 +187,17 @@ test('names that a role lists may be asked for alone, by name or by selector', a
   assert.equal((await as('jane', LIST)).code, 403);
   assert.equal((await as('jane', `${LIST}/other`)).code, 403);
   assert.equal((await as('jane', `${LIST}?fieldSelector=metadata.name!%3Dweb`)).code, 403);
+});
+
+test('a selector is read once, by the grammar that is served', () => {
+  const asked = (syntax: ListSyntax) => {
+    const { path, search } = parseTarget(`${LIST}?fieldSelector=metadata.name%3Dweb,spec.nodeName`);
+    const request = { method: 'GET', path, query: decodeQuery(search) } as unknown as ExchangeRequest;
+    const attributes = attributesOf(request, anonymous, syntax);
+    return attributes.path === undefined ? attributes.name : undefined;
+  };
+  assert.equal(asked({}), '');
+  assert.equal(asked({ extendedFieldSelectors: true }), 'web');
 });
 
 test('a watch ends when it is not allowed any more; others go on', async () => {

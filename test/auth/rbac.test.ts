@@ -161,6 +161,16 @@ test('masters may do everything; reasons of all modes are joined', () => {
   assert.equal(union.ready, false);
 });
 
+test('a binding without subjects may come and go', () => {
+  const rbac = new Rbac(10);
+  const roleRef = { kind: 'ClusterRole', name: 'r' };
+  rbac.setBinding(readBinding({ metadata: { name: 'none', namespace: 'ns' }, subjects: null, roleRef }));
+  rbac.setBinding(readBinding({ metadata: { name: 'some', namespace: 'ns' }, subjects: toJane, roleRef }));
+  rbac.deleteBinding({ namespace: 'ns', name: 'some' });
+  rbac.deleteBinding({ namespace: 'ns', name: 'none' });
+  assert.equal(rbac.authorize(attributes({})).allowed, false);
+});
+
 const NAMES = ['a', 'b', 'c'];
 const NAMESPACES = ['', 'n1', 'n2'];
 const RESOURCES = ['pods', 'pods/log', 'secrets', '*', '*/log', 'pods/*'];

@@ -1,3 +1,4 @@
+import { accessMutations } from './access.js';
 import { answerMutations } from './answers.js';
 import { boundsMutations } from './bounds.js';
 import { checkpointMutations } from './checkpoints.js';
@@ -19,4 +20,5 @@ export const mutations: readonly Mutation[] = [
   ...workerMutations,
   ...checkpointMutations,
   ...harnessMutations,
+  ...accessMutations,
 ];
