@@ -71,6 +71,15 @@ test('a watch that waits behind another one on its connection, and a request aft
   await idle();
 });
 
+test('a watch that waits behind another one is let go when their connection closes', async () => {
+  const query = 'resourceVersion=0';
+  const stream = await openRaw(port, request(query) + request(query));
+  await stream.until(/"name":"p0"/);
+  await eventually('both are open', () => serving.server.open === 2);
+  stream.socket.destroy();
+  await idle();
+});
+
 test('a chunk that is too large to be encoded once', async () => {
   const stream = await openRaw(port, request('resourceVersion=0&timeoutSeconds=1'));
   await stream.until(/"name":"p0"/);
