@@ -2,6 +2,7 @@ import { accessMutations } from './access.js';
 import { answerMutations } from './answers.js';
 import { boundsMutations } from './bounds.js';
 import { checkpointMutations } from './checkpoints.js';
+import { customResourceMutations } from './custom-resources.js';
 import { harnessMutations } from './harness.js';
 import { listMutations } from './lists.js';
 import { liveMutations } from './live.js';
@@ -21,4 +22,5 @@ export const mutations: readonly Mutation[] = [
   ...checkpointMutations,
   ...harnessMutations,
   ...accessMutations,
+  ...customResourceMutations,
 ];
