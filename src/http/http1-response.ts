@@ -5,7 +5,7 @@ import { Closing, type Done, type HttpResponse, ignoreError } from './sinks.js';
 
 const WRITE_BYTES = 256 * 2 ** 10;
 
-/** `leaves`: the response will give its connection away, to a WebSocket. */
+/** `leaves`: the response may lose its connection before it is closed: to a WebSocket, or where Node did not make it for a request. */
 export function http1Response(raw: ServerResponse, leaves: boolean): Http1Response {
   return raw.req.socket instanceof TLSSocket ? new Http1Response(raw, leaves) : new PlainHttp1Response(raw, leaves);
 }

@@ -163,7 +163,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
         isSecure: overHttp2 || isGuarded(raw.socket),
         upgrade,
       },
-      overHttp2 ? new Http2Response(streamOf(reply.raw)) : http1Response(reply.raw, upgrade !== undefined),
+      overHttp2 ? new Http2Response(streamOf(reply.raw)) : http1Response(reply.raw, true),
       {
         hijack,
         send(code, headers, body) {

@@ -80,6 +80,14 @@ test('a watch that waits behind another one is let go when their connection clos
   await idle();
 });
 
+test('an upgrade to what does not exist is answered, and over when its connection is', async () => {
+  const upgrade = 'Host: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n';
+  const stream = await openRaw(port, `GET /api/v1/namespaces/a/pods/p0 HTTP/1.1\r\n${upgrade}`);
+  await stream.until(/^HTTP\/1\.1 200 [\s\S]*"name":"p0"/);
+  await eventually('the connection ends', () => stream.ended);
+  await idle();
+});
+
 test('a chunk that is too large to be encoded once', async () => {
   const stream = await openRaw(port, request('resourceVersion=0&timeoutSeconds=1'));
   await stream.until(/"name":"p0"/);

@@ -64,6 +64,17 @@ export const harnessMutations: readonly Mutation[] = [
     ],
   ),
   ...of(
+    'src/http/server.ts',
+    ['http/http1-watch'],
+    [
+      [
+        'what was an upgrade ends with its connection',
+        'http1Response(reply.raw, true)',
+        'http1Response(reply.raw, false)',
+      ],
+    ],
+  ),
+  ...of(
     'src/http/http2-response.ts',
     ['http/straight-get', 'http/http2', 'http/metrics'],
     [
