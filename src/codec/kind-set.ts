@@ -46,10 +46,6 @@ export class KindSet {
     );
   }
 
-  customByDirectory(directory: string): Kind | undefined {
-    return this.#all.find((kind) => kind.custom !== undefined && kind.directory === directory);
-  }
-
   /** Upstream routes everything below these; what is missing below another group was never there. */
   isBuiltInGroup(group: string): boolean {
     return this.#builtInGroups.has(group);
