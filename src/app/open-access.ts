@@ -37,6 +37,7 @@ export function openAccess(
     if (read.skipped > 0) log.warn({ file: tokenAuthFile, rows: read.skipped }, 'rows without a token are passed over');
     tokens.push(read);
   }
+  const identities = new Identities(limits.identitiesMax);
   const authenticator = new Authenticator({
     frontProxy:
       frontProxy === undefined || proxyAuthorities === undefined
@@ -52,7 +53,7 @@ export function openAccess(
     clientAuthorities,
     tokens,
     anonymous: config.anonymous,
-    identities: new Identities(limits.identitiesMax),
+    identities,
     clock,
   });
   const live = config.modes.includes('RBAC') ? new LiveRbac(clock, limits) : undefined;
@@ -61,6 +62,7 @@ export function openAccess(
   const watches = new OpenWatches();
   return {
     authenticator,
+    identities,
     authorizer,
     watches,
     open: config.anonymous && authorizer === undefined,

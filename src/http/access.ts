@@ -5,7 +5,8 @@ import { type ListSyntax, parseListOptions } from '../api/list-options.js';
 import { type Attributes, forbiddenText } from '../auth/attributes.js';
 import type { Authenticator } from '../auth/authenticator.js';
 import type { Authorizer } from '../auth/authorizer.js';
-import type { Identity } from '../auth/identity.js';
+import type { Identities, Identity } from '../auth/identity.js';
+import { impersonates, readImpersonation } from '../auth/impersonation.js';
 import type { Exchange, ExchangeRequest } from './exchange.js';
 import { isSet } from './query.js';
 import type { ResourcePath } from './paths.js';
@@ -14,6 +15,8 @@ import type { Problem } from './to-status.js';
 /** What decides over requests of the HTTPS listener. The plain one, which binds to loopback only, has no such thing. */
 export interface Access {
   readonly authenticator: Authenticator;
+  /** Of those that somebody else acts as. */
+  readonly identities: Identities;
   /** undefined: whoever is known may do everything. */
   readonly authorizer: Authorizer | undefined;
   /** Some of what is answered is answered to anybody: then requests must mean this machine (gate.ts). */
@@ -32,17 +35,19 @@ export function answersAnyHost(access: Access | undefined, isSecure: boolean): b
 }
 
 /** Finds out who asks, and whether they may. A problem: the request is refused with it, and so is one whose connection is gone. */
-export function admit(
-  exchange: Exchange,
-  { authenticator, authorizer, watches }: Access,
-  syntax: ListSyntax,
-): Problem | undefined {
+export function admit(exchange: Exchange, access: Access, syntax: ListSyntax): Problem | undefined {
+  const { authenticator, authorizer, watches } = access;
   const { request } = exchange;
   const { isSecure, headers, rawHeaders, connection: socket } = request;
   if (!isSecure) return undefined;
-  const user = socket === undefined ? undefined : authenticator.authenticate({ headers, rawHeaders, socket });
-  exchange.user = user;
+  let user = socket === undefined ? undefined : authenticator.authenticate({ headers, rawHeaders, socket });
   if (user === undefined) return { kind: 'unauthorized' };
+  if (impersonates(headers)) {
+    const acting = actAs(user, rawHeaders, access);
+    if ('kind' in acting) return acting;
+    user = acting;
+  }
+  exchange.user = user;
   if (authorizer === undefined) return undefined;
   const attributes = attributesOf(request, user, syntax);
   const decision = authorizer.authorize(attributes);
@@ -50,8 +55,26 @@ export function admit(
     if (attributes.verb === 'watch') watches.add(exchange, attributes);
     return undefined;
   }
+  return refusal(authorizer, attributes, decision.reason);
+}
+
+/** The user as whom the request goes on, or why it does not. */
+function actAs(user: Identity, rawHeaders: readonly string[], { authorizer, identities }: Access): Identity | Problem {
+  const asked = readImpersonation(user, rawHeaders);
+  if (asked === 'nameless') {
+    return { kind: 'badRequest', message: 'requested groups, uid or extra without impersonating a user name' };
+  }
+  for (const check of authorizer === undefined ? [] : asked.checks) {
+    const decision = authorizer!.authorize(check);
+    if (!decision.allowed) return refusal(authorizer!, check, decision.reason);
+  }
+  return identities.intern(asked.identity);
+}
+
+/** Who might be allowed, once all is known, is told to come again. */
+function refusal(authorizer: Authorizer, attributes: Attributes, reason: string): Problem {
   if (!authorizer.ready) return { kind: 'initializing', lastError: undefined, retryAfterSeconds: 1 };
-  return forbidden(attributes, decision.reason);
+  return forbidden(attributes, reason);
 }
 
 export function forbidden(attributes: Attributes, reason: string): Problem {

@@ -22,6 +22,7 @@ import { InFlight, TOO_MANY_REQUESTS } from './in-flight.js';
 import { compressed } from './objects.js';
 import { problemAnswer } from './respond.js';
 import { answerResource, isWatch, labelResource, type ResourceContext } from './resources.js';
+import { answerReview, reviewOf } from './reviews.js';
 import type { HttpResponse } from './sinks.js';
 
 export interface AnsweringContext {
@@ -130,6 +131,8 @@ export class Answering {
     const asked = timeout.value ?? 0;
     const allowed = asked > 0 && asked < limits.requestTimeoutMs ? asked : limits.requestTimeoutMs;
     exchange.deadline(clock, allowed, this.#late);
+    const review = reviewOf(request.method, path);
+    if (review !== undefined) return answerReview(exchange, review, access?.authorizer, limits.requestBodyBytesMax);
     return path.type === 'resource'
       ? answerResource(exchange, resources, path)
       : answerDocument(exchange, documents, path.path);

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { decodeQuery } from '../api/query.js';
 import type { Identity } from '../auth/identity.js';
 import type { Clock, Timer } from '../lib/clock.js';
@@ -48,6 +48,8 @@ export interface Incoming {
   readonly connection: () => Socket | undefined;
   /** It came by the HTTPS listener. */
   readonly isSecure: boolean;
+  /** Absent: nobody reads it. */
+  readonly body?: Readable;
   readonly upgrade?: Upgrade | undefined;
 }
 
@@ -62,10 +64,11 @@ export class ExchangeRequest {
   readonly headers: IncomingHttpHeaders;
   readonly rawHeaders: readonly string[];
   readonly isSecure: boolean;
+  readonly body: Readable | undefined;
   readonly upgrade: Upgrade | undefined;
   readonly #connection: Incoming['connection'];
 
-  constructor({ method, target, headers, rawHeaders, connection, isSecure, upgrade }: Incoming) {
+  constructor({ method, target, headers, rawHeaders, connection, isSecure, body, upgrade }: Incoming) {
     const { path, search } = parseTarget(target);
     this.method = method;
     this.target = target;
@@ -75,6 +78,7 @@ export class ExchangeRequest {
     this.headers = headers;
     this.rawHeaders = rawHeaders;
     this.isSecure = isSecure;
+    this.body = body;
     this.upgrade = upgrade;
     this.#connection = connection;
   }

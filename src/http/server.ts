@@ -161,6 +161,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
         rawHeaders: raw.rawHeaders,
         connection: () => raw.socket,
         isSecure: overHttp2 || isGuarded(raw.socket),
+        body: raw,
         upgrade,
       },
       overHttp2 ? new Http2Response(streamOf(reply.raw)) : http1Response(reply.raw, true),
@@ -228,7 +229,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
             },
           } as never)
     ) as ReturnType<typeof fastify>;
-    // Bodies are never read: a read-only server has no use for one.
+    // Bodies are left where they are: only reviews.ts has a use for one.
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('*', (_request: unknown, _payload: unknown, done: (error: null) => void) => done(null));
     app.all(ONE_ROUTE, handle);

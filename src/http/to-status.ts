@@ -21,6 +21,8 @@ export type Refusal =
   | { readonly kind: 'tooManyWatches'; readonly client: string; readonly max: number }
   /** Nobody knows who asks. */
   | { readonly kind: 'unauthorized' }
+  | { readonly kind: 'unsupportedMediaType' }
+  | { readonly kind: 'bodyTooLarge'; readonly max: number }
   /** CRDs are not known yet. */
   | { readonly kind: 'starting' }
   /** `resource` is '' where the path is no resource's, `name` where it is a collection's. */
@@ -35,6 +37,9 @@ export type Refusal =
 
 /** What is answered with a Status object. docs/errors.md lists every member; a test holds both together. */
 export type Problem = Failure | Refusal;
+
+/** Of what is posted. */
+const BODY_TYPES = 'application/json, application/vnd.kubernetes.protobuf';
 
 /** A place becomes free when the client itself ends a watch: sooner than this asking again is of no use. */
 const WATCH_RETRY_SECONDS = 10;
@@ -138,6 +143,12 @@ export function toStatus(problem: Problem): Status {
     }
     case 'unauthorized':
       return failure(401, 'Unauthorized', 'Unauthorized');
+    case 'unsupportedMediaType': {
+      const message = `the body of the request was in an unknown format - accepted media types include: ${BODY_TYPES}`;
+      return failure(415, 'UnsupportedMediaType', message);
+    }
+    case 'bodyTooLarge':
+      return failure(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${problem.max}`);
     case 'starting': {
       const message = 'the request has been made before all known HTTP paths have been installed, please try again';
       return failure(503, 'ServiceUnavailable', message, { retryAfterSeconds: 5 });

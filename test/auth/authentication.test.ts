@@ -58,7 +58,13 @@ async function serve(more: Partial<AuthenticatorOptions>): Promise<{ serving: Se
   const anonymous = more.anonymous ?? options.anonymous;
   const authenticator = new Recorder({ ...options, ...more });
   const serving = startServing({
-    access: { authenticator, authorizer: undefined, open: anonymous, watches: new OpenWatches() },
+    access: {
+      authenticator,
+      identities: new Identities(10),
+      authorizer: undefined,
+      open: anonymous,
+      watches: new OpenWatches(),
+    },
   });
   const tls = { ...(await certificate()), ca: [users.pem, proxies.pem] };
   const { port } = await serving.server.listenSecure('127.0.0.1', 0, tls);

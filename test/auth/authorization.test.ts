@@ -31,7 +31,9 @@ before(async () => {
     identities: new Identities(10),
     clock: systemClock,
   });
-  serving = startServing({ access: { authenticator, authorizer, open: false, watches } });
+  serving = startServing({
+    access: { authenticator, identities: new Identities(10), authorizer, open: false, watches },
+  });
   ({ port } = await serving.server.listenSecure('127.0.0.1', 0, await certificate()));
   await serving.put('pods', pod('web'));
 });

@@ -41,6 +41,7 @@ export interface Reply {
   readonly code: number;
   readonly headers: Record<string, unknown>;
   readonly body: string;
+  readonly bytes: Buffer;
 }
 
 export interface Asked {
@@ -65,6 +66,7 @@ export function ask(port: number, path: string, { method, headers, client, body 
             code: response.statusCode!,
             headers: response.headers,
             body: Buffer.concat(chunks).toString('utf8'),
+            bytes: Buffer.concat(chunks),
           });
         });
         response.on('error', reject);

@@ -50,6 +50,8 @@ const samples: { readonly [K in Problem['kind']]: readonly Extract<Problem, { ki
   notConvertible: [{ kind: 'notConvertible', message: 'you requested PartialObjectMetadata, but ...' }],
   tooManyWatches: [{ kind: 'tooManyWatches', client: '127.0.0.1', max: 3 }],
   unauthorized: [{ kind: 'unauthorized' }],
+  unsupportedMediaType: [{ kind: 'unsupportedMediaType' }],
+  bodyTooLarge: [{ kind: 'bodyTooLarge', max: 3145728 }],
   starting: [{ kind: 'starting' }],
   forbidden: [
     { kind: 'forbidden', group: '', resource: 'pods', name: '', message: 'User "jane" cannot list resource' },

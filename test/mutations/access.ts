@@ -43,6 +43,17 @@ export const accessMutations: readonly Mutation[] = [
   ),
   ...of(
     'src/http/access.ts',
+    ['auth/reviews'],
+    [
+      [
+        'each part of an impersonation must be allowed',
+        'if (!decision.allowed) return refusal(authorizer!, check, decision.reason);',
+        '',
+      ],
+    ],
+  ),
+  ...of(
+    'src/http/access.ts',
     ['auth/authorization'],
     [
       ['a watch that is not allowed any more ends', 'else exchange.endWatch();', ''],

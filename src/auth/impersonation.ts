@@ -1,0 +1,61 @@
+import type { Attributes, ResourceAttributes } from './attributes.js';
+import { headerValues, prefixedHeaders } from './headers.js';
+import { anonymous, AUTHENTICATED, authenticated, type Identity, UNAUTHENTICATED } from './identity.js';
+
+/** What the Impersonate-* headers ask for (spec 8.7). */
+export interface Impersonation {
+  /** Who it would be. */
+  readonly identity: Identity;
+  /** All of these must be allowed to the one who asks. */
+  readonly checks: readonly Attributes[];
+}
+
+const ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
+const PREFIX = 'impersonate-';
+
+/** Cheap: most requests have none. */
+export function impersonates(headers: Readonly<Record<string, unknown>>): boolean {
+  for (const name in headers) if (name.startsWith(PREFIX)) return true;
+  return false;
+}
+
+/** 'nameless': a group, uid or extra without a user. `raw`: names and values of headers in turn. */
+export function readImpersonation(user: Identity, raw: readonly string[]): Impersonation | 'nameless' {
+  const name = headerValues(raw, 'impersonate-user')[0] ?? '';
+  const asked = headerValues(raw, 'impersonate-group');
+  const uid = headerValues(raw, 'impersonate-uid')[0] ?? '';
+  const extra = prefixedHeaders(raw, 'impersonate-extra-');
+  if (name === '') return 'nameless';
+  const check = (group: string, resource: string, more: Partial<ResourceAttributes>): Attributes => ({
+    user,
+    verb: 'impersonate',
+    group,
+    version: 'v1',
+    resource,
+    subresource: '',
+    namespace: '',
+    name: '',
+    ...more,
+  });
+  const account = ACCOUNT.exec(name);
+  const [, namespace = '', accountName = ''] = account ?? [];
+  const ofAuthentication = 'authentication.k8s.io';
+  const checks = [
+    account === null ? check('', 'users', { name }) : check('', 'serviceaccounts', { namespace, name: accountName }),
+    ...asked.map((group) => check('', 'groups', { name: group })),
+    ...Object.entries(extra).flatMap(([key, values]) =>
+      values.map((value) => check(ofAuthentication, 'userextras', { subresource: key, name: value })),
+    ),
+    ...(uid === '' ? [] : [check(ofAuthentication, 'uids', { name: uid })]),
+  ];
+  const groups =
+    account !== null && asked.length === 0 ? ['system:serviceaccounts', `system:serviceaccounts:${namespace}`] : asked;
+  return { identity: complete({ name, uid, groups, extra }), checks };
+}
+
+function complete(identity: Identity): Identity {
+  const { name, groups } = identity;
+  if (name !== anonymous.name) return authenticated(identity);
+  const known = groups.includes(UNAUTHENTICATED) || groups.includes(AUTHENTICATED);
+  return known ? identity : { ...identity, groups: [...groups, UNAUTHENTICATED] };
+}

@@ -1,0 +1,192 @@
+import type { Readable } from 'node:stream';
+import type { Attributes } from '../auth/attributes.js';
+import { alwaysAllow, type Authorizer } from '../auth/authorizer.js';
+import { AUTHENTICATED, type Identity, MASTERS } from '../auth/identity.js';
+import { CodecError } from '../codec/codec.js';
+import { encodingOf, openEnvelope } from '../codec/envelope.js';
+import { messageToJson } from '../codec/kind-codec.js';
+import { type Exchange, type Outcome, STREAMED } from './exchange.js';
+import { negotiate, noTransforms } from './negotiate.js';
+import type { ParsedPath, ResourcePath } from './paths.js';
+import { documentAnswer, problemAnswer } from './respond.js';
+import type { Problem } from './to-status.js';
+
+/** Objects that are posted to ask about oneself, and are kept nowhere (spec 8.6): `kubectl auth can-i` and `whoami`. */
+type Json = Readonly<Record<string, unknown>>;
+
+export interface Review {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly message: string;
+  /** The status, and the spec if there is one; or what is wrong with the spec. */
+  answer(user: Identity, authorizer: Authorizer, spec: Json): Json | Problem;
+}
+
+const AUTHORIZATION = 'authorization.k8s.io';
+const AUTHENTICATION = 'authentication.k8s.io';
+
+const reviews: ReadonlyMap<string, Review> = new Map([
+  reviewed(AUTHORIZATION, 'authorization', 'SelfSubjectAccessReview', mayI),
+  reviewed(AUTHORIZATION, 'authorization', 'SelfSubjectRulesReview', whatMayI),
+  reviewed(AUTHENTICATION, 'authentication', 'SelfSubjectReview', whoAmI),
+]);
+
+function reviewed(group: string, folder: string, kind: string, answer: Review['answer']): [string, Review] {
+  const message = `k8s.io.api.${folder}.v1.${kind}`;
+  return [`${group}/v1/${kind.toLowerCase()}s`, { apiVersion: `${group}/v1`, kind, message, answer }];
+}
+
+/** Who asks where nobody has to say who they are: kube-apiserver's name for it. */
+const UNSECURED: Identity = { name: 'system:unsecured', uid: '', groups: [MASTERS, AUTHENTICATED], extra: {} };
+
+/** undefined: the request is none. */
+export function reviewOf(method: string, path: ParsedPath): Review | undefined {
+  if (method !== 'POST' || path.type !== 'resource') return undefined;
+  return isCollection(path) ? reviews.get(`${path.group}/${path.version}/${path.resource}`) : undefined;
+}
+
+function isCollection({ namespace, name, watch, malformed }: ResourcePath): boolean {
+  return namespace === undefined && name === undefined && !watch && !malformed;
+}
+
+/** `authorizer`: undefined where everything is allowed. */
+export async function answerReview(
+  exchange: Exchange,
+  review: Review,
+  authorizer: Authorizer | undefined,
+  bytesMax: number,
+): Promise<Outcome> {
+  const { request } = exchange;
+  const refuse = (problem: Problem) => problemAnswer(request, problem);
+  const media = negotiate(request.headers.accept, noTransforms);
+  if (media === undefined) return refuse({ kind: 'notAcceptable' });
+  const type = (request.headers['content-type'] ?? 'application/json').split(';')[0]!.trim().toLowerCase();
+  if (type !== 'application/json' && type !== PROTOBUF) return refuse({ kind: 'unsupportedMediaType' });
+  const body = await readBody(request.body, bytesMax);
+  if (body === 'gone') return STREAMED;
+  if (body === 'tooLarge') return refuse({ kind: 'bodyTooLarge', max: bytesMax });
+  const { apiVersion } = review;
+  const object = readObject(body, type, review);
+  if (typeof object === 'string') return refuse({ kind: 'badRequest', message: object });
+  const user = exchange.user ?? UNSECURED;
+  const answered = review.answer(
+    user,
+    exchange.user === undefined ? alwaysAllow : (authorizer ?? alwaysAllow),
+    memberOf(object, 'spec'),
+  );
+  if (isProblem(answered)) return refuse(answered);
+  const { creationTimestamp: _unset, ...metadata } = memberOf(object, 'metadata');
+  const json = { kind: review.kind, apiVersion, metadata, ...answered };
+  const answer = documentAnswer(request, media, { json, apiVersion, kind: review.kind, messageName: review.message });
+  return { ...answer, code: 201 };
+}
+
+const PROTOBUF = 'application/vnd.kubernetes.protobuf';
+
+async function readBody(body: Readable | undefined, bytesMax: number): Promise<Buffer | 'tooLarge' | 'gone'> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of body ?? []) {
+      size += (chunk as Buffer).length;
+      if (size > bytesMax) return 'tooLarge';
+      chunks.push(chunk as Buffer);
+    }
+  } catch {
+    return 'gone';
+  }
+  return Buffer.concat(chunks);
+}
+
+/** The object that was posted, or what is wrong with it. */
+function readObject(body: Buffer, type: string, review: Review): Json | string {
+  let object: unknown;
+  try {
+    if (type === PROTOBUF) {
+      if (encodingOf(body, 0, body.length) !== 'protobuf') return 'the body is not an object in protobuf form';
+      const envelope = openEnvelope(body, 0, body.length);
+      const text = messageToJson(review.message, body, envelope.rawStart, envelope.rawEnd);
+      object = { ...(JSON.parse(text) as Json), kind: envelope.kind, apiVersion: envelope.apiVersion };
+    } else object = JSON.parse(body.toString('utf8'));
+  } catch (error) {
+    if (error instanceof CodecError || error instanceof SyntaxError) return `the body does not parse: ${error.message}`;
+    throw error;
+  }
+  if (!isObject(object)) return 'the body is not an object';
+  const { kind = review.kind, apiVersion = review.apiVersion } = object;
+  if (kind !== review.kind || apiVersion !== review.apiVersion) {
+    return `the body is not a ${review.kind} of ${review.apiVersion}`;
+  }
+  return object;
+}
+
+function mayI(user: Identity, authorizer: Authorizer, spec: Json): Json | Problem {
+  const resource = spec['resourceAttributes'];
+  const path = spec['nonResourceAttributes'];
+  if (isObject(resource) === isObject(path)) {
+    const message = 'spec: exactly one of nonResourceAttributes or resourceAttributes must be specified';
+    return { kind: 'badRequest', message };
+  }
+  const attributes: Attributes = isObject(resource)
+    ? {
+        user,
+        verb: textOf(resource, 'verb'),
+        group: textOf(resource, 'group'),
+        version: textOf(resource, 'version'),
+        resource: textOf(resource, 'resource'),
+        subresource: textOf(resource, 'subresource'),
+        namespace: textOf(resource, 'namespace'),
+        name: textOf(resource, 'name'),
+      }
+    : { user, verb: textOf(path as Json, 'verb'), path: textOf(path as Json, 'path') };
+  const { allowed, reason } = authorizer.authorize(attributes);
+  return { spec, status: { allowed, ...(reason === '' ? {} : { reason }) } };
+}
+
+function whatMayI(user: Identity, authorizer: Authorizer, spec: Json): Json | Problem {
+  const namespace = textOf(spec, 'namespace');
+  if (namespace === '') return { kind: 'badRequest', message: 'no namespace on request' };
+  const { resourceRules, nonResourceRules, error } = authorizer.rulesFor(user, namespace);
+  return {
+    spec: {},
+    status: {
+      resourceRules: resourceRules.map(withoutEmpty),
+      nonResourceRules: nonResourceRules.map(withoutEmpty),
+      incomplete: false,
+      ...(error === '' ? {} : { evaluationError: error }),
+    },
+  };
+}
+
+function whoAmI({ name, uid, groups, extra }: Identity): Json {
+  const userInfo = {
+    username: name,
+    ...(uid === '' ? {} : { uid }),
+    ...(groups.length === 0 ? {} : { groups }),
+    ...(Object.keys(extra).length === 0 ? {} : { extra }),
+  };
+  return { status: { userInfo } };
+}
+
+/** Verbs are always there. */
+function withoutEmpty(rule: object): Json {
+  return Object.fromEntries(Object.entries(rule).filter(([key, list]) => key === 'verbs' || list.length > 0));
+}
+
+function isProblem(answer: Json | Problem): answer is Problem {
+  return 'kind' in answer;
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function memberOf(object: Json, name: string): Json {
+  const value = object[name];
+  return isObject(value) ? value : {};
+}
+
+function textOf(object: Json, name: string): string {
+  const value = object[name];
+  return typeof value === 'string' ? value : '';
+}
