@@ -5,7 +5,8 @@ import type { Command } from 'commander';
 import { UsageError } from '../app/usage-error.js';
 import { type HollowFlags, hollowFlags, type HollowOptions, resolveHollow } from '../hollow/options.js';
 import { reportHollow } from '../hollow/report.js';
-import { type HollowProgress, runHollow } from '../hollow/run-hollow.js';
+import type { HollowProgress } from '../hollow/cluster.js';
+import { runHollow } from '../hollow/run-hollow.js';
 import { systemClock } from '../lib/clock.js';
 import { settingOf } from '../report/setting.js';
 import { interruptible } from './interruptible.js';
@@ -67,8 +68,22 @@ function prepare(output: string): void {
   }
 }
 
-function introduction({ nodes, watchesPerNode, podsPerNode, test, durationMs, serve }: HollowOptions): string {
-  const store = serve['etcd-servers'] === undefined ? 'the embedded store' : `etcd at ${String(serve['etcd-servers'])}`;
+function introduction({
+  nodes,
+  watchesPerNode,
+  podsPerNode,
+  test,
+  durationMs,
+  serve,
+  kubeconfig,
+}: HollowOptions): string {
+  const etcd = serve['etcd-servers'];
+  const store =
+    kubeconfig !== undefined
+      ? `the server of ${kubeconfig}`
+      : etcd === undefined
+        ? 'the embedded store'
+        : `etcd at ${String(etcd)}`;
   return `${nodes} hollow nodes with ${watchesPerNode} watches each, over ${store}: the ${test} test of ${podsPerNode} pods a node, for ${durationMs / 1000} s`;
 }
 

@@ -36,6 +36,7 @@ export class Meters {
   readonly problems: string[] = [];
   readonly #clock: Clock;
   #startMs: number;
+  #frozen = false;
   readonly #momentsMax: number;
   readonly #lagsMax: number;
 
@@ -65,6 +66,11 @@ export class Meters {
     return this.#clock.monotonicMs() - this.#startMs;
   }
 
+  /** The test is over: calls that come or fail from now on are of its end. */
+  freeze(): void {
+    this.#frozen = true;
+  }
+
   /** The present second; undefined when there are too many of them. */
   moment(): Moment | undefined {
     const second = Math.floor(this.elapsedMs / 1000);
@@ -79,6 +85,7 @@ export class Meters {
 
   /** `ms` undefined: the call failed. */
   called(call: Call, ms: number | undefined): void {
+    if (this.#frozen) return;
     const key = `${call.verb} ${call.resource}/${call.subresource ?? ''} ${call.scope}`;
     let known = this.calls.get(key);
     if (known === undefined) this.calls.set(key, (known = { call, latencies: new Latencies() }));
@@ -88,7 +95,7 @@ export class Meters {
   }
 
   problem(text: string): void {
-    if (this.problems.length < PROBLEMS_MAX && !this.problems.includes(text)) this.problems.push(text);
+    if (!this.#frozen && this.problems.length < PROBLEMS_MAX && !this.problems.includes(text)) this.problems.push(text);
   }
 }
 

@@ -4,6 +4,8 @@ import type { ReadObject } from './answers.js';
 
 /** Pods of the tests have it; what else is in a cluster is not measured. */
 export const TEST_LABEL = 'listwatch.example.com/hollow';
+/** Of its nodes: by it a server's own are told from them. */
+export const NODE_NAME_PREFIX = 'hollow-node-';
 export const GROUP_LABEL = 'listwatch.example.com/group';
 
 const IMAGE = 'registry.example.com/system/pause:3.10';

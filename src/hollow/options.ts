@@ -1,7 +1,7 @@
 import type { FlagValues } from '../app/config.js';
 import { resolveConfig } from '../app/config.js';
 import { UsageError } from '../app/usage-error.js';
-import { bad, readDurationMs, readInteger, readOneOf, type ValueReader } from '../app/values.js';
+import { bad, readDurationMs, readInteger, readOneOf, readText, type ValueReader } from '../app/values.js';
 import { engines } from '../engine/engines.js';
 import { defaultLimits } from '../lib/limits.js';
 import type { Encoding } from './frames.js';
@@ -28,6 +28,11 @@ export const hollowFlags: readonly (readonly [name: string, placeholder: string,
   ['encoding', '<name>', 'what is read: protobuf or json (default protobuf)'],
   ['etcd-servers', '<urls>', 'write into this etcd and serve it, instead of the embedded store'],
   ['etcd-prefix', '<path>', 'where the objects lie in etcd (default /registry)'],
+  [
+    'kubeconfig',
+    '<file>',
+    'read from and write through the kube-apiserver of this context, which has no scheduler or controllers of its own',
+  ],
   ['storage-engine', '<list>', 'resource[.group]=engine,... for the server under test'],
   ['twin', '<engine>', `a second engine, which must answer the same: ${Object.keys(engines).join(', ')}`],
   ['objectives', '<list>', 'which must be met for exit code 0: 1.2, 1.6, slo, startup (default: all)'],
@@ -50,6 +55,8 @@ export interface HollowOptions {
   readonly watchesPerNode: number;
   readonly listIntervalMs: number;
   readonly encoding: Encoding;
+  /** Of somebody else's server, which is then the one under test. */
+  readonly kubeconfig: string | undefined;
   /** Of the server under test. */
   readonly serve: FlagValues;
   readonly objectives: readonly ObjectiveSet[];
@@ -85,6 +92,11 @@ export function resolveHollow(flags: HollowFlags): HollowOptions {
     PASSED_ON.flatMap((name) => (typeof flags[name] === 'string' ? [[name, flags[name]]] : [])),
   ) as FlagValues;
   resolveConfig({ ...serve, 'secure-port': '0', 'insecure-port': '8080' }, process.env); // said here and not by another process
+  const kubeconfig = flags['kubeconfig'] === undefined ? undefined : read('kubeconfig', readText, '');
+  const [other] = Object.keys(serve);
+  if (kubeconfig !== undefined && other !== undefined) {
+    throw new UsageError(`--kubeconfig and --${other} exclude each other: the server of the kubeconfig has its own`);
+  }
   const output = flags['output'];
   return {
     nodes,
@@ -102,6 +114,7 @@ export function resolveHollow(flags: HollowFlags): HollowOptions {
     },
     listIntervalMs: read('list-interval', readSpan(5), '500ms'),
     encoding: read('encoding', readOneOf('protobuf', 'json'), 'protobuf'),
+    kubeconfig,
     serve,
     objectives: read('objectives', readObjectives, objectiveSets.join(',')),
     seed: read('seed', readInteger(0, 2 ** 31 - 1), '1'),

@@ -32,6 +32,11 @@ export class PodStarts {
     this.#under.set(pod, { createdMs: atMs });
   }
 
+  /** It could not be created; another will be. */
+  drop(pod: string): void {
+    if (this.#under.delete(pod)) this.created--;
+  }
+
   bind(pod: string, atMs: number): void {
     const start = this.#under.get(pod);
     if (start !== undefined) start.boundMs = atMs;

@@ -140,6 +140,7 @@ export class ReplicaController {
       await writer.create(pod);
     } catch (error) {
       group.expected.delete(name);
+      meters.starts.drop(nameOf({ name, namespace }));
       this.#failed(error);
     }
   }

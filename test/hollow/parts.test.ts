@@ -20,6 +20,9 @@ test('percentiles are those of the sorted times, to 1.6 percent', () => {
     const ms = latencies.percentile(share)!;
     assert.ok(ms >= exact * 0.999_999 && ms <= exact * 1.016, `${share}: ${ms} for ${exact}`);
   }
+  const three = new Latencies();
+  for (const ms of [1, 10, 100]) three.add(ms);
+  assert.ok(three.percentile(0.5)! >= 10, 'never the one below');
   assert.equal(new Latencies().percentile(0.5), undefined);
 });
 

@@ -4,6 +4,7 @@ import { boundsMutations } from './bounds.js';
 import { checkpointMutations } from './checkpoints.js';
 import { customResourceMutations } from './custom-resources.js';
 import { harnessMutations } from './harness.js';
+import { hollowMutations } from './hollow.js';
 import { listMutations } from './lists.js';
 import { liveMutations } from './live.js';
 import type { Mutation } from './mutation.js';
@@ -23,4 +24,5 @@ export const mutations: readonly Mutation[] = [
   ...harnessMutations,
   ...accessMutations,
   ...customResourceMutations,
+  ...hollowMutations,
 ];
