@@ -18,9 +18,10 @@ const nameless = await users.client('');
 const proxy = await proxies.client('front');
 const otherProxy = await proxies.client('side');
 // By names alone, this user's certificate leads to the proxies' authority.
-const forged = await (await authority('proxies')).client('users', [], true);
+const forged = await (await authority('proxies')).client('users', [], 'authority');
 const front = await users.client('front');
 const forger = { key: front.key, cert: [front.cert, forged.cert, proxies.pem].join('\n') };
+const server = await users.client('jane', [], 'server');
 const stranger = await (await authority('users')).client('jane');
 
 const UNAUTHORIZED =
@@ -92,6 +93,7 @@ const rows: readonly [what: string, asked: Asked, want: readonly [string, string
   ['a certificate', { client: jane }, ['jane', '', ['dev', 'ops', AUTHENTICATED]]],
   ['a certificate without a name', { client: nameless }, ['system:anonymous', '', ['system:unauthenticated']]],
   ['a certificate of nobody that is trusted', { client: stranger }, undefined],
+  ['a certificate that is made for servers', { client: server }, undefined],
   ['a token', token('s3cret'), ['joe', 'u1', ['dev', AUTHENTICATED]]],
   ['a wrong token', token('s3cre'), undefined],
   ['another scheme', { headers: { authorization: 'Basic abc' } }, ['system:anonymous', '', ['system:unauthenticated']]],

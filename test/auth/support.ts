@@ -19,7 +19,11 @@ export async function authority(name: string) {
   return {
     pem: own.cert,
     /** `names`: O, in turn. */
-    async client(commonName: string, names: readonly string[] = [], isAuthority = false): Promise<Pair> {
+    async client(
+      commonName: string,
+      names: readonly string[] = [],
+      purpose: 'client' | 'server' | 'authority' = 'client',
+    ): Promise<Pair> {
       const subject = [
         { name: 'commonName', value: commonName },
         ...names.map((value) => ({ name: 'organizationName', value })),
@@ -28,9 +32,10 @@ export async function authority(name: string) {
         keyType: 'ec',
         algorithm: 'sha256',
         ca: { key: own.private, cert: own.cert },
-        extensions: isAuthority
-          ? [{ name: 'basicConstraints', cA: true, critical: true }]
-          : [{ name: 'extKeyUsage', clientAuth: true }],
+        extensions:
+          purpose === 'authority'
+            ? [{ name: 'basicConstraints', cA: true, critical: true }]
+            : [{ name: 'extKeyUsage', clientAuth: purpose === 'client', serverAuth: purpose === 'server' }],
       });
       return { cert: made.cert, key: made.private };
     },
