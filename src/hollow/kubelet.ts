@@ -106,7 +106,7 @@ export class Kubelet {
     for (let dueMs = clock.monotonicMs() + random.float() * everyMs; ; dueMs += everyMs) {
       await sleep(clock, dueMs - clock.monotonicMs(), signal);
       if (signal.aborted) return;
-      await run();
+      await refusable(async () => run());
       dueMs = Math.max(dueMs, clock.monotonicMs() - everyMs); // what was missed is not made up for
     }
   }

@@ -58,6 +58,21 @@ test('a hollow cluster through an API server: every write is a call, and nothing
   assert.equal(again.result.status, 'done', 'the first left nothing that is in the way');
 });
 
+test('calls that fail are counted and shown, and end nothing', async () => {
+  await using api = await startWritingApi();
+  api.broken = /\/nodes\/hollow-node-1\?/;
+  const path = kubeconfig('broken', { server: api.url }, { token: TOKEN });
+  const { result, report } = await runSmall({ kubeconfig: path });
+  assert.equal(result.status, 'done', result.message);
+  const reads = report.calls.find(({ verb, resource }) => verb === 'GET' && resource === 'nodes');
+  assert.ok(reads !== undefined && reads.latency.failed > 0 && reads.latency.failed < reads.latency.count);
+  assert.equal(reads.latency.p99, null, 'one of that rank never came back');
+  assert.match(report.problems.join(), /GET \S*hollow-node-1\S*: status 503: not now/);
+  assert.equal(report.passed, false);
+  const missed = report.objectives.filter(({ verdict }) => verdict === 'missed').map(({ text }) => text);
+  assert.ok(missed.includes('99% of reads of one object within 1 s'), missed.join());
+});
+
 test('credentials come from the current context, in each of their forms', () => {
   const token = join(folder, 'token');
   writeFileSync(token, 'from-a-file\n');

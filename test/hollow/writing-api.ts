@@ -17,6 +17,8 @@ export interface WritingApi extends AsyncDisposable {
   readonly url: string;
   /** `<verb> <resource>[/<subresource>] <content type>` of all writes, each once. */
   readonly writes: Set<string>;
+  /** GETs whose path and query match are answered with 503. */
+  broken: RegExp | undefined;
 }
 
 /**
@@ -71,6 +73,7 @@ export async function startWritingApi(): Promise<WritingApi> {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(object));
     };
     if (incoming.headers.authorization !== `Bearer ${TOKEN}`) return answer(401, { message: 'Unauthorized' });
+    if (incoming.method === 'GET' && api.broken?.test(incoming.url!)) return answer(503, { message: 'not now' });
     if (incoming.method === 'GET') return forward(incoming, response);
     const chunks: Buffer[] = [];
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -86,7 +89,8 @@ export async function startWritingApi(): Promise<WritingApi> {
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
+  const api: WritingApi = {
+    broken: undefined,
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     writes,
     async [Symbol.asyncDispose]() {
@@ -95,6 +99,7 @@ export async function startWritingApi(): Promise<WritingApi> {
       await listwatch.stop();
     },
   };
+  return api;
 }
 
 interface Body {
