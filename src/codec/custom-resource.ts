@@ -2,19 +2,18 @@ import { apiVersionOf } from '../api/gvr.js';
 import type { ModRevision } from '../api/revision.js';
 import { InvariantError } from '../lib/assert.js';
 import { varintSize, writeVarint } from '../lib/bytes.js';
-import { type ByteWriter, CodecError, type KindCodec, type WireObject, type WireWriter } from './codec.js';
+import { type ByteWriter, CodecError, type KindCodec, type WireWriter } from './codec.js';
 import { encodeObject } from './encode.js';
 import { encodingOf, unreadable } from './envelope.js';
 import { JsonNumber, JsonSyntaxError, type JsonValue, jsonText, parseExact, parseJson } from './json-parse.js';
-import type { CustomKind, Kind } from './kind.js';
-import { compileField, type FieldReader, hit, labelOf, labelsOf, metadataRange, seek } from './scan.js';
+import type { CustomKind, Kind, SelectableField } from './kind.js';
+import { MessageCodec, OBJECT_META } from './message-codec.js';
+import { type FieldReader, hit, seek } from './scan.js';
 import { spliceProtobuf } from './splice.js';
 import { compileSchema, eachEmbedded, fillDefaults, pruneObject, type Structural } from './structural-schema.js';
 import { holderOf, transcodeWith } from './transcode.js';
 import { textOf } from './wire.js';
 import { createWriter } from './writer.js';
-
-const OBJECT_META = 'k8s.io.apimachinery.pkg.apis.meta.v1.ObjectMeta';
 
 /** Fields of the wire form of a custom resource; those of selectable fields follow (custom-kind.ts). */
 const METADATA = 0x0a;
@@ -34,18 +33,15 @@ type Json = { [member: string]: JsonValue };
  *     3  the JSON behind it                     ","uid":"…"},"spec":{…}}
  *     4  the text of the first selectable field, unless it is empty; then of the second, and so on
  */
-export class CustomResourceCodec implements KindCodec {
-  readonly kind: Kind;
+export class CustomResourceCodec extends MessageCodec implements KindCodec {
   slowDecodes = 0;
   private readonly custom: CustomKind;
   private readonly apiVersion: string;
   private readonly omitsManagedFields: boolean;
   private readonly schemas = new Map<string, Structural>();
-  private readonly metadataTranscoder = holderOf(OBJECT_META);
-  private readonly fields = new Map<string, FieldReader>();
 
   constructor(kind: Kind, custom: CustomKind, omitsManagedFields: boolean) {
-    this.kind = kind;
+    super(kind);
     this.custom = custom;
     this.apiVersion = apiVersionOf(kind.group, kind.version);
     this.omitsManagedFields = omitsManagedFields;
@@ -153,10 +149,6 @@ export class CustomResourceCodec implements KindCodec {
     return version;
   }
 
-  resplice(wire: WireObject, modRevision: ModRevision, into: WireWriter): void {
-    spliceProtobuf(wire.bytes, wire.start, wire.end, modRevision, into);
-  }
-
   /** apiVersion and kind are members among others: items of lists have them, too. */
   toJson(bytes: Uint8Array, start: number, end: number, _typeMeta: boolean, into: ByteWriter): void {
     into.reserve(end - start);
@@ -165,39 +157,8 @@ export class CustomResourceCodec implements KindCodec {
     if (seek(bytes, start, end, TAIL)) copy(bytes, into);
   }
 
-  metadataToJson(bytes: Uint8Array, start: number, end: number, into: ByteWriter): void {
-    const range = metadataRange(bytes, start, end);
-    transcodeWith(this.metadataTranscoder, '', bytes, range.start, range.end, into);
-  }
-
-  metadataRange(bytes: Uint8Array, start: number, end: number): { start: number; end: number } {
-    return metadataRange(bytes, start, end);
-  }
-
-  label(bytes: Uint8Array, start: number, end: number, key: string): string | undefined {
-    return labelOf(bytes, start, end, key);
-  }
-
-  labels(bytes: Uint8Array, start: number, end: number): Map<string, string> {
-    return labelsOf(bytes, start, end);
-  }
-
-  field(bytes: Uint8Array, start: number, end: number, label: string): string {
-    let reader = this.fields.get(label);
-    if (reader === undefined) this.fields.set(label, (reader = this.compileLabel(label)));
-    return reader.read(bytes, start, end);
-  }
-
-  private compileLabel(label: string): FieldReader {
-    const { message, selectableFields, namespaceSelectable } = this.kind;
-    const own = selectableFields.find((field) => field.label === label);
-    if (own !== undefined) {
-      return { read: (b, start, end) => (seek(b, start, end, own.tag!) ? textOf(b, hit.start, hit.end) : own.absent) };
-    }
-    if (label === 'metadata.name' || (label === 'metadata.namespace' && namespaceSelectable)) {
-      return compileField(message, { label, path: label, absent: '' });
-    }
-    throw new CodecError(`field label not supported: ${label}`);
+  protected compileSelectable({ tag, absent }: SelectableField): FieldReader {
+    return { read: (b, start, end) => (seek(b, start, end, tag!) ? textOf(b, hit.start, hit.end) : absent) };
   }
 
   read(bytes: Uint8Array, start: number, end: number): unknown {

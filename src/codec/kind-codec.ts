@@ -2,7 +2,7 @@ import { apiVersionOf } from '../api/gvr.js';
 import type { ModRevision } from '../api/revision.js';
 import { varintSize, writeVarint } from '../lib/bytes.js';
 import { isCanonical } from './canonical.js';
-import { type ByteWriter, CodecError, type KindCodec, type WireObject, type WireWriter } from './codec.js';
+import { type ByteWriter, CodecError, type KindCodec, type WireWriter } from './codec.js';
 import {
   isCustomResourceDefinition,
   toCustomResourceDefinitionV1,
@@ -13,19 +13,18 @@ import { encodeObject } from './encode.js';
 import { encodingOf, envelope, envelopeHead, openEnvelope, unreadable } from './envelope.js';
 import { JsonNumber, JsonSyntaxError, type JsonValue, parseExact, parseJson } from './json-parse.js';
 import { isServedFrom } from './kinds.js';
-import type { Kind } from './kind.js';
+import type { Kind, SelectableField } from './kind.js';
 import { dropManagedFields } from './managed-fields.js';
+import { MessageCodec } from './message-codec.js';
 import { normalize } from './normalize.js';
 import { type ReadDefaults, readDefaultsOf } from './read-defaults.js';
-import { compileField, type FieldReader, labelOf, labelsOf, metadataRange } from './scan.js';
+import { compileField, type FieldReader } from './scan.js';
 import { messageNameOf, sameLayout } from './schema.js';
 import { spliceProtobuf } from './splice.js';
 import { holderOf, transcode, transcodeWith } from './transcode.js';
 import { typeMetaHead } from './transcode-generator.js';
 import { after, readEnd, textOf } from './wire.js';
 import { createWriter } from './writer.js';
-
-const OBJECT_META = 'k8s.io.apimachinery.pkg.apis.meta.v1.ObjectMeta';
 
 export interface KindCodecOptions {
   /**
@@ -42,8 +41,7 @@ export function createKindCodec(kind: Kind, options: KindCodecOptions = {}): Kin
   return new BuiltInCodec(kind, options.readDefaults !== false, options.omitManagedFields === true);
 }
 
-class BuiltInCodec implements KindCodec {
-  readonly kind: Kind;
+class BuiltInCodec extends MessageCodec implements KindCodec {
   slowDecodes = 0;
   private readonly apiVersion: string;
   private readonly omitsManagedFields: boolean;
@@ -55,13 +53,11 @@ class BuiltInCodec implements KindCodec {
   private readonly listTypeHead: Buffer;
   private readonly typeMeta: string;
   private readonly transcoder: ReturnType<typeof holderOf>;
-  private readonly metadataTranscoder = holderOf(OBJECT_META);
-  private readonly fields = new Map<string, FieldReader>();
   /** By `apiVersion kind` of stored values: the empty string if it can be read as ours, else why not. */
   private readonly foreign = new Map<string, string>();
 
   constructor(kind: Kind, served: boolean, omitsManagedFields: boolean) {
-    this.kind = kind;
+    super(kind);
     this.omitsManagedFields = omitsManagedFields;
     this.defaults = served ? readDefaultsOf(kind) : undefined;
     this.apiVersion = apiVersionOf(kind.group, kind.version);
@@ -163,48 +159,12 @@ class BuiltInCodec implements KindCodec {
     return '';
   }
 
-  resplice(wire: WireObject, modRevision: ModRevision, into: WireWriter): void {
-    spliceProtobuf(wire.bytes, wire.start, wire.end, modRevision, into);
-  }
-
   toJson(bytes: Uint8Array, start: number, end: number, typeMeta: boolean, into: ByteWriter): void {
     transcodeWith(this.transcoder, typeMeta ? this.typeMeta : '', bytes, start, end, into);
   }
 
-  metadataToJson(bytes: Uint8Array, start: number, end: number, into: ByteWriter): void {
-    const range = metadataRange(bytes, start, end);
-    transcodeWith(this.metadataTranscoder, '', bytes, range.start, range.end, into);
-  }
-
-  metadataRange(bytes: Uint8Array, start: number, end: number): { start: number; end: number } {
-    return metadataRange(bytes, start, end);
-  }
-
-  label(bytes: Uint8Array, start: number, end: number, key: string): string | undefined {
-    return labelOf(bytes, start, end, key);
-  }
-
-  labels(bytes: Uint8Array, start: number, end: number): Map<string, string> {
-    return labelsOf(bytes, start, end);
-  }
-
-  field(bytes: Uint8Array, start: number, end: number, label: string): string {
-    let reader = this.fields.get(label);
-    if (reader === undefined) {
-      reader = this.compileLabel(label);
-      this.fields.set(label, reader);
-    }
-    return reader.read(bytes, start, end);
-  }
-
-  private compileLabel(label: string): FieldReader {
-    const { message, selectableFields, namespaceSelectable } = this.kind;
-    const selectable = selectableFields.find((field) => field.label === label);
-    if (selectable !== undefined) return compileField(message, selectable);
-    if (label === 'metadata.name' || (label === 'metadata.namespace' && namespaceSelectable)) {
-      return compileField(message, { label, path: label, absent: '' });
-    }
-    throw new CodecError(`field label not supported: ${label}`);
+  protected compileSelectable(field: SelectableField): FieldReader {
+    return compileField(this.kind.message, field);
   }
 
   read(bytes: Uint8Array, start: number, end: number): unknown {

@@ -136,7 +136,7 @@ function sorted(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return Object.is(value, -0) ? 0 : value;
   return Object.fromEntries(
     Object.entries(value)
-      .sort()
+      .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)) // the members may be no text: { toString: null }
       .map(([key, member]) => [key, sorted(member)]),
   );
 }
