@@ -72,11 +72,18 @@ export class CustomKinds {
       error: (failure) => this.#options.log(describe(failure)),
     };
     const options = parseListOptions(
-      'watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan',
+      'watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan&resourceVersion=0',
     );
     if (!options.ok) throw new Error(options.message);
     const { signal } = this.#stopped;
-    const request = { namespace: undefined, options: options.value, signal, legacyPath: false, format };
+    const request = {
+      namespace: undefined,
+      options: options.value,
+      signal,
+      legacyPath: false,
+      format,
+      ofServer: true,
+    } as const;
     const session = await reader.watch(request);
     if (signal.aborted) return;
     if (!session.ok) return this.#retry(describe(session.failure));

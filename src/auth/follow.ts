@@ -63,6 +63,7 @@ async function watchOnce(
     signal,
     legacyPath: false,
     format,
+    ofServer: true,
   });
   if (!result.ok || signal.aborted) {
     if (result.ok) result.value.cancel();
@@ -118,6 +119,7 @@ async function watchOnce(
 const WITH_STATE = new Map([
   ['watch', 'true'],
   ['sendInitialEvents', 'true'],
+  ['resourceVersion', '0'],
   ['resourceVersionMatch', 'NotOlderThan'],
   ['allowWatchBookmarks', 'true'],
 ]);

@@ -44,6 +44,11 @@ export interface WatchRequest extends ListRequest {
   /** The deprecated `/watch/` path: other defaults (spec 3.1). */
   readonly legacyPath: boolean;
   readonly format: WatchFormat;
+  /**
+   * The server's own watch, which wants the state of the cache, whatever its revision: it may also be had when the source is not
+   * trusted to report progress, where clients are told to LIST.
+   */
+  readonly ofServer?: true;
 }
 
 /** A Framer that can also say a Failure, as the Status object of an ERROR event. */

@@ -43,7 +43,8 @@ export async function openWatch(context: ReadContext, request: WatchRequest): Pr
   } as const;
   // Only a stream that must say when its state is complete depends on the source's progress.
   const fromBeginning = options.resourceVersion === '' || options.resourceVersion === '0';
-  const progressMatters = options.allowWatchBookmarks && (options.sendInitialEvents ?? fromBeginning);
+  const progressMatters =
+    request.ofServer !== true && options.allowWatchBookmarks && (options.sendInitialEvents ?? fromBeginning);
   let plan = planRead(toPlan, await conditionOf(context, progressMatters, signal));
   if (plan.read === 'refusedUntilReady' && cache !== undefined) {
     if (!(await becomesReady(context, cache, signal))) return failed(initializing(cache));

@@ -181,6 +181,11 @@ test('progress not trusted: the most recent state is read from the store, other 
   const watch = await TestWatch.open(reader, 'watch=1&allowWatchBookmarks=1');
   const [error] = await watch.finished();
   assert.match(error!, /^ERROR .*RequestWatchProgress is disabled/);
+  // The server's own watches, of CustomResourceDefinitions and of roles, have nobody to tell them to LIST.
+  const state = 'watch=1&allowWatchBookmarks=1&sendInitialEvents=1&resourceVersion=0&resourceVersionMatch=NotOlderThan';
+  const own = await TestWatch.open(reader, state, undefined, false, { ofServer: true });
+  assert.match((await own.count(2)).join(), /^ADDED d\/a@\d+,BOOKMARK/);
+  own.close();
 });
 
 test('GETs that wait share one question for the revision', async () => {

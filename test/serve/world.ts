@@ -11,7 +11,7 @@ import { defaultLimits, type Limits } from '../../src/lib/limits.js';
 import type { Admission } from '../../src/lib/memory-budget.js';
 import { type Random, seededRandom } from '../../src/lib/random.js';
 import type { Failure, Result } from '../../src/serve/failure.js';
-import type { ListAnswer, ObjectAnswer, Reader, WatchFormat, WatchRun } from '../../src/serve/reader.js';
+import type { ListAnswer, ObjectAnswer, Reader, WatchFormat, WatchRun, WatchRequest } from '../../src/serve/reader.js';
 import { FragmentCache } from '../../src/serve/fragment-cache.js';
 import { createService, type Service } from '../../src/serve/service.js';
 import { createEmbeddedStore } from '../../src/source/embedded/embedded-store.js';
@@ -229,8 +229,15 @@ export class TestWatch implements WatchSink {
   #run: WatchRun | undefined;
   #changed: (() => void)[] = [];
 
-  static async open(reader: Reader, query: string, namespace?: string, legacyPath = false): Promise<TestWatch> {
+  static async open(
+    reader: Reader,
+    query: string,
+    namespace?: string,
+    legacyPath = false,
+    more: Pick<WatchRequest, 'ofServer'> = {},
+  ): Promise<TestWatch> {
     const result = await reader.watch({
+      ...more,
       namespace,
       options: optionsOf(query),
       legacyPath,
