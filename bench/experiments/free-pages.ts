@@ -40,10 +40,11 @@ export class ScannedPages implements FreePages {
   }
 }
 
-/** Spans in a map for each size, and by their first and last page, so that neighbours join: what Alibaba gave to bbolt. */
+/** Spans in a list for each size, and by their first and last page, so that neighbours join: what Alibaba gave to bbolt. */
 export class SegregatedPages implements FreePages {
-  private readonly bySize = new Map<number, Set<number>>();
-  private readonly byFirst = new Map<number, number>();
+  /** First pages, in no order. */
+  private readonly bySize = new Map<number, number[]>();
+  private readonly byFirst = new Map<number, { readonly size: number; at: number }>();
   private readonly byLast = new Map<number, number>();
 
   constructor(spans: Iterable<readonly [first: number, count: number]>) {
@@ -53,9 +54,9 @@ export class SegregatedPages implements FreePages {
   allocate(count: number): number | undefined {
     const size = this.bySize.has(count) ? count : this.larger(count);
     if (size === undefined) return undefined;
-    const [first] = this.bySize.get(size)!;
-    this.remove(first!, size);
-    if (size > count) this.add(first! + count, size - count);
+    const first = this.bySize.get(size)!.at(-1)!;
+    this.remove(first, size);
+    if (size > count) this.add(first + count, size - count);
     return first;
   }
 
@@ -69,8 +70,8 @@ export class SegregatedPages implements FreePages {
     }
     const after = this.byFirst.get(first + count);
     if (after !== undefined) {
-      this.remove(first + count, after);
-      size += after;
+      this.remove(first + count, after.size);
+      size += after.size;
     }
     this.add(begin, size);
   }
@@ -82,16 +83,22 @@ export class SegregatedPages implements FreePages {
 
   private add(first: number, size: number): void {
     let spans = this.bySize.get(size);
-    if (spans === undefined) this.bySize.set(size, (spans = new Set()));
-    spans.add(first);
-    this.byFirst.set(first, size);
+    if (spans === undefined) this.bySize.set(size, (spans = []));
+    this.byFirst.set(first, { size, at: spans.length });
     this.byLast.set(first + size - 1, size);
+    spans.push(first);
   }
 
+  /** The last span of its size takes its place. */
   private remove(first: number, size: number): void {
     const spans = this.bySize.get(size)!;
-    spans.delete(first);
-    if (spans.size === 0) this.bySize.delete(size);
+    const { at } = this.byFirst.get(first)!;
+    const last = spans.pop()!;
+    if (last !== first) {
+      spans[at] = last;
+      this.byFirst.get(last)!.at = at;
+    }
+    if (spans.length === 0) this.bySize.delete(size);
     this.byFirst.delete(first);
     this.byLast.delete(first + size - 1);
   }

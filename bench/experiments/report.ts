@@ -97,7 +97,7 @@ function plotFile(name: string, index: number): string {
 function remarks(report: ExperimentReport): string[] {
   const { runs, samples, size, interrupted, failures, loadBefore } = report;
   return [
-    `${samples.length} of ${runs} runs, each in a process of its own; medians, in brackets the lowest and the highest. Load average before the first: ${figure(loadBefore)}.`,
+    `${samples.length} of ${runs} runs, each in a process of its own; medians, in brackets the lowest and the highest. Seeds are counted from the run's number. Load average before the first: ${figure(loadBefore)}.`,
     ...(size === 'small' ? ['A small pass: it shows that everything works, and nothing about costs.'] : []),
     ...(interrupted ? ['Interrupted before its end.'] : []),
     ...failures.map((failure) => `A run failed: ${failure}`),

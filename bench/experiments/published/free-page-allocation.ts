@@ -23,8 +23,8 @@ function fragmented(spans: number, seed: number): [number, number][] {
     found.push([page, count]);
     page += count + 1;
   }
-  // Room for what is longer than every hole, at the end of the file.
-  found.push([page, 100_000]);
+  // Room for what is longer than every hole, at the end of the file; much more would be most of a list of few fragments.
+  found.push([page, LONG * 4]);
   return found;
 }
 
@@ -57,7 +57,7 @@ export const experiment: Experiment = {
     },
   ],
   method: [
-    'Both lists are written anew here, after the description: sorted page numbers that are scanned from the first, and spans in sets by their length which are also found by their first and last page, so that neighbours join. Both start with the same holes of one to four pages, one page in use between two, and free room behind the last.',
+    'Both lists are written anew here, after the description: sorted page numbers that are scanned from the first, and spans in lists by their length which are also found by their first and last page, so that neighbours join. Both start with the same holes of one to four pages, one page in use between two, and free room behind the last.',
     'One operation is an allocation and the freeing of what it gave: nine in ten of one to four pages, one in ten of eight, which fit into no hole. Time is the time of the process in one thread; nothing is written to a disk.',
   ],
   xLabel: 'fragments',
