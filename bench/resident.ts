@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { type EventLoopUtilization, monitorEventLoopDelay, PerformanceObserver, performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { getHeapStatistics } from 'node:v8';
-import { MessageChannel } from 'node:worker_threads';
+import { stayAwake } from '../src/lib/awake.js';
 import { sleep, systemClock } from '../src/lib/clock.js';
 import { seededRandom } from '../src/lib/random.js';
 import { collectGarbage } from '../src/lib/v8-flags.js';
@@ -83,8 +83,7 @@ class GcWatch {
 async function main(): Promise<void> {
   const objects = Number(values.objects);
   const seconds = Number(values.seconds);
-  const awake = new MessageChannel(); // the clock's timers do not keep the process alive; an open port does
-  awake.port1.on('message', () => {});
+  const rest = stayAwake();
   const gc = new GcWatch();
   const lease = new LeaseStream();
   const representation = createRepresentation(values.representation, values.engine, values.index);
@@ -128,7 +127,7 @@ async function main(): Promise<void> {
   }
   await representation.stop();
   gc.stop();
-  awake.port1.close();
+  rest();
 }
 
 class Renewer {

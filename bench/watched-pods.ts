@@ -1,4 +1,4 @@
-import type { CacheWatchRequest, Framer } from '../src/cache/cache.js';
+import type { CacheWatchRequest, Framer, WatchSink } from '../src/cache/cache.js';
 import { createTimingWheel } from '../src/cache/timing-wheel.js';
 import { Watchers } from '../src/cache/watchers.js';
 import { defaultLimits } from '../src/lib/limits.js';
@@ -46,4 +46,14 @@ export function watchFromNow({ cache }: PodCache): Omit<CacheWatchRequest, 'filt
     bookmarks: false,
     timeoutMs: 1e9,
   };
+}
+
+/** Counts the events that revisionFramer has framed. */
+export class CountingSink implements WatchSink {
+  events = 0;
+  write(chunk: Uint8Array): boolean {
+    this.events += chunk.length / 8;
+    return true;
+  }
+  end(): void {}
 }

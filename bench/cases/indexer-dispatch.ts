@@ -1,8 +1,8 @@
-import type { ObjectFilter, WatchSink } from '../../src/cache/cache.js';
+import type { ObjectFilter } from '../../src/cache/cache.js';
 import { defaultLimits } from '../../src/lib/limits.js';
 import type { BenchCase, BenchCases } from '../bench.js';
 import { labelFilter, opaque, PodCache, podVariants, relabelled } from '../indexed-pods.js';
-import { watchersOf, watchFromNow } from '../watched-pods.js';
+import { CountingSink, watchersOf, watchFromNow } from '../watched-pods.js';
 
 /**
  * What a change costs with N watchers, each with a selector of its own, of whom a share is concerned. One
@@ -28,15 +28,6 @@ export function setup(smoke: boolean): BenchCases {
     }
   }
   return cases;
-}
-
-class CountingSink implements WatchSink {
-  events = 0;
-  write(chunk: Uint8Array): boolean {
-    this.events += chunk.length / 8;
-    return true;
-  }
-  end(): void {}
 }
 
 function dispatch(count: number, teams: number, known: (filter: ObjectFilter) => ObjectFilter): BenchCase {

@@ -11,6 +11,13 @@ export interface ChildTask {
   readonly ask: unknown;
 }
 
+export interface ChildOptions {
+  /** Flags of V8 and Node, besides those that every child has. */
+  readonly execArgv?: readonly string[];
+  /** Ends the child. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Calls an exported function of a module in a process of its own, with V8 flags of its own, and resolves to what it returns;
  * both ways through JSON. Rejects with the last lines that it wrote when it throws or dies. A child whose parent is gone ends.
@@ -19,7 +26,7 @@ export function inChild<Ask, Answer>(
   module: string,
   task: (ask: Ask) => Promise<Answer>,
   ask: Ask,
-  execArgv: readonly string[] = [],
+  { execArgv = [], signal }: ChildOptions = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const child = fork(CHILD_PROCESS, {
@@ -34,8 +41,11 @@ export function inChild<Ask, Answer>(
     child.on('message', (message: { readonly value: Answer }) => {
       answer = message;
     });
+    const end = () => child.kill('SIGTERM');
+    signal?.addEventListener('abort', end, { once: true });
     child.on('error', reject);
     child.on('close', (code, killedBy) => {
+      signal?.removeEventListener('abort', end);
       if (code === 0 && answer !== undefined) resolve(answer.value);
       else reject(new Error(`${task.name} ended by ${killedBy ?? `exit code ${code}`}: ${said.trim()}`));
     });

@@ -1,3 +1,5 @@
+import { median } from '../peer/measures.js';
+
 /** One figure that a run found. */
 export interface Sample {
   /** A key of `figures`. */
@@ -106,10 +108,4 @@ export function mediansOf(summaries: readonly Summary[]): Medians {
         .map(({ at }) => at)
         .sort((a, b) => a - b),
   };
-}
-
-/** Of sorted values. */
-function median(values: readonly number[]): number {
-  const middle = values.length >> 1;
-  return values.length % 2 === 1 ? values[middle]! : (values[middle - 1]! + values[middle]!) / 2;
 }

@@ -1,15 +1,16 @@
-import { fork } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../../src/lib/clock.js';
+import { interruptible } from '../../src/cli/interruptible.js';
 import { packageVersion } from '../../src/cli/version.js';
 import { settingOf } from '../../src/report/setting.js';
 import { repositoryRoot } from '../../test/support/command.js';
 import { experimentNames, loadExperiment } from './catalogue.js';
+import { inChild } from './child.js';
 import { type Experiment, mediansOf, type Sample, type Size, summarize } from './experiment.js';
+import { MEASURE, measure } from './measure.js';
 import { brokenDirections, type ExperimentReport, reportFiles } from './report.js';
 
 /**
@@ -36,16 +37,16 @@ interface Command {
 async function main(): Promise<void> {
   const command = commandOf(process.argv.slice(2));
   if (command === undefined) return;
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
-  for (const name of command.names) {
-    if (stop.signal.aborted) break;
-    const experiment = await loadExperiment(name);
-    const report = await runAll(name, experiment, command, stop.signal);
-    for (const [file, text] of reportFiles(experiment, report)) writeFileSync(join(command.output, file), text);
-    judge(experiment, report);
-  }
-  if (stop.signal.aborted) process.exitCode = INTERRUPTED;
+  await interruptible(async ({ signal }) => {
+    for (const name of command.names) {
+      if (signal.aborted) break;
+      const experiment = await loadExperiment(name);
+      const report = await runAll(name, experiment, command, signal);
+      for (const [file, text] of reportFiles(experiment, report)) writeFileSync(join(command.output, file), text);
+      judge(experiment, report);
+    }
+    if (signal.aborted) process.exitCode = INTERRUPTED;
+  });
 }
 
 /** Says what is wrong and sets the exit code, or says what there is and returns nothing. */
@@ -93,49 +94,19 @@ async function runAll(
   for (let run = 0; run < runs && !signal.aborted; run++) {
     const from = systemClock.nowMs();
     try {
-      samples.push(await once(name, experiment, size, run, signal));
+      samples.push(
+        await inChild(MEASURE, measure, { name, size, run }, { execArgv: experiment.execArgv ?? [], signal }),
+      );
       process.stderr.write(
         `${name}: run ${run + 1} of ${runs}, ${((systemClock.nowMs() - from) / 1000).toFixed(1)} s\n`,
       );
     } catch (error) {
-      if (!signal.aborted) failures.push((error as Error).message);
+      if (!signal.aborted) failures.push(`run ${run + 1}: ${(error as Error).message}`);
     }
   }
   const command = ['npm run experiment --', name, ...(size === 'small' ? ['--small'] : []), `--runs ${runs}`].join(' ');
   const setting = settingOf(command, 0, packageVersion(), systemClock.nowMs());
   return { name, setting, size, runs, interrupted: signal.aborted, failures, loadBefore, samples };
-}
-
-/** One run in its own process. Rejects with the last lines that it wrote when it ends without samples. */
-function once(
-  name: string,
-  experiment: Experiment,
-  size: Size,
-  run: number,
-  signal: AbortSignal,
-): Promise<readonly Sample[]> {
-  return new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(new URL('./measure.js', import.meta.url)), [name, size, String(run)], {
-      execArgv: ['--enable-source-maps', '--expose-gc', ...(experiment.execArgv ?? [])],
-      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
-    });
-    let samples: readonly Sample[] | undefined;
-    let said = '';
-    const end = () => child.kill('SIGTERM');
-    signal.addEventListener('abort', end, { once: true });
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-      said = (said + text).slice(-4096);
-    });
-    child.on('message', (message: { samples: readonly Sample[] }) => {
-      samples = message.samples;
-    });
-    child.on('error', reject);
-    child.on('exit', (code, killedBy) => {
-      signal.removeEventListener('abort', end);
-      if (code === 0 && samples !== undefined) resolve(samples);
-      else reject(new Error(`run ${run + 1} ended by ${killedBy ?? `exit code ${code}`}: ${said.trim()}`));
-    });
-  });
 }
 
 function judge(experiment: Experiment, report: ExperimentReport): void {

@@ -1,3 +1,4 @@
+import type { FrontProxy } from '../auth/authenticator.js';
 import type { FlagName, FlagValues, Listener } from './config.js';
 import { UsageError } from './usage-error.js';
 import { bad, isLoopback, readBoolean, readList, readOneOf, readText, type ValueReader } from './values.js';
@@ -14,14 +15,8 @@ export interface AccessConfig {
 
 export type AuthorizationMode = 'RBAC' | 'AlwaysDeny';
 
-export interface FrontProxyConfig {
+export interface FrontProxyConfig extends Omit<FrontProxy, 'authorities'> {
   readonly clientCaFile: string;
-  readonly allowedNames: readonly string[];
-  /** Lower case, as the next ones. */
-  readonly usernameHeaders: readonly string[];
-  readonly groupHeaders: readonly string[];
-  readonly uidHeaders: readonly string[];
-  readonly extraHeadersPrefixes: readonly string[];
 }
 
 export const accessFlags = [
@@ -130,6 +125,6 @@ function resolveFrontProxy(flags: FlagValues, clientCaFile: string | undefined):
     usernameHeaders: headers('requestheader-username-headers', ['X-Remote-User']),
     groupHeaders: headers('requestheader-group-headers', ['X-Remote-Group']),
     uidHeaders: headers('requestheader-uid-headers', []),
-    extraHeadersPrefixes: headers('requestheader-extra-headers-prefix', ['X-Remote-Extra-']),
+    extraPrefixes: headers('requestheader-extra-headers-prefix', ['X-Remote-Extra-']),
   };
 }

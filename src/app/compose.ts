@@ -99,6 +99,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     kinds,
     reader: service.reader(kinds.find('apiextensions.k8s.io', 'v1', 'customresourcedefinitions')!),
     clock,
+    limits,
     removed(kind, revision) {
       service.forget(kind);
       caches.retire(kind, revision);

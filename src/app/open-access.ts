@@ -42,14 +42,7 @@ export function openAccess(
     frontProxy:
       frontProxy === undefined || proxyAuthorities === undefined
         ? undefined
-        : {
-            authorities: proxyAuthorities,
-            allowedNames: frontProxy.allowedNames,
-            usernameHeaders: frontProxy.usernameHeaders,
-            groupHeaders: frontProxy.groupHeaders,
-            uidHeaders: frontProxy.uidHeaders,
-            extraPrefixes: frontProxy.extraHeadersPrefixes,
-          },
+        : { ...frontProxy, authorities: proxyAuthorities },
     clientAuthorities,
     tokens,
     anonymous: config.anonymous,

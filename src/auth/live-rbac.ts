@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
+import { type Follower, type Following, follow } from '../serve/follow.js';
 import type { Reader } from '../serve/reader.js';
-import { type FollowedObject, type Following, follow } from './follow.js';
 import { readBinding, readRole } from './policy.js';
 import { Rbac } from './rbac.js';
 
@@ -36,15 +36,15 @@ export class LiveRbac {
     };
     for (const resource of RESOURCES) {
       const isRole = resource === 'roles' || resource === 'clusterroles';
-      const follower = {
-        put(object: FollowedObject) {
+      const follower: Follower = {
+        put(object) {
           if (isRole) rbac.setRole(readRole(object));
           else rbac.setBinding(readBinding(object));
           tell();
         },
-        remove(object: FollowedObject) {
-          if (isRole) rbac.deleteRole(readRole(object));
-          else rbac.deleteBinding(readBinding(object));
+        remove(name) {
+          if (isRole) rbac.deleteRole(name);
+          else rbac.deleteBinding(name);
           tell();
         },
         synced() {

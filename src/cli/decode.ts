@@ -12,6 +12,7 @@ import { protoText } from '../codec/proto-text.js';
 import { spliceJson } from '../codec/splice.js';
 import { createWriter } from '../codec/writer.js';
 import { toYaml } from '../codec/yaml.js';
+import { isObject } from '../lib/is-object.js';
 
 /**
  * `listwatch decode`: what etcd holds, readable. One raw value, or a whole dump of
@@ -203,8 +204,4 @@ function protobufTextOf(entry: Stored): string {
   const wire = createWriter(value.length);
   createKindCodec(kind).toWire(value, 0, value.length, entry.modRevision ?? NO_REVISION, wire);
   return protoText(kind.message, wire.bytes.subarray(wire.start, wire.position));
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

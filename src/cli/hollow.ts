@@ -1,15 +1,14 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Presets, SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
-import { UsageError } from '../app/usage-error.js';
 import { type HollowFlags, hollowFlags, type HollowOptions, resolveHollow } from '../hollow/options.js';
 import { reportHollow } from '../hollow/report.js';
 import type { HollowProgress } from '../hollow/cluster.js';
 import { runHollow } from '../hollow/run-hollow.js';
 import { systemClock } from '../lib/clock.js';
 import { settingOf } from '../report/setting.js';
+import { flagsOf } from './flags-of.js';
 import { interruptible } from './interruptible.js';
+import { prepareReportFolder, writeReport } from './report-folder.js';
 import { packageVersion } from './version.js';
 
 const INTERRUPTED = 130;
@@ -21,17 +20,13 @@ export function addHollowCommand(program: Command): void {
     .allowExcessArguments(false);
   for (const [name, placeholder, help] of hollowFlags) command.option(`--${name} ${placeholder}`, help);
   command.action(async () => {
-    const values = command.opts() as Record<string, string | undefined>;
-    const flags = Object.fromEntries(
-      command.options.map((option) => [option.name(), values[option.attributeName()]]),
-    ) as HollowFlags;
-    await hollow(resolveHollow(flags));
+    await hollow(resolveHollow(flagsOf(command) as HollowFlags));
   });
 }
 
 /** Exits with 0 when every objective was met, 1 when one was missed or the run failed, 130 when it was interrupted. */
 async function hollow(options: HollowOptions): Promise<void> {
-  prepare(options.output);
+  prepareReportFolder(options.output);
   process.stderr.write(`${introduction(options)}\n`);
   const bar = createBar(process.stderr);
   const version = packageVersion();
@@ -45,27 +40,11 @@ async function hollow(options: HollowOptions): Promise<void> {
   if (result.status === 'interrupted') process.exitCode = INTERRUPTED;
   else if (!report.passed) process.exitCode = 1;
   if (result.status === 'failed') process.stderr.write(`listwatch: ${result.message}\n`);
-  const files = { 'report.json': `${JSON.stringify(report, null, 1)}\n`, 'report.txt': benchText, 'report.html': page };
-  for (const [name, content] of Object.entries(files)) {
-    try {
-      writeFileSync(join(options.output, name), content);
-    } catch (error) {
-      process.stderr.write(`listwatch: ${join(options.output, name)}: not written: ${(error as Error).message}\n`);
-      process.exitCode = 1;
-    }
-  }
-  process.stderr.write(`the report is in ${options.output}\n`);
-}
-
-/** Whether the report can be written is found out before the test, not after. */
-function prepare(output: string): void {
-  try {
-    // Not with `recursive`: below /proc that never ends.
-    if (!existsSync(output)) mkdirSync(output);
-    writeFileSync(join(output, 'report.txt'), '');
-  } catch (error) {
-    throw new UsageError(`--output ${JSON.stringify(output)}: cannot be written: ${(error as Error).message}`);
-  }
+  writeReport(options.output, {
+    'report.json': () => `${JSON.stringify(report, null, 1)}\n`,
+    'report.txt': () => benchText,
+    'report.html': () => page,
+  });
 }
 
 function introduction({

@@ -1,15 +1,14 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Presets, SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
-import { UsageError } from '../app/usage-error.js';
 import { systemClock } from '../lib/clock.js';
 import { cellName } from '../pressure/cell.js';
 import { pressureFlags, type PressureFlags, resolvePressure } from '../pressure/options.js';
 import { pressureBenchText, pressurePage, type PressureReport, pressureTable } from '../pressure/report.js';
 import { type GridProgress, runGrid } from '../pressure/run-grid.js';
 import { settingOf } from '../report/setting.js';
+import { flagsOf } from './flags-of.js';
 import { interruptible } from './interruptible.js';
+import { prepareReportFolder, writeReport } from './report-folder.js';
 import { packageVersion } from './version.js';
 
 const INTERRUPTED = 130;
@@ -21,18 +20,14 @@ export function addPressureCommand(program: Command): void {
     .allowExcessArguments(false);
   for (const [name, placeholder, help] of pressureFlags) command.option(`--${name} ${placeholder}`.trim(), help);
   command.action(async () => {
-    const values = command.opts() as Record<string, string | true | undefined>;
-    const flags = Object.fromEntries(
-      command.options.map((option) => [option.name(), values[option.attributeName()]]),
-    ) as PressureFlags;
-    await pressure(flags);
+    await pressure(flagsOf(command) as PressureFlags);
   });
 }
 
 /** Exits with 1 when a cell failed, with 130 when it was interrupted; the report is written in both cases. */
 async function pressure(flags: PressureFlags): Promise<void> {
   const { cells, seed, output } = resolvePressure(flags);
-  prepare(output);
+  prepareReportFolder(output);
   const bar = createBar(process.stderr);
   const { outcomes, interrupted } = await interruptible(async ({ signal }) => ({
     outcomes: await runGrid(cells, systemClock, signal, bar.update),
@@ -46,37 +41,13 @@ async function pressure(flags: PressureFlags): Promise<void> {
     outcomes,
   };
   process.stdout.write(`${pressureTable(report)}\n`);
-  write(output, report);
-  if (interrupted) process.exitCode = INTERRUPTED;
-  else if (outcomes.some(({ status }) => status === 'failed')) process.exitCode = 1;
-}
-
-/** Whether the report can be written is found out before the hours, not after. */
-function prepare(output: string): void {
-  try {
-    // Not with `recursive`: below /proc that never ends.
-    if (!existsSync(output)) mkdirSync(output);
-    writeFileSync(join(output, 'report.txt'), '');
-  } catch (error) {
-    throw new UsageError(`--output ${JSON.stringify(output)}: cannot be written: ${(error as Error).message}`);
-  }
-}
-
-function write(output: string, report: PressureReport): void {
-  const files = {
+  writeReport(output, {
     'report.json': () => `${JSON.stringify(report, null, 1)}\n`,
     'report.txt': () => pressureBenchText(report),
     'report.html': () => pressurePage(report),
-  };
-  for (const [name, content] of Object.entries(files)) {
-    try {
-      writeFileSync(join(output, name), content());
-    } catch (error) {
-      process.stderr.write(`listwatch: ${join(output, name)}: not written: ${(error as Error).message}\n`);
-      process.exitCode = 1;
-    }
-  }
-  process.stderr.write(`the report is in ${output}\n`);
+  });
+  if (interrupted) process.exitCode = INTERRUPTED;
+  else if (outcomes.some(({ status }) => status === 'failed')) process.exitCode = 1;
 }
 
 interface Bar {

@@ -8,6 +8,7 @@ import { isSecret, type Kind } from '../codec/kind.js';
 import { systemClock, type Timer } from '../lib/clock.js';
 import { systemRandom } from '../lib/random.js';
 import type { Recorded } from '../recording/recorder.js';
+import { flagsOf } from './flags-of.js';
 import { interruptible } from './interruptible.js';
 import { createRejections } from './rejections.js';
 
@@ -50,13 +51,8 @@ export function addRecordCommand(program: Command): void {
     if (STORE_FLAGS.includes(name)) command.option(`--${name} ${placeholder}`, help);
   }
   command.action(async () => {
-    const values = command.opts() as Record<string, string | true | string[] | undefined>;
-    const store = Object.fromEntries(
-      command.options
-        .filter((option) => STORE_FLAGS.includes(option.name() as FlagName))
-        .map((option) => [option.name(), values[option.attributeName()]])
-        .filter(([, value]) => value !== undefined),
-    ) as FlagValues;
+    const given = Object.entries(flagsOf(command));
+    const store = Object.fromEntries(given.filter(([name]) => STORE_FLAGS.includes(name as FlagName))) as FlagValues;
     await run(command.opts() as RecordFlags, store);
   });
 }

@@ -8,6 +8,7 @@ import { systemRandom } from '../lib/random.js';
 import { startText } from './start-text.js';
 import { createRejections } from './rejections.js';
 import { packageVersion } from './version.js';
+import { flagsOf } from './flags-of.js';
 
 export function addServeCommand(program: Command): void {
   const command = program
@@ -15,7 +16,7 @@ export function addServeCommand(program: Command): void {
     .description('serve a cluster: from etcd, or from the embedded store filled with --load or --sample')
     .allowExcessArguments(false);
   for (const [name, placeholder, help] of serveFlags) command.option(`--${name} ${placeholder}`, help);
-  command.action(async () => serve(flagsOf(command)));
+  command.action(async () => serve(flagsOf(command) as FlagValues));
 }
 
 async function serve(flags: FlagValues): Promise<void> {
@@ -35,14 +36,4 @@ async function serve(flags: FlagValues): Promise<void> {
   }).finally(() => rejections.end());
   superviseProcess(server, config.shutdownDelayMs, log, systemClock);
   process.stdout.write(startText(server, config));
-}
-
-/** Commander's camelCase keys back to the names as typed. */
-function flagsOf(command: Command): FlagValues {
-  const values = command.opts() as Record<string, string | true | string[] | undefined>;
-  return Object.fromEntries(
-    command.options
-      .map((option): [string, string | true | string[] | undefined] => [option.name(), values[option.attributeName()]])
-      .filter(([, value]) => value !== undefined),
-  ) as FlagValues;
 }

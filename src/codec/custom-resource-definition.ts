@@ -1,4 +1,4 @@
-import { JsonNumber } from './json-parse.js';
+import { isJsonObject, JsonNumber } from './json-parse.js';
 
 /**
  * CustomResourceDefinitions are stored as v1beta1 JSON and served as v1 (spec 1.3). v1beta1 says once, at
@@ -16,13 +16,13 @@ export function isCustomResourceDefinition(apiVersion: string, kind: string): bo
 
 /** Takes a CRD of either version and returns the v1 object that a server answers. */
 export function toCustomResourceDefinitionV1(stored: unknown): unknown {
-  if (!isObject(stored)) return stored;
+  if (!isJsonObject(stored)) return stored;
   const fromBeta = stored['apiVersion'] === V1BETA1;
   // Copied, so that embedded schemas are written anew, as conversion does; metadata keeps its text.
-  const spec = isObject(stored['spec']) ? (copy(stored['spec']) as Json) : {};
-  const status = isObject(stored['status']) ? { ...stored['status'] } : {};
+  const spec = isJsonObject(stored['spec']) ? (copy(stored['spec']) as Json) : {};
+  const status: Json = isJsonObject(stored['status']) ? { ...stored['status'] } : {};
   setDefaults(spec, fromBeta);
-  const versions = Array.isArray(spec['versions']) ? (spec['versions'] as unknown[]).filter(isObject) : [];
+  const versions = Array.isArray(spec['versions']) ? (spec['versions'] as unknown[]).filter(isJsonObject) : [];
   if (!Array.isArray(status['storedVersions']) || status['storedVersions'].length === 0) {
     const storage = versions.find((version) => version['storage'] === true);
     if (storage !== undefined) status['storedVersions'] = [storage['name']];
@@ -32,12 +32,12 @@ export function toCustomResourceDefinitionV1(stored: unknown): unknown {
 }
 
 function setDefaults(spec: Json, fromBeta: boolean): void {
-  const names = isObject(spec['names']) ? spec['names'] : {};
+  const names = isJsonObject(spec['names']) ? spec['names'] : {};
   spec['names'] = names;
   const kind = typeof names['kind'] === 'string' ? names['kind'] : '';
   if (!names['singular']) names['singular'] = kind.toLowerCase();
   if (!names['listKind'] && kind !== '') names['listKind'] = `${kind}List`;
-  if (!isObject(spec['conversion'])) spec['conversion'] = { strategy: 'None' };
+  if (!isJsonObject(spec['conversion'])) spec['conversion'] = { strategy: 'None' };
   const conversion = spec['conversion'] as Json;
   if (fromBeta) {
     if (!spec['scope']) spec['scope'] = 'Namespaced';
@@ -50,22 +50,22 @@ function setDefaults(spec: Json, fromBeta: boolean): void {
     }
     if (typeof spec['preserveUnknownFields'] !== 'boolean') spec['preserveUnknownFields'] = true;
     setServicePort(conversion['webhookClientConfig']);
-  } else if (isObject(conversion['webhook'])) {
+  } else if (isJsonObject(conversion['webhook'])) {
     setServicePort(conversion['webhook']['clientConfig']);
   }
 }
 
 function setServicePort(clientConfig: unknown): void {
-  const service = isObject(clientConfig) ? clientConfig['service'] : undefined;
-  if (isObject(service)) service['port'] ??= 443;
+  const service = isJsonObject(clientConfig) ? clientConfig['service'] : undefined;
+  if (isJsonObject(service)) service['port'] ??= 443;
 }
 
 function convertSpec(spec: Json, versions: Json[]): void {
   for (const version of versions) renameJsonPath(version['additionalPrinterColumns']);
   renameJsonPath(spec['additionalPrinterColumns']);
   for (const version of versions) {
-    if (isObject(spec['subresources'])) version['subresources'] = spec['subresources'];
-    if (isObject(spec['validation'])) version['schema'] = spec['validation'];
+    if (isJsonObject(spec['subresources'])) version['subresources'] = spec['subresources'];
+    if (isJsonObject(spec['validation'])) version['schema'] = spec['validation'];
     if (Array.isArray(spec['additionalPrinterColumns'])) {
       version['additionalPrinterColumns'] = spec['additionalPrinterColumns'];
     }
@@ -79,9 +79,9 @@ function convertSpec(spec: Json, versions: Json[]): void {
   const reviewVersions = conversion['conversionReviewVersions'];
   delete conversion['webhookClientConfig'];
   delete conversion['conversionReviewVersions'];
-  if (isObject(clientConfig) || Array.isArray(reviewVersions)) {
+  if (isJsonObject(clientConfig) || Array.isArray(reviewVersions)) {
     conversion['webhook'] = {
-      ...(isObject(clientConfig) ? { clientConfig } : {}),
+      ...(isJsonObject(clientConfig) ? { clientConfig } : {}),
       ...(Array.isArray(reviewVersions) ? { conversionReviewVersions: reviewVersions } : {}),
     };
   }
@@ -90,7 +90,7 @@ function convertSpec(spec: Json, versions: Json[]): void {
 function renameJsonPath(columns: unknown): void {
   if (!Array.isArray(columns)) return;
   for (const column of columns) {
-    if (!isObject(column) || !('JSONPath' in column)) continue;
+    if (!isJsonObject(column) || !('JSONPath' in column)) continue;
     column['jsonPath'] = column['JSONPath'];
     delete column['JSONPath'];
   }
@@ -98,21 +98,17 @@ function renameJsonPath(columns: unknown): void {
 
 /** APIServices are stored as v1 JSON; the only default is the port of a service reference. */
 export function withServicePort(stored: unknown): unknown {
-  const spec = isObject(stored) ? stored['spec'] : undefined;
-  const service = isObject(spec) ? spec['service'] : undefined;
-  if (!isObject(stored) || !isObject(spec) || !isObject(service)) return stored;
+  const spec = isJsonObject(stored) ? stored['spec'] : undefined;
+  const service = isJsonObject(spec) ? spec['service'] : undefined;
+  if (!isJsonObject(stored) || !isJsonObject(spec) || !isJsonObject(service)) return stored;
   return { ...stored, spec: { ...spec, service: { ...service, port: service['port'] ?? 443 } } };
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof JsonNumber);
 }
 
 /** A deep copy that forgets how the text was written; numbers become what Go's interface{} holds. */
 function copy(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(copy);
   if (value instanceof JsonNumber) return value.valueOf();
-  if (isObject(value)) {
+  if (isJsonObject(value)) {
     const result: Json = {};
     for (const [key, member] of Object.entries(value)) {
       Object.defineProperty(result, key, { value: copy(member), enumerable: true, configurable: true, writable: true });

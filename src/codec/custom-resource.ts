@@ -5,7 +5,16 @@ import { varintSize, writeVarint } from '../lib/bytes.js';
 import { type ByteWriter, CodecError, type KindCodec, type WireWriter } from './codec.js';
 import { encodeObject } from './encode.js';
 import { encodingOf, unreadable } from './envelope.js';
-import { JsonNumber, JsonSyntaxError, type JsonValue, jsonText, parseExact, parseJson } from './json-parse.js';
+import {
+  isJsonObject,
+  JsonNumber,
+  type JsonObject,
+  JsonSyntaxError,
+  type JsonValue,
+  jsonText,
+  parseExact,
+  parseJson,
+} from './json-parse.js';
 import type { CustomKind, Kind, SelectableField } from './kind.js';
 import { MessageCodec, OBJECT_META } from './message-codec.js';
 import { type FieldReader, hit, seek } from './scan.js';
@@ -20,8 +29,6 @@ const METADATA = 0x0a;
 const HEAD = 0x12;
 const TAIL = 0x1a;
 const RESOURCE_VERSION = 50; // of ObjectMeta
-
-type Json = { [member: string]: JsonValue };
 
 /**
  * The codec of a kind that a CRD defines. Its objects are JSON in etcd and on the wire, and nearly the same JSON:
@@ -54,7 +61,7 @@ export class CustomResourceCodec extends MessageCodec implements KindCodec {
     let object = parsedObject(stored, JSON.parse);
     // Text that JSON.stringify gives back has no number, escape or space that Go would write another way.
     let kept = isSorted(object) && goJson(object) === stored;
-    if (!kept) object = plainNumbers(parsedObject(stored, parseJson)) as Json;
+    if (!kept) object = plainNumbers(parsedObject(stored, parseJson)) as JsonObject;
     const { changed, metadata } = this.asServed(object);
     kept &&= !changed;
     if (!kept) this.slowDecodes++;
@@ -73,11 +80,11 @@ export class CustomResourceCodec extends MessageCodec implements KindCodec {
   }
 
   /** Changes an object to what the version that is served shows of it (spec 1.4). */
-  private asServed(object: Json): { readonly changed: boolean; readonly metadata: Uint8Array } {
+  private asServed(object: JsonObject): { readonly changed: boolean; readonly metadata: Uint8Array } {
     const storedVersion = this.storedVersion(object);
     const { metadata: given } = object;
-    let changed = !isObject(given);
-    const metadata: Json = isObject(given) ? given : {};
+    let changed = !isJsonObject(given);
+    const metadata: JsonObject = isJsonObject(given) ? given : {};
     if (changed) object['metadata'] = metadata;
     const dropped = ['resourceVersion', 'selfLink', ...(this.omitsManagedFields ? ['managedFields'] : [])];
     for (const member of dropped) {
@@ -107,12 +114,12 @@ export class CustomResourceCodec extends MessageCodec implements KindCodec {
     return { changed, metadata: tidy.bytes };
   }
 
-  private coerce(object: Json, version: string): boolean {
+  private coerce(object: JsonObject, version: string): boolean {
     const schema = this.schema(version);
     let changed = !this.custom.preservesUnknownFields && pruneObject(object, schema);
     eachEmbedded(object, schema, (embedded) => {
       const { metadata } = embedded;
-      if (!isObject(metadata)) return;
+      if (!isJsonObject(metadata)) return;
       const tidy = tidyMetadata(metadata);
       if (tidy.metadata === metadata) return;
       embedded['metadata'] = tidy.metadata;
@@ -128,7 +135,7 @@ export class CustomResourceCodec extends MessageCodec implements KindCodec {
   }
 
   /** The version that the object is stored as, if it can be shown as ours. */
-  private storedVersion({ apiVersion, kind }: Json): string {
+  private storedVersion({ apiVersion, kind }: JsonObject): string {
     if (typeof apiVersion !== 'string' || typeof kind !== 'string') {
       throw new CodecError("Object 'Kind' is missing: apiVersion and kind must be strings");
     }
@@ -169,12 +176,12 @@ export class CustomResourceCodec extends MessageCodec implements KindCodec {
 
   /** As kube-apiserver stores it: in the storage version, with sorted members and a newline. */
   toStored(object: unknown): Uint8Array {
-    if (!isObject(object)) throw new CodecError('the value is no object');
+    if (!isJsonObject(object)) throw new CodecError('the value is no object');
     const { apiVersion, metadata } = object;
     const storedAs = apiVersionOf(this.kind.group, this.kind.storageVersion ?? this.kind.version);
     if (apiVersion !== storedAs && this.custom.converts === 'webhook')
       this.storedVersion({ ...object, apiVersion: storedAs });
-    const { resourceVersion: _, selfLink: __, ...kept } = isObject(metadata) ? metadata : {};
+    const { resourceVersion: _, selfLink: __, ...kept } = isJsonObject(metadata) ? metadata : {};
     return Buffer.from(`${jsonText({ ...object, apiVersion: storedAs, metadata: kept })}\n`);
   }
 
@@ -184,7 +191,7 @@ export class CustomResourceCodec extends MessageCodec implements KindCodec {
 }
 
 /** Metadata as Go's type has it, and its bytes; the same object when it is so already. */
-function tidyMetadata(metadata: Json): { readonly metadata: Json; readonly bytes: Uint8Array } {
+function tidyMetadata(metadata: JsonObject): { readonly metadata: JsonObject; readonly bytes: Uint8Array } {
   let valid = metadata;
   let encoded: ReturnType<typeof encodeObject>;
   try {
@@ -198,12 +205,12 @@ function tidyMetadata(metadata: Json): { readonly metadata: Json; readonly bytes
   if (valid === metadata && unknownFields.length === 0 && isTidy(metadata)) return { metadata, bytes };
   const writer = createWriter(bytes.length * 2);
   transcodeWith(holderOf(OBJECT_META), '', bytes, 0, bytes.length, writer);
-  const typed = plainNumbers(parseJson(writer.bytes.toString('utf8', 0, writer.position))) as Json;
+  const typed = plainNumbers(parseJson(writer.bytes.toString('utf8', 0, writer.position))) as JsonObject;
   return jsonText(typed) === jsonText(metadata) ? { metadata, bytes } : { metadata: typed, bytes };
 }
 
 /** What does not have its type is left out, and the rest shown. */
-function validMembers(metadata: Json): Json {
+function validMembers(metadata: JsonObject): JsonObject {
   return Object.fromEntries(
     Object.entries(metadata).filter(([name, value]) => {
       try {
@@ -295,14 +302,14 @@ function copy(bytes: Uint8Array, into: ByteWriter): void {
 }
 
 /** Text, integers and booleans; everything else compares as the empty text (spec 6.2). */
-function selectableText(object: Json, path: string): string {
+function selectableText(object: JsonObject, path: string): string {
   let value: JsonValue | undefined = object;
-  for (const member of path.split('.')) value = isObject(value) ? value[member] : undefined;
+  for (const member of path.split('.')) value = isJsonObject(value) ? value[member] : undefined;
   if (typeof value === 'string') return value;
   return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean' ? String(value) : '';
 }
 
-function parsedObject(text: string, parse: (text: string) => unknown): Json {
+function parsedObject(text: string, parse: (text: string) => unknown): JsonObject {
   let value: unknown;
   try {
     value = parse(text);
@@ -312,7 +319,7 @@ function parsedObject(text: string, parse: (text: string) => unknown): Json {
     if (error instanceof SyntaxError) return parsedObject(text, parseJson);
     throw error;
   }
-  if (!isObject(value)) throw new CodecError('the value is JSON, but not an object');
+  if (!isJsonObject(value)) throw new CodecError('the value is JSON, but not an object');
   return value;
 }
 
@@ -322,7 +329,7 @@ function plainNumbers(value: JsonValue): JsonValue {
   if (typeof value === 'bigint') return BigInt.asIntN(64, value) === value ? value : Number(value);
   if (Array.isArray(value))
     for (let index = 0; index < value.length; index++) value[index] = plainNumbers(value[index]!);
-  else if (isObject(value)) {
+  else if (isJsonObject(value)) {
     for (const name of Object.keys(value)) {
       const member = value[name]!;
       if (typeof member === 'object' || typeof member === 'bigint') value[name] = plainNumbers(member);
@@ -336,7 +343,7 @@ function isSorted(value: JsonValue): boolean {
   if (Array.isArray(value)) return value.every(isSorted);
   let last = '';
   for (const name in value) {
-    if (name < last || !isSorted((value as Json)[name]!)) return false;
+    if (name < last || !isSorted((value as JsonObject)[name]!)) return false;
     last = name;
   }
   return true;
@@ -349,8 +356,4 @@ function goJson(value: unknown): string {
     ESCAPED,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof JsonNumber);
 }

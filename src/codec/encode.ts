@@ -1,5 +1,5 @@
 import { CodecError } from './codec.js';
-import { JsonNumber, jsonText, rawMember } from './json-parse.js';
+import { isJsonObject, JsonNumber, jsonText, rawMember } from './json-parse.js';
 import { writeTimestampValue } from './normalize.js';
 import { canonicalQuantity, QuantityError } from './quantity.js';
 import { type Field, isNilable, type MessageType, messageType } from './schema.js';
@@ -230,8 +230,7 @@ class Encoder {
   private schemaOr(type: MessageType, value: unknown): void {
     const named = (name: string) => type.fields.find((field) => field.name === name)!;
     const schema = named('schema');
-    const isObject =
-      typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof JsonNumber);
+    const isObject = isJsonObject(value);
     if (isObject) this.tagged(schema, schema.tag, value);
     if (type.class === 'JSONSchemaPropsOrBool') {
       if (!isObject && value !== undefined && value !== null && typeof value !== 'boolean') {

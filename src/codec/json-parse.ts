@@ -1,3 +1,5 @@
+import { isObject } from '../lib/is-object.js';
+
 /**
  * A JSON parser for the places where JSON.parse loses something that Kubernetes keeps:
  * integers beyond 2^53 (read as bigint), numbers that JavaScript would print another way (`1.0`,
@@ -34,15 +36,14 @@ export class JsonNumber {
   }
 }
 
-export type JsonValue =
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | JsonNumber
-  | JsonValue[]
-  | { [member: string]: JsonValue };
+export type JsonValue = null | boolean | number | bigint | string | JsonNumber | JsonValue[] | JsonObject;
+
+export type JsonObject = { [member: string]: JsonValue };
+
+/** Neither an array nor a number that keeps its text. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return isObject(value) && !(value instanceof JsonNumber);
+}
 
 const DEPTH_MAX = 1000;
 

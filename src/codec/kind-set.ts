@@ -65,11 +65,6 @@ export class KindSet {
     return before?.kinds ?? [];
   }
 
-  /** Names of the CRDs that define kinds. */
-  get definitions(): Iterable<string> {
-    return this.#custom.keys();
-  }
-
   #rebuild(): void {
     const custom = [...this.#custom.values()]
       .flatMap(({ kinds }) => kinds)

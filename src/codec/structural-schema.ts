@@ -1,4 +1,4 @@
-import type { JsonValue } from './json-parse.js';
+import { isJsonObject, type JsonObject, type JsonValue } from './json-parse.js';
 
 /**
  * The part of an OpenAPI v3 schema that changes what is read: which members exist, what is filled in, and where null may
@@ -20,21 +20,20 @@ export interface Structural {
   readonly holdsEmbedded: boolean;
 }
 
-type Json = { [member: string]: JsonValue };
-
 const OBJECT_MEMBERS: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata']);
 const NOTHING: Structural = compileSchema({});
 
 /** Takes `openAPIV3Schema` as a CRD has it; what is not an object is read as the empty schema. */
 export function compileSchema(schema: unknown): Structural {
-  const source = isObject(schema) ? schema : {};
+  const source = isJsonObject(schema) ? schema : {};
   const properties = new Map<string, Structural>();
   const declared = source['properties'];
-  if (isObject(declared)) for (const [name, of] of Object.entries(declared)) properties.set(name, compileSchema(of));
+  if (isJsonObject(declared))
+    for (const [name, of] of Object.entries(declared)) properties.set(name, compileSchema(of));
   const itemsOf = source['items'];
-  const items = isObject(itemsOf) ? compileSchema(itemsOf) : undefined;
+  const items = isJsonObject(itemsOf) ? compileSchema(itemsOf) : undefined;
   const more = source['additionalProperties'];
-  const additional = more === true ? true : isObject(more) ? compileSchema(more) : undefined;
+  const additional = more === true ? true : isJsonObject(more) ? compileSchema(more) : undefined;
   const embedded = source['x-kubernetes-embedded-resource'] === true;
   const parts = [...properties.values(), items, additional === true ? undefined : additional];
   return {
@@ -50,7 +49,7 @@ export function compileSchema(schema: unknown): Structural {
 }
 
 /** Drops the members that a schema does not know, from a whole object: its apiVersion, kind and metadata stay. */
-export function pruneObject(object: Json, schema: Structural): boolean {
+export function pruneObject(object: JsonObject, schema: Structural): boolean {
   return prune(object, schema, schema.preserve, true);
 }
 
@@ -63,7 +62,7 @@ function prune(value: JsonValue, schema: Structural, keeps: boolean, embedded: b
     for (const item of value) changed = pruneIn(item, of ?? NOTHING) || changed;
     return changed;
   }
-  if (!isObject(value)) return false;
+  if (!isJsonObject(value)) return false;
   for (const name of Object.keys(value)) {
     if (embedded && OBJECT_MEMBERS.has(name)) continue;
     const of = schema.properties.get(name) ?? (schema.additional === true ? NOTHING : schema.additional);
@@ -95,7 +94,7 @@ export function fillDefaults(value: JsonValue, schema: Structural): boolean {
     }
     return changed;
   }
-  if (!isObject(value)) return false;
+  if (!isJsonObject(value)) return false;
   for (const [name, of] of schema.properties) {
     if (of.default === undefined) continue;
     if (Object.hasOwn(value, name) && (value[name] !== null || of.nullable)) continue;
@@ -116,15 +115,15 @@ export function fillDefaults(value: JsonValue, schema: Structural): boolean {
 }
 
 /** Calls `visit` with every object that the schema says is embedded in the value, the value itself left out. */
-export function eachEmbedded(value: JsonValue, schema: Structural, visit: (object: Json) => void): void {
+export function eachEmbedded(value: JsonValue, schema: Structural, visit: (object: JsonObject) => void): void {
   if (!schema.holdsEmbedded) return;
   const into = (member: JsonValue, of: Structural | undefined) => {
     if (of === undefined || !of.holdsEmbedded) return;
-    if (of.embedded && isObject(member)) visit(member);
+    if (of.embedded && isJsonObject(member)) visit(member);
     eachEmbedded(member, of, visit);
   };
   if (Array.isArray(value)) for (const item of value) into(item, schema.items);
-  else if (isObject(value)) {
+  else if (isJsonObject(value)) {
     for (const name of Object.keys(value)) {
       into(value[name]!, schema.properties.get(name) ?? (schema.additional === true ? undefined : schema.additional));
     }
@@ -132,17 +131,8 @@ export function eachEmbedded(value: JsonValue, schema: Structural, visit: (objec
 }
 
 /** A plain assignment would set the prototype. */
-export function setMember(object: Json, name: string, value: JsonValue): void {
+export function setMember(object: JsonObject, name: string, value: JsonValue): void {
   if (name === '__proto__') {
     Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
   } else object[name] = value;
-}
-
-function isObject(value: unknown): value is Json {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    !Array.isArray(value) &&
-    Object.getPrototypeOf(value) === Object.prototype
-  );
 }

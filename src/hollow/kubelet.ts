@@ -4,13 +4,13 @@ import type { NodeState } from '../app/sample/state.js';
 import { type Clock, sleep } from '../lib/clock.js';
 import type { Random } from '../lib/random.js';
 import type { ReadObject } from './answers.js';
-import { type ApiClient, ApiError } from './api-client.js';
+import type { ApiClient } from './api-client.js';
 import type { InformerHandler } from './informer.js';
 import { LEASES, NODE_LEASE_NAMESPACE, NODES, PODS } from './kinds.js';
 import type { Meters } from './meters.js';
 import { podStatusOf } from './objects.js';
 import { type ContainerRecord, diffContainers, HollowRuntime } from './runtime.js';
-import { type Ref, WriteRefused, type Writer } from './writer.js';
+import { type Ref, refusable, type Writer } from './writer.js';
 
 export interface KubeletTimes {
   readonly leaseEveryMs: number;
@@ -212,13 +212,4 @@ export function nameOf({ namespace, name }: Pick<Ref, 'namespace' | 'name'>): st
 
 function uidOf(pod: ReadObject): string {
   return String(pod.metadata['uid']);
-}
-
-/** What others changed or removed in the meantime is no failure, and a call that failed was counted. */
-async function refusable(run: () => Promise<unknown>): Promise<void> {
-  try {
-    await run();
-  } catch (error) {
-    if (!(error instanceof WriteRefused || error instanceof ApiError)) throw error;
-  }
 }

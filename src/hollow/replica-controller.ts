@@ -2,13 +2,12 @@ import { type Clock, sleep } from '../lib/clock.js';
 import type { Random } from '../lib/random.js';
 import { suffix } from '../app/sample/names.js';
 import type { ReadObject } from './answers.js';
-import { ApiError } from './api-client.js';
 import type { InformerHandler } from './informer.js';
 import { PODS, REPLICA_SETS } from './kinds.js';
 import { nameOf } from './kubelet.js';
 import type { Meters } from './meters.js';
 import { GROUP_LABEL, POD_GRACE_SECONDS, podOf, TEST_LABEL } from './objects.js';
-import { WriteRefused, type Writer } from './writer.js';
+import { isRefused, type Writer } from './writer.js';
 
 export interface ReplicaControllerParts {
   readonly writer: Writer;
@@ -174,7 +173,7 @@ export class ReplicaController {
   }
 
   #failed(error: unknown): void {
-    if (error instanceof WriteRefused || error instanceof ApiError) return; // tried again at the next tick
+    if (isRefused(error)) return; // tried again at the next tick
     this.#parts.meters.problem(`replica controller: ${(error as Error).message}`);
   }
 }

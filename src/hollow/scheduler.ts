@@ -1,11 +1,10 @@
 import type { Clock } from '../lib/clock.js';
 import type { Random } from '../lib/random.js';
-import { ApiError } from './api-client.js';
 import type { InformerHandler } from './informer.js';
 import { PODS } from './kinds.js';
 import type { Meters } from './meters.js';
 import { nameOf } from './kubelet.js';
-import { WriteRefused, type Writer } from './writer.js';
+import { isRefused, type Writer } from './writer.js';
 
 export interface SchedulerParts {
   readonly writer: Writer;
@@ -99,9 +98,7 @@ export class Scheduler {
       await writer.bind({ kind: PODS, ...place }, node);
     } catch (error) {
       this.#release(pod);
-      if (!(error instanceof WriteRefused || error instanceof ApiError)) {
-        meters.problem(`scheduler: ${(error as Error).message}`);
-      }
+      if (!isRefused(error)) meters.problem(`scheduler: ${(error as Error).message}`);
     }
   }
 

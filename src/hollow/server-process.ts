@@ -1,8 +1,8 @@
-import { MessageChannel } from 'node:worker_threads';
 import { startServer } from '../app/compose.js';
 import { type FlagValues, resolveConfig } from '../app/config.js';
 import { createLog } from '../app/log.js';
 import { oneLine } from '../app/usage-error.js';
+import { stayAwake } from '../lib/awake.js';
 import { systemClock } from '../lib/clock.js';
 import { systemRandom } from '../lib/random.js';
 import { keepYoungGenerationSmall } from '../lib/v8-flags.js';
@@ -26,8 +26,7 @@ export type ServerReport =
 function main(): void {
   if (process.send === undefined) throw new Error('this file is started by `listwatch hollow`');
   keepYoungGenerationSmall();
-  const awake = new MessageChannel();
-  awake.port1.on('message', () => {});
+  stayAwake();
   const say = (report: ServerReport) => void process.send?.(report);
   let store: WritableStore | undefined;
   process.on('message', (request: ServerRequest) => {

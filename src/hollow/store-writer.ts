@@ -10,6 +10,7 @@ import type { WritableStore, WriteOperation } from '../source/source.js';
 import type { ReadObject } from './answers.js';
 import type { Meters } from './meters.js';
 import { type Ref, WriteFailed, WriteRefused, type Writer } from './writer.js';
+import { isObject } from '../lib/is-object.js';
 
 /** Objects are in the store without it; read from the API they have it. */
 type Stored = KubeObject;
@@ -153,8 +154,4 @@ export function merged(target: unknown, patch: unknown): unknown {
     else result[name] = merged(result[name], value);
   }
   return result;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,10 +1,9 @@
 import { type Clock, sleep } from '../lib/clock.js';
 import type { Random } from '../lib/random.js';
-import { ApiError } from './api-client.js';
 import { REPLICA_SETS } from './kinds.js';
 import { groupOf } from './objects.js';
 import type { HollowOptions } from './options.js';
-import { WriteRefused, type Writer } from './writer.js';
+import { refusable, type Writer } from './writer.js';
 
 export interface PlannedGroup {
   readonly namespace: string;
@@ -97,7 +96,7 @@ export async function runWorkload(
     if (signal.aborted) return;
     const { namespace, name, replicas } = step.group;
     const ref = { kind: REPLICA_SETS, namespace, name };
-    try {
+    await refusable(async () => {
       if (step.type === 'create') {
         groups.add(name);
         await writer.create(groupOf(namespace, name, replicas));
@@ -106,8 +105,6 @@ export async function runWorkload(
         groups.delete(name);
         await writer.delete(ref, 0);
       }
-    } catch (error) {
-      if (!(error instanceof WriteRefused || error instanceof ApiError)) throw error;
-    }
+    });
   }
 }

@@ -1,6 +1,7 @@
 import type { KubeObject } from '../app/sample/objects.js';
 import type { Kind } from '../codec/kind.js';
 import type { ReadObject } from './answers.js';
+import { ApiError } from './api-client.js';
 
 export interface Ref {
   readonly kind: Kind;
@@ -16,6 +17,20 @@ export class WriteRefused extends Error {
 /** The cluster cannot be written to any more, or said that it will not have this object. */
 export class WriteFailed extends Error {
   override readonly name = 'WriteFailed';
+}
+
+/** What others changed or removed in the meantime is no failure, and a call that failed was counted. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof WriteRefused || error instanceof ApiError;
+}
+
+/** Lets pass what `isRefused`. */
+export async function refusable(run: () => Promise<unknown>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    if (!isRefused(error)) throw error;
+  }
 }
 
 /**

@@ -10,6 +10,7 @@ import { negotiate, noTransforms } from './negotiate.js';
 import type { ParsedPath, ResourcePath } from './paths.js';
 import { documentAnswer, problemAnswer } from './respond.js';
 import type { Problem } from './to-status.js';
+import { isObject } from '../lib/is-object.js';
 
 /** Objects that are posted to ask about oneself, and are kept nowhere (spec 8.6): `kubectl auth can-i` and `whoami`. */
 type Json = Readonly<Record<string, unknown>>;
@@ -175,10 +176,6 @@ function withoutEmpty(rule: object): Json {
 
 function isProblem(answer: Json | Problem): answer is Problem {
   return 'kind' in answer;
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function memberOf(object: Json, name: string): Json {

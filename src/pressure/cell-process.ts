@@ -1,4 +1,4 @@
-import { MessageChannel } from 'node:worker_threads';
+import { stayAwake } from '../lib/awake.js';
 import { systemClock } from '../lib/clock.js';
 import type { Cell } from './cell.js';
 import { type CellMessage, runCell } from './run-cell.js';
@@ -6,9 +6,7 @@ import { type CellMessage, runCell } from './run-cell.js';
 /** The process of one cell: started by run-grid.ts, told what to do in its first message, and gone when it is done. */
 function main(): void {
   if (process.send === undefined) throw new Error('this file is started by `listwatch pressure`');
-  // The clock's timers do not keep the process alive; an open port does.
-  const awake = new MessageChannel();
-  awake.port1.on('message', () => {});
+  stayAwake();
   const say = (message: CellMessage, then?: () => void) => {
     process.send?.(message, undefined, undefined, () => then?.());
   };

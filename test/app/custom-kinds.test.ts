@@ -4,6 +4,7 @@ import { CustomKinds } from '../../src/app/custom-kinds.js';
 import { established } from '../../src/app/load/definition.js';
 import { utf8 } from '../../src/lib/bytes.js';
 import { systemClock } from '../../src/lib/clock.js';
+import { defaultLimits } from '../../src/lib/limits.js';
 import { eventually } from '../http/client.js';
 import { kindOf, type Serving, startServing } from '../http/serving.js';
 
@@ -21,6 +22,7 @@ beforeEach(async () => {
     kinds,
     reader: service.reader(kindOf('customresourcedefinitions')),
     clock: systemClock,
+    limits: defaultLimits,
     removed(kind, revision) {
       service.forget(kind);
       caches.retire(kind, revision);

@@ -106,7 +106,7 @@ export const experiment: Experiment = {
           CACHE_TRIAL,
           cacheTrial,
           cellOf({ objects, representation, seconds: size === 'small' ? 0.1 : 0.7, seed: run + 1 }),
-          execArgv,
+          { execArgv: execArgv ?? [] },
         );
         samples.push(
           { figure: 'rate', line, at: objects, value: measured.eventsPerSecond },

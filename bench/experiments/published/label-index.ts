@@ -1,7 +1,7 @@
-import type { ObjectFilter, WatchSink } from '../../../src/cache/cache.js';
+import type { ObjectFilter } from '../../../src/cache/cache.js';
 import { defaultLimits } from '../../../src/lib/limits.js';
 import { ALL_PODS, labelFilter, opaque, PodCache, podCodec, podVariants, relabelled } from '../../indexed-pods.js';
-import { watchersOf, watchFromNow } from '../../watched-pods.js';
+import { CountingSink, watchersOf, watchFromNow } from '../../watched-pods.js';
 import { cpuMicros } from '../cpu-time.js';
 import type { Experiment, Sample } from '../experiment.js';
 
@@ -68,15 +68,6 @@ function lists({ pods: count, forMs }: SizeOf, run: number): Sample[] {
   const samples = all();
   pods.close();
   return samples;
-}
-
-class CountingSink implements WatchSink {
-  events = 0;
-  write(chunk: Uint8Array): boolean {
-    this.events += chunk.length / 8;
-    return true;
-  }
-  end(): void {}
 }
 
 /** Microseconds of CPU for each change of a pod that one in `teams` watchers wants, each with a selector of its own. */

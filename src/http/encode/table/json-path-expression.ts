@@ -1,3 +1,5 @@
+import { isObject } from '../../../lib/is-object.js';
+
 /**
  * JSONPath as `additionalPrinterColumns` use it, without the braces: `.spec.replicas`, `.status.conditions[?(@.type=="Ready")].status`,
  * `.spec.ports[*].port`, `.metadata.annotations.a\.b`, `['a','b']`, `[-1]`, `[0:2]`, `..image`.
@@ -149,8 +151,4 @@ function operand(text: string): JsonPath {
   if (text === 'true' || text === 'false') return () => [text === 'true'];
   if (/^-?\d+(\.\d+)?$/.test(text)) return () => [Number(text)];
   throw new SyntaxError(`unexpected operand ${text} in a JSONPath`);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
