@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import { Metadata } from '@grpc/grpc-js';
 import { createCache } from '../src/cache/create-cache.js';
 import { createKindCodec } from '../src/codec/kind-codec.js';
@@ -6,7 +5,9 @@ import { findKind } from '../src/codec/kinds.js';
 import { engines, type EngineName } from '../src/engine/engines.js';
 import { varintSize, writeVarint } from '../src/lib/bytes.js';
 import { systemClock } from '../src/lib/clock.js';
+import type { Endpoint } from '../src/source/etcd/endpoints.js';
 import { EtcdWatch, type WatchContext } from '../src/source/etcd/etcd-watch.js';
+import type { GrpcStream, StreamListener } from '../src/source/etcd/grpc-stream.js';
 import { StoreIdentity } from '../src/source/etcd/identity.js';
 import { toSettings } from '../src/source/etcd/options.js';
 import { encode } from '../src/source/etcd/rpc.js';
@@ -94,12 +95,18 @@ export function pipeline(engineName: string, indexed: readonly string[]): Repres
   };
 }
 
+/** What an etcd watch uses of its stream and of its endpoint. */
+type StreamParts = Pick<GrpcStream, 'write' | 'hurry' | 'cancel'>;
+interface EndpointParts extends Pick<Endpoint, 'url'> {
+  openWatch(...arguments_: Parameters<Endpoint['openWatch']>): StreamParts;
+}
+
 /** An etcd whose answers are made in this process. */
 class ReplaySource implements Source {
   readonly name = 'replay';
   readonly #lease: LeaseStream;
   readonly #objects: number;
-  #stream: EventEmitter | undefined;
+  #listener: StreamListener | undefined;
   #watch: EtcdWatch | undefined;
 
   constructor(lease: LeaseStream, objects: number) {
@@ -125,9 +132,14 @@ class ReplaySource implements Source {
   }
 
   watch(request: Parameters<Source['watch']>[0], handler: Parameters<Source['watch']>[1]) {
-    const stream = Object.assign(new EventEmitter(), { write: () => true, cancel: () => {} });
-    this.#stream = stream;
-    const endpoint = { url: 'http://replay', watchClient: () => ({ makeBidiStreamRequest: () => stream }) };
+    const stream: StreamParts = { write: () => {}, hurry: () => {}, cancel: () => {} };
+    const endpoint: EndpointParts = {
+      url: 'http://replay',
+      openWatch: (_metadata, listener) => {
+        this.#listener = listener;
+        return stream;
+      },
+    };
     // What an etcd watch asks of its connection, answered without one.
     const context = {
       calls: { metadata: () => Promise.resolve(new Metadata()) },
@@ -145,7 +157,7 @@ class ReplaySource implements Source {
     } as unknown as WatchContext;
     const watch = new EtcdWatch(request, handler, context);
     this.#watch = watch;
-    void watch.open().then(() => stream.emit('data', createdResponse(this.#objects)));
+    void watch.open().then(() => this.#listener!.message(createdResponse(this.#objects)));
     return watch;
   }
 
@@ -169,7 +181,7 @@ class ReplaySource implements Source {
     at = writeVarint(bytes, at + 1, modRevision);
     at = append(bytes, at, VERSION);
     append(bytes, openField(bytes, at, VALUE, value.length), value);
-    this.#stream!.emit('data', bytes);
+    this.#listener!.message(bytes);
   }
 
   currentRevision(): Promise<number> {
