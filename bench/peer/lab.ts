@@ -145,9 +145,14 @@ export class Lab {
       ]);
       return rowOf(output);
     }
-    const server = this.#servers.get(subject);
+    const apart = subject === 'listwatch' && mode.flags !== undefined;
+    const server = apart ? await this.#launchWith(mode.flags) : this.#servers.get(subject);
     if (server === undefined) throw new Error(`${subject} does not run`);
-    return rowOf(await this.#bench([...common, '-pid', `${server.pid}`, '-url', server[mode.over], ...mode.args]));
+    try {
+      return rowOf(await this.#bench([...common, '-pid', `${server.pid}`, '-url', server[mode.over], ...mode.args]));
+    } finally {
+      if (apart) await server.stop();
+    }
   }
 
   async close(): Promise<void> {
@@ -195,6 +200,11 @@ export class Lab {
       await server.stop();
     }
     return folder;
+  }
+
+  async #launchWith(flags: readonly string[]): Promise<Server> {
+    const command = await this.#command('listwatch');
+    return this.#launch('listwatch', { ...command, args: [...command.args, ...flags] });
   }
 
   async #start(subject: Subject, command: Command, probe?: string): Promise<Server> {

@@ -156,7 +156,7 @@ export const serveFlags = [
   [
     'fragment-cache-bytes',
     '<size>',
-    'encoded objects kept for later LISTs, in bytes or Ki, Mi, Gi; 0 for none (default 256Mi)',
+    'memory for encoded objects of later LISTs, of which an eighth is left for what is on its way, in bytes or Ki, Mi, Gi; 0 for none (default 256Mi)',
   ],
   [
     'cache-dir',

@@ -3,7 +3,7 @@ import { type FragmentStats, fragmentFormats } from '../serve/fragment-cache.js'
 
 const metrics = [
   ['bytes', 'gauge', 'Bytes of encoded objects kept for later LISTs.', (stats) => stats.bytes],
-  ['bytes_max', 'gauge', 'Bytes that may be kept: --fragment-cache-bytes.', (stats) => stats.bytesMax],
+  ['bytes_max', 'gauge', 'Bytes that may be kept: seven eighths of --fragment-cache-bytes.', (stats) => stats.bytesMax],
   ['fragments', 'gauge', 'Leaves whose objects are kept encoded, once for each format.', (stats) => stats.fragments],
   ['compressions_total', 'counter', 'Leaves that LISTs had compressed.', (stats) => stats.compressions],
   ['evictions_total', 'counter', 'Fragments dropped to make room, or unused for long.', (stats) => stats.evictions],

@@ -1,5 +1,6 @@
-import { deflateRawSync, constants as zlib } from 'node:zlib';
+import { createWriter } from '../codec/writer.js';
 import { crc32, crcShift } from '../lib/crc32.js';
+import { ALONE, PieceDeflater } from '../lib/piece-deflate.js';
 import type { Fragment } from './fragment-cache.js';
 import { itemIn, type LeafRows, type RowRange } from './leaf-rows.js';
 
@@ -25,16 +26,13 @@ export interface DeflatedRows extends Fragment {
   readonly revisions: Float64Array;
 }
 
-export const ALONE = -1;
 const ABSENT = -2;
 const OVERHEAD_BYTES = 1024;
-/** Rows are short: a small window and a small table of hashes are all that they need, and are cheap to clear (ADR 8). */
-const WINDOW_BITS = 13;
-const MEMORY_LEVEL = 6;
-/** How much of the rest before is looked back into, at most. */
-const LOOK_BACK_BYTES = 4096;
-/** Is in no text that is valid UTF-8, so nothing is found in it. */
-const FILLER = 0xff;
+const SCRATCH_BYTES_MAX = 2 ** 20;
+
+/** Of this thread: a leaf is compressed without a pause. */
+const deflater = new PieceDeflater();
+let scratch = createWriter();
 
 /** What follows the last hole of a row: `from` to `to`. */
 export function restOf({ starts, firstHole, holes }: LeafRows, row: number): { from: number; to: number } {
@@ -44,49 +42,51 @@ export function restOf({ starts, firstHole, holes }: LeafRows, row: number): { f
 
 /**
  * The rests of some rows of a leaf, each with its gap in `gaps`: those that `base`, of the same leaf or an earlier edition of
- * it, has are used again. Returns `base` itself where it has them all; undefined where that many changed since `base`, just now,
- * that they are better compressed together: a leaf that is rewritten all the time is not worth more.
+ * it, has are used again. Returns `base` itself where it has them all.
  */
-export function deflateRows(
-  range: RowRange,
-  gaps: Int32Array,
-  base: DeflatedRows | undefined,
-): DeflatedRows | undefined {
-  const { rows, start, end } = range;
+export function deflateRows(range: RowRange, gaps: Int32Array, base: DeflatedRows | undefined): DeflatedRows {
+  const { rows, start } = range;
   const { edition, ids, revisions } = rows;
   if (base?.edition === edition && hasAll(base, range, gaps)) return base;
   const count = ids.length;
-  const { found, missing } = reusable(range, gaps, base);
-  if (base !== undefined && !range.kept && missing * 2 > end - start) return undefined;
-  const pieces: Uint8Array[] = [];
+  const found = reusable(range, gaps, base);
   const offsets = new Uint32Array(count + 1);
   const had = new Int32Array(count).fill(ABSENT);
   const crcs = new Uint32Array(count);
   const shifts = new Uint32Array(count);
-  let size = 0;
+  const into = scratch;
+  into.position = 0;
+  let known = -2; // the row whose rest the deflater has before it
   for (let row = 0; row < count; row++) {
-    offsets[row] = size;
+    offsets[row] = into.position;
     const at = found[row]!;
     if (at === ABSENT) continue;
     if (at >= 0) {
-      pieces.push(base!.bytes.subarray(base!.offsets[at]!, base!.offsets[at + 1]!));
+      const from = base!.offsets[at]!;
+      const to = base!.offsets[at + 1]!;
+      into.reserve(to - from);
+      into.bytes.set(base!.bytes.subarray(from, to), into.position);
+      into.position += to - from;
       had[row] = base!.gaps[at]!;
       crcs[row] = base!.crcs[at]!;
       shifts[row] = base!.shifts[at]!;
     } else {
       const gap = gaps[row - start]!;
-      const { from, to } = restOf(rows, row);
-      const rest = rows.bytes.subarray(from, to);
-      pieces.push(deflated(rest, gap === ALONE ? undefined : dictionary(rows, row - 1, gap)));
+      const rest = restBytes(rows, row);
+      if (gap !== ALONE && known !== row - 1) deflater.know(restBytes(rows, row - 1));
+      deflater.write(rest, gap, into);
+      known = row;
       had[row] = gap;
       crcs[row] = crc32(rest);
       shifts[row] = crcShift(rest.length);
     }
-    size += pieces.at(-1)!.length;
   }
+  const size = into.position;
   offsets[count] = size;
-  const cost = size + count * 32 + OVERHEAD_BYTES;
-  return { edition, cost, bytes: concat(pieces, size), offsets, gaps: had, crcs, shifts, ids, revisions };
+  const bytes = Buffer.allocUnsafeSlow(size);
+  into.bytes.copy(bytes, 0, 0, size);
+  if (into.bytes.length > SCRATCH_BYTES_MAX) scratch = createWriter();
+  return { edition, cost: size + count * 32 + OVERHEAD_BYTES, bytes, offsets, gaps: had, crcs, shifts, ids, revisions };
 }
 
 const TO_MAKE = -1;
@@ -98,10 +98,9 @@ function hasAll(base: DeflatedRows, { start, end }: RowRange, gaps: Int32Array):
 }
 
 /** For each row of the leaf where `base` has its rest, TO_MAKE, or ABSENT: it is neither there nor asked for. */
-function reusable({ rows, start, end }: RowRange, gaps: Int32Array, base: DeflatedRows | undefined) {
+function reusable({ rows, start, end }: RowRange, gaps: Int32Array, base: DeflatedRows | undefined): Int32Array {
   const { ids, revisions } = rows;
   const found = new Int32Array(ids.length).fill(ABSENT);
-  let missing = 0;
   let next = 0;
   let before = -2;
   for (let row = 0; row < ids.length; row++) {
@@ -112,40 +111,12 @@ function reusable({ rows, start, end }: RowRange, gaps: Int32Array, base: Deflat
     if (at !== -1) next = at + 1;
     const gap = at === -1 ? ABSENT : base!.gaps[at]!;
     if (gap !== ABSENT && (gap === ALONE || follows) && (wanted === undefined || wanted === gap)) found[row] = at;
-    else if (wanted !== undefined) {
-      found[row] = TO_MAKE;
-      missing++;
-    }
+    else if (wanted !== undefined) found[row] = TO_MAKE;
   }
-  return { found, missing };
+  return found;
 }
 
-function concat(pieces: readonly Uint8Array[], size: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(size);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
-}
-
-/** What a decoder has last seen before the rest of a row: the rest of the row before, and a gap. */
-function dictionary(rows: LeafRows, row: number, gap: number): Uint8Array {
+function restBytes(rows: LeafRows, row: number): Uint8Array {
   const { from, to } = restOf(rows, row);
-  const seen = rows.bytes.subarray(Math.max(from, to - LOOK_BACK_BYTES), to);
-  const bytes = Buffer.alloc(seen.length + gap, FILLER);
-  bytes.set(seen);
-  return bytes;
-}
-
-function deflated(bytes: Uint8Array, before: Uint8Array | undefined): Uint8Array {
-  return deflateRawSync(bytes, {
-    level: zlib.Z_BEST_SPEED,
-    finishFlush: zlib.Z_SYNC_FLUSH,
-    windowBits: WINDOW_BITS,
-    memLevel: MEMORY_LEVEL,
-    chunkSize: LOOK_BACK_BYTES,
-    ...(before === undefined ? {} : { dictionary: before }),
-  });
+  return rows.bytes.subarray(from, to);
 }

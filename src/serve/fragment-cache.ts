@@ -43,6 +43,8 @@ export interface FragmentScope {
   closed: boolean;
 }
 
+/** Of the bound; the rest is for what is on its way: leaves that are being made, and what was dropped until it is collected. docs/adr/0019 */
+export const KEPT_SHARE = 7 / 8;
 const PLACES = 2 ** 26;
 /** At least as many as there are formats. */
 const FORMATS = 8;
@@ -77,6 +79,7 @@ const RANK_COUNT = 4;
 export class FragmentCache implements Sheddable {
   /** By rank. */
   readonly #ranks: readonly KeptLeaves<Fragment>[];
+  readonly #bytesMax: number;
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #hits = counters();
@@ -89,7 +92,8 @@ export class FragmentCache implements Sheddable {
   constructor(limits: Limits, clock: Clock) {
     this.#limits = limits;
     this.#clock = clock;
-    this.#ranks = Array.from({ length: RANK_COUNT }, () => new KeptLeaves(limits.fragmentCacheBytes, clock));
+    this.#bytesMax = Math.floor(limits.fragmentCacheBytes * KEPT_SHARE);
+    this.#ranks = Array.from({ length: RANK_COUNT }, () => new KeptLeaves(this.#bytesMax, clock));
     this.#scheduleTidy();
   }
 
@@ -101,7 +105,7 @@ export class FragmentCache implements Sheddable {
   get stats(): FragmentStats {
     return {
       bytes: this.bytes,
-      bytesMax: this.#limits.fragmentCacheBytes,
+      bytesMax: this.#bytesMax,
       fragments: this.#sum(({ count }) => count),
       hits: this.#hits,
       misses: this.#misses,
@@ -145,19 +149,18 @@ export class FragmentCache implements Sheddable {
   /** Whether a fragment of this cost would be kept now, which may be asked before it is made. */
   makeRoom(scope: FragmentScope, place: number, format: FragmentFormat, cost: number): boolean {
     if (scope.closed || place >= PLACES) return false;
-    const { fragmentCacheBytes, fragmentIdleMs } = this.#limits;
     const key = keyOf(scope, place, format);
     const own = RANKS[format];
     const needed = cost - (this.#ranks[own]!.peek(key)?.cost ?? 0);
-    const idleSince = this.#clock.monotonicMs() - fragmentIdleMs;
-    if (cost <= fragmentCacheBytes) {
+    const idleSince = this.#clock.monotonicMs() - this.#limits.fragmentIdleMs;
+    if (cost <= this.#bytesMax) {
       for (let rank = 0; rank <= own; rank++) {
-        const excess = this.bytes + needed - fragmentCacheBytes;
+        const excess = this.bytes + needed - this.#bytesMax;
         if (excess <= 0) return true;
         const kept = this.#ranks[rank]!;
         kept.shrink(Math.max(0, kept.bytes - excess), rank < own ? Infinity : idleSince, key);
       }
-      if (this.bytes + needed <= fragmentCacheBytes) return true;
+      if (this.bytes + needed <= this.#bytesMax) return true;
     }
     this.#refusals++;
     return false;

@@ -1,5 +1,6 @@
 import type { ByteWriter, KindCodec, WireObject } from '../codec/codec.js';
 import { createWriter } from '../codec/writer.js';
+import { mappedBytes } from '../lib/mapped-memory.js';
 
 /** Objects of one kind that are encoded together. */
 export interface ItemsToEncode {
@@ -83,7 +84,7 @@ export function createItemsEncoder(): (items: Pick<ItemsToEncode, 'codec' | 'cou
       codec.toJson(bytes, start, end, false, into);
     }
     starts[count] = into.position + 1;
-    const bytes = Buffer.allocUnsafeSlow(into.position);
+    const bytes = mappedBytes(into.position);
     into.bytes.copy(bytes, 0, 0, into.position);
     if (into.bytes.length > SCRATCH_BYTES_MAX) scratch = createWriter();
     return { bytes, starts };

@@ -3,6 +3,7 @@ import type { KindCodec, WireObject } from '../codec/codec.js';
 import { crc32, crcShift } from '../lib/crc32.js';
 import type { Limits } from '../lib/limits.js';
 import { zstdBlocks } from '../lib/zstd.js';
+import { mappedBytes } from '../lib/mapped-memory.js';
 import type { VersionId, Versions } from '../versions/versions.js';
 import type { Fragment, FragmentCache, FragmentFormat, FragmentScope } from './fragment-cache.js';
 import type { EncodedItems, EncodeTask, FragmentEncoder } from './fragment-encoder.js';
@@ -170,15 +171,15 @@ export class KindFragments {
     encode: RowEncoder,
   ): RowRange {
     const held = this.#cache.get(scope, place, 'table', edition) as LeafRows | undefined;
-    if (held?.edition === edition) return { rows: held, start, end, kept: true };
+    if (held?.edition === edition) return { rows: held, start, end };
     // A small part of a leaf does not pay for the rest of it.
     if ((end - start) * 2 < ids.length) {
       const rows = this.#rows.make(edition, ids.subarray(start, end), versions, held, encode);
-      return { rows, start: 0, end: end - start, kept: false };
+      return { rows, start: 0, end: end - start };
     }
     const rows = this.#rows.make(edition, ids, versions, held, encode);
     if (!this.#isLarge(ids, versions)) this.#cache.keep(scope, place, 'table', rows);
-    return { rows, start, end, kept: false };
+    return { rows, start, end };
   }
 
   /** Rows that `rows` gave for the leaf, compressed. */
@@ -188,11 +189,11 @@ export class KindFragments {
     { edition, place, ids }: LeafItems,
     range: RowRange,
     gaps: Int32Array,
-  ): DeflatedRows | undefined {
+  ): DeflatedRows {
     if (range.rows.ids.length !== ids.length) return deflateRows(range, gaps, undefined);
     const held = this.#cache.get(scope, place, 'table-deflate', edition) as DeflatedRows | undefined;
     const made = deflateRows(range, gaps, held);
-    if (made === undefined || made === held || this.#isLarge(ids, versions)) return made;
+    if (made === held || this.#isLarge(ids, versions)) return made;
     this.#cache.compressions++;
     this.#cache.keep(scope, place, 'table-deflate', made);
     return made;
@@ -303,7 +304,7 @@ function merge(base: JsonFragment, found: Int32Array, encoded: EncodedItems): En
     size += at === -1 ? encoded.starts[fresh + 1]! - encoded.starts[fresh++]! : base.starts[at + 1]! - base.starts[at]!;
   }
   starts[count] = size;
-  const bytes = Buffer.allocUnsafeSlow(Math.max(0, size - 1));
+  const bytes = mappedBytes(Math.max(0, size - 1));
   for (let index = 0, fresh = 0; index < count; index++) {
     const to = starts[index]!;
     if (index > 0) bytes[to - 1] = COMMA;
@@ -353,9 +354,11 @@ export async function zstd(made: Uint8Array | Promise<Uint8Array>): Promise<Zstd
   return { bytes: await zstdBlocks(bytes), size };
 }
 
-/** A small result is a view of zlib's larger buffer, which would be kept with it. */
+/** Not zlib's own buffer, which may be larger and comes from the C library. */
 function exact(bytes: Buffer): Uint8Array {
-  return bytes.buffer.byteLength === bytes.length ? bytes : new Uint8Array(bytes);
+  const copy = mappedBytes(bytes.length);
+  copy.set(bytes);
+  return copy;
 }
 
 function cut({ bytes, starts }: JsonFragment, start: number, end: number): Uint8Array {

@@ -35,8 +35,6 @@ export interface RowRange {
   readonly rows: LeafRows;
   readonly start: number;
   readonly end: number;
-  /** They were there before this LIST. */
-  readonly kept: boolean;
 }
 
 /** What keeping the rows of a leaf costs besides their bytes: their objects, and the slot that they are found by. */

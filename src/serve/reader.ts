@@ -94,7 +94,7 @@ export interface ListRuns {
   /** The run's items as rows of a Table, kept for later LISTs: `encode` is the same for all of them. */
   rows(run: number, encode: RowEncoder): RowRange;
   /** What follows the last hole of these rows of the run, compressed and kept: see `deflateRows`. */
-  deflatedRows(run: number, range: RowRange, gaps: Int32Array): DeflatedRows | undefined;
+  deflatedRows(run: number, range: RowRange, gaps: Int32Array): DeflatedRows;
   /** `json(run)`, or the run's items as they lie, compressed: at once when that is kept. */
   deflated(run: number, format: 'json' | 'protobuf'): DeflatedItems | Promise<DeflatedItems>;
   zstd(run: number, format: 'json' | 'protobuf'): ZstdItems | Promise<ZstdItems>;

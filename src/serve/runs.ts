@@ -1,5 +1,6 @@
 import type { CacheSnapshot } from '../cache/cache.js';
 import { type ByteRange, copyBytes, rangeOf } from '../lib/bytes.js';
+import { mappedBytes } from '../lib/mapped-memory.js';
 import type { Versions } from '../versions/versions.js';
 import type { FragmentScope } from './fragment-cache.js';
 import {
@@ -140,7 +141,7 @@ export class LeafRuns implements ListRuns, Disposable {
     return range;
   }
 
-  deflatedRows(run: number, range: RowRange, gaps: Int32Array): DeflatedRows | undefined {
+  deflatedRows(run: number, range: RowRange, gaps: Int32Array): DeflatedRows {
     return this.#fragments.deflatedRows(this.#scope, this.#source.versions, this.#leaf(run), range, gaps);
   }
 
@@ -207,7 +208,7 @@ export class LeafRuns implements ListRuns, Disposable {
     const { first, count } = this.#runs[run]!;
     let size = 0;
     for (let index = first; index < first + count; index++) size += versions.wireSize(this.#ids[index]!);
-    const bytes = Buffer.allocUnsafeSlow(size);
+    const bytes = mappedBytes(size);
     let at = 0;
     for (let index = first; index < first + count; index++) {
       const wire = versions.wire(this.#ids[index]!, this.#wire);

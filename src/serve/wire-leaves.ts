@@ -1,5 +1,6 @@
 import { type ByteRange, copyBytes, rangeOf } from '../lib/bytes.js';
 import type { Limits } from '../lib/limits.js';
+import { mappedBytes } from '../lib/mapped-memory.js';
 import type { VersionId, Versions } from '../versions/versions.js';
 import type { Fragment, FragmentCache, FragmentScope } from './fragment-cache.js';
 import type { LeafItems } from './fragments.js';
@@ -107,7 +108,7 @@ export class WireLeaves {
     }
     const cost = size + count * 16 + OVERHEAD_BYTES;
     if (!this.#cache.makeRoom(scope, place, 'wire', cost)) return undefined;
-    const bytes = Buffer.allocUnsafeSlow(size);
+    const bytes = mappedBytes(size);
     const starts = new Uint32Array(count + 1);
     const revisions = new Float64Array(count);
     let at = 0;

@@ -72,7 +72,7 @@ for (const kind of kinds) {
           return into.written().toString('latin1');
         });
         const got = new BufferWriter(64);
-        encoder.fill({ rows, start, end, kept: true }, got);
+        encoder.fill({ rows, start, end }, got);
         assert.equal(got.written().toString('latin1'), want.join(), `SEED=${seed}, at ${nowMs}`);
         assert.ok(!got.written().includes(0x3c), 'what stands for no duration is escaped, too');
       }

@@ -3,13 +3,13 @@ import { test } from 'node:test';
 import { createFakeClock } from '../../src/lib/clock.js';
 import { defaultLimits } from '../../src/lib/limits.js';
 import { seededRandom } from '../../src/lib/random.js';
-import { FragmentCache, type FragmentFormat, fragmentFormats } from '../../src/serve/fragment-cache.js';
+import { FragmentCache, type FragmentFormat, fragmentFormats, KEPT_SHARE } from '../../src/serve/fragment-cache.js';
 
 const BYTES_MAX = 10_000;
 
 function start() {
   const clock = createFakeClock();
-  const cache = new FragmentCache({ ...defaultLimits, fragmentCacheBytes: BYTES_MAX }, clock);
+  const cache = new FragmentCache({ ...defaultLimits, fragmentCacheBytes: Math.ceil(BYTES_MAX / KEPT_SHARE) }, clock);
   const scope = cache.openScope();
   const keep = (place: number, edition: number, cost: number, format: FragmentFormat = 'json') =>
     cache.keep(scope, place, format, { edition, cost });

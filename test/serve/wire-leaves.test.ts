@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { rangeOf, utf8 } from '../../src/lib/bytes.js';
 import { createFakeClock } from '../../src/lib/clock.js';
 import { defaultLimits } from '../../src/lib/limits.js';
-import { FragmentCache } from '../../src/serve/fragment-cache.js';
+import { FragmentCache, KEPT_SHARE } from '../../src/serve/fragment-cache.js';
 import { WireLeaves } from '../../src/serve/wire-leaves.js';
 import { createVersions } from '../../src/versions/create-versions.js';
 
@@ -18,7 +18,7 @@ interface Written {
 }
 
 function start(itemBytes = 100) {
-  const limits = { ...defaultLimits, fragmentCacheBytes: BYTES_MAX, fragmentObjectBytesMax: 2_000 };
+  const limits = { ...defaultLimits, fragmentCacheBytes: Math.ceil(BYTES_MAX / KEPT_SHARE), fragmentObjectBytesMax: 2_000 };
   const clock = createFakeClock();
   const cache = new FragmentCache(limits, clock);
   const scope = cache.openScope();

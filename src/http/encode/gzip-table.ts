@@ -1,6 +1,5 @@
-import { deflateRawSync, constants as zlib } from 'node:zlib';
-import { crc32, crcShift } from '../../lib/crc32.js';
-import { ALONE, restOf } from '../../serve/deflated-rows.js';
+import { ALONE } from '../../lib/piece-deflate.js';
+import { restOf } from '../../serve/deflated-rows.js';
 import type { ListRuns } from '../../serve/reader.js';
 import { COMPRESS_ABOVE_BYTES } from './body.js';
 import type { FilledRows, ListBody } from './document.js';
@@ -83,9 +82,7 @@ export class GzipTable {
       ends[row - start] = fronts.position;
       gaps[row - start] = row === start ? ALONE : fronts.position - from;
     }
-    const deflated = this.#runs.deflatedRows(run, range, gaps);
-    if (deflated === undefined) return this.#writeTogether(run, fronts, body);
-    const { bytes, offsets, crcs, shifts } = deflated;
+    const { bytes, offsets, crcs, shifts } = this.#runs.deflatedRows(run, range, gaps);
     for (let row = start, from = 0; row < end; row++) {
       this.#member.store(fronts.bytes.subarray(from, ends[row - start]!), body);
       from = ends[row - start]!;
@@ -93,15 +90,5 @@ export class GzipTable {
       this.#member.count(rest.to - rest.from, crcs[row]!, shifts[row]!);
       writeBytes(body, bytes, offsets[row]!, offsets[row + 1]!);
     }
-  }
-
-  /** Nothing of it is kept. */
-  #writeTogether(run: number, piece: BufferWriter, body: ListBody): void {
-    piece.position = 0;
-    if (run > 0) writeBytes(piece, this.#frame.separator);
-    this.#filled.write(run, piece);
-    const text = piece.written();
-    this.#member.count(text.length, crc32(text), crcShift(text.length));
-    writeBytes(body, deflateRawSync(text, { level: zlib.Z_BEST_SPEED, finishFlush: zlib.Z_SYNC_FLUSH }));
   }
 }
