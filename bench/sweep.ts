@@ -120,8 +120,9 @@ const sweeps: readonly Sweep[] = [
   {
     limit: 'watchFlushBytes',
     values: [4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB],
-    setting: '100 watchers of all pods, 4,000 writes/s',
-    measure: (flag) => fanOut(flag, 100, 4_000),
+    // Not more: what the watchers do not get in time is encoded all the same, and counted with the events that they get.
+    setting: '100 watchers of all pods, 1,000 writes/s',
+    measure: (flag) => fanOut(flag, 100, 1_000),
   },
 ];
 

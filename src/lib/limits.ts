@@ -35,14 +35,14 @@ export interface Limits {
   readonly groupFrameBytesMax: number;
   /** A watcher's unsent bytes in one transport before it counts as lagging. */
   readonly watcherUnsentBytesMax: number;
-  /** Watch flush: at most this long after an event, or at once with this many bytes. Reasoned, not measured: docs/adr/0025. */
+  /** Watch flush: at most this long after an event, or at once with this many bytes. docs/adr/0025 */
   readonly watchFlushMs: number;
   readonly watchFlushBytes: number;
   /** What a LIST copies before it writes, and a quarter of what it gathers. docs/adr/0020, 0025 */
   readonly listChunkBytes: number;
   /** Chunks that no LIST uses, kept to be filled again. docs/adr/0027 */
   readonly listSpareBytesMax: number;
-  /** A LIST yields to ingest and watches after this long. Reasoned, not measured: docs/adr/0025. */
+  /** A LIST yields to ingest and watches after this long. docs/adr/0025 */
   readonly listSliceMs: number;
   /** Items of LISTs that are kept encoded, of all kinds together; 0 keeps none. docs/adr/0009 */
   readonly fragmentCacheBytes: number;
@@ -52,7 +52,7 @@ export interface Limits {
   readonly fragmentKeptMs: number;
   /** Leaves with a larger object are encoded for each LIST. docs/adr/0009 */
   readonly fragmentObjectBytesMax: number;
-  /** Leaves that a compressed LIST may have in the compressor, ahead of the one it writes. Reasoned, not measured: docs/adr/0025. */
+  /** Leaves that a compressed LIST may have in the compressor, ahead of the one it writes. docs/adr/0025 */
   readonly deflateAhead: number;
   /** Wire bytes of LIST items that wait for encode workers, or are encoded and not written yet. docs/adr/0011 */
   readonly encodeAheadBytesMax: number;

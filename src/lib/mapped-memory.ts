@@ -14,7 +14,8 @@ export function mappedMemory(size: number): SharedArrayBuffer {
 
 /**
  * The same for bytes of one thread that the collector frees: V8 counts these among what is outside of its heap, so that
- * much of it is a reason to collect. Can be transferred. Small ones are not worth a page: they come from the C library.
+ * much of it is a reason to collect. Can be transferred. Small ones are not worth a page: they come from the C library. For what is
+ * taken as a whole: a view of a part takes several times as long to make.
  */
 export function mappedBytes(size: number): Buffer {
   if (size < MAPPED_BYTES_MIN) return Buffer.allocUnsafeSlow(size);
