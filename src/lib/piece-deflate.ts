@@ -167,7 +167,14 @@ function hashAt(text: Buffer, at: number): number {
 }
 
 /** RFC 1951, 3.2.5: lengths from 3 and distances from 1, in groups whose extra bits grow. */
-const LENGTH_EXTRA = [...groups(8, 0), ...groups(4, 1), ...groups(4, 2), ...groups(4, 3), ...groups(4, 4), ...groups(4, 5)];
+const LENGTH_EXTRA = [
+  ...groups(8, 0),
+  ...groups(4, 1),
+  ...groups(4, 2),
+  ...groups(4, 3),
+  ...groups(4, 4),
+  ...groups(4, 5),
+];
 
 function groups(count: number, extra: number): number[] {
   return new Array<number>(count).fill(extra);

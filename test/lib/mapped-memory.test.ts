@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { mappedMemory } from '../../src/lib/mapped-memory.js';
+import { mappedBytes, mappedMemory } from '../../src/lib/mapped-memory.js';
 
 test('it is shared, zero, and as long as asked for', () => {
   for (const size of [1, 4096, 256 * 2 ** 10]) {
@@ -23,4 +23,21 @@ test('what is not written to takes no memory, even where memory was freed', { sk
   memory.fill(1, 0, size);
   const grown = residentBytes() - before;
   assert.ok(grown > size / 2 && grown < size * 2, `${grown} bytes more after ${size} were written`);
+});
+
+test('bytes of one thread are counted by V8, and can be transferred', async () => {
+  const { external } = process.memoryUsage();
+  let bytes: Buffer | undefined = mappedBytes(64 * 2 ** 20);
+  assert.equal(bytes.length, 64 * 2 ** 20);
+  assert.ok(process.memoryUsage().external >= external + bytes.length, 'is a reason to collect garbage');
+  bytes.fill(7);
+  const { port1, port2 } = new MessageChannel();
+  const received = new Promise<ArrayBuffer>((resolve) => port2.once('message', resolve));
+  port1.postMessage(bytes.buffer, [bytes.buffer as ArrayBuffer]);
+  assert.equal(bytes.length, 0, 'gone from here');
+  bytes = Buffer.from(await received, 0, 64 * 2 ** 20);
+  assert.equal(bytes[bytes.length - 1], 7);
+  bytes = undefined;
+  port1.close();
+  assert.equal(mappedBytes(100).length, 100, 'small ones are not worth a page');
 });

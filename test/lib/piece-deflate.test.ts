@@ -72,7 +72,8 @@ test('every length and distance that deflate knows', () => {
   for (const distance of [1, 2, 3, 4, 5, 8, 9, 255, 256, 257, 1023, 4096, 24_576, 24_577, 32_767, 32_768, 32_769]) {
     for (const length of [4, 5, 10, 11, 12, 18, 19, 34, 35, 66, 67, 114, 130, 131, 226, 227, 257, 258, 259, 515, 516]) {
       const text = Buffer.alloc(distance + length);
-      for (let at = 0; at < text.length; at++) text[at] = at < distance ? (at * at * 31 + (at >> 3)) & 0xff : text[at - distance]!;
+      for (let at = 0; at < text.length; at++)
+        text[at] = at < distance ? (at * at * 31 + (at >> 3)) & 0xff : text[at - distance]!;
       const { parts, want } = joined([{ text, gap: 0, known: false }], deflater);
       assert.deepEqual(readBack(parts), want, `length ${length}, distance ${distance}`);
     }
@@ -83,7 +84,12 @@ test('a piece that resembles the one before takes a fraction of its bytes, howev
   const row = (index: number) =>
     Buffer.from(
       JSON.stringify({
-        object: { name: `pod-${index * 7919}`, uid: `0b9a${index * 104_729}`, labels: { app: 'web', tier: 'front' }, node: `node-${index % 9}` },
+        object: {
+          name: `pod-${index * 7919}`,
+          uid: `0b9a${index * 104_729}`,
+          labels: { app: 'web', tier: 'front' },
+          node: `node-${index % 9}`,
+        },
       }).repeat(3),
     );
   const size = (gap: number) => {

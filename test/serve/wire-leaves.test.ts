@@ -18,7 +18,11 @@ interface Written {
 }
 
 function start(itemBytes = 100) {
-  const limits = { ...defaultLimits, fragmentCacheBytes: Math.ceil(BYTES_MAX / KEPT_SHARE), fragmentObjectBytesMax: 2_000 };
+  const limits = {
+    ...defaultLimits,
+    fragmentCacheBytes: Math.ceil(BYTES_MAX / KEPT_SHARE),
+    fragmentObjectBytesMax: 2_000,
+  };
   const clock = createFakeClock();
   const cache = new FragmentCache(limits, clock);
   const scope = cache.openScope();
