@@ -55,15 +55,16 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   // The server, which has the metrics, is made from readers that read the source: so it is named later.
   let report: ReportRequest = () => undefined;
   const { store } = config;
-  const metered = (one: Source) => meteredSource(one, store.prefix, clock, (...request) => report(...request));
+  const kinds = new KindSet(
+    registry.filter((kind) => kind.servedByDefault).map((kind) => withDeclaredFields(kind, config.indexFields)),
+    (kind) => withDeclaredFields(kind, config.indexFields),
+  );
+  const metered = (one: Source) => meteredSource(one, store.prefix, kinds, clock, (...request) => report(...request));
   const source = store.kind === 'embedded' ? opened.source : metered(opened.source);
   const sources = openSources(source, config.etcdOverrides, (endpoints) =>
     metered(openSource({ ...store, endpoints } as StoreConfig, limits, parts).source),
   );
   const codec = codecs(config);
-  const kinds = new KindSet(
-    registry.filter((kind) => kind.servedByDefault).map((kind) => withDeclaredFields(kind, config.indexFields)),
-  );
   const checkpoints = openCheckpoints(config, source, parts);
   const twins = new TwinRecord((message) => parts.log.error({ twin: config.twin }, message));
   const caches = openCaches(config, codec, sources.of, checkpoints, twins, parts);
@@ -95,18 +96,34 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     clock,
     random,
   });
+  const eager = new Set(kinds.all.filter((kind) => service.isCached(kind) && isEager(config, kind)));
   const customKinds = new CustomKinds({
     kinds,
     reader: service.reader(kinds.find('apiextensions.k8s.io', 'v1', 'customresourcedefinitions')!),
     clock,
     limits,
+    appeared(kind) {
+      if (!service.isCached(kind) || !isEager(config, kind)) return;
+      caches.startAll([kind]);
+      // A server that is ready does not become unready because somebody defines a kind.
+      if (!customKinds.synced) eager.add(kind);
+    },
+    known() {
+      for (const resource of config.eager === 'all' ? [] : config.eager) {
+        if (kinds.all.some(({ group, resource: plural }) => groupResourceOf(group, plural) === resource)) continue;
+        log.warn(
+          { resource },
+          '--watch-cache-initialization names a resource that no CustomResourceDefinition defines',
+        );
+      }
+    },
     removed(kind, revision) {
+      eager.delete(kind);
       service.forget(kind);
       caches.retire(kind, revision);
     },
     log: (message) => log.warn({ resource: 'customresourcedefinitions.apiextensions.k8s.io' }, message),
   });
-  const eager = kinds.all.filter((kind) => service.isCached(kind) && isEager(config, kind));
   const http = createHttpServer({
     kinds,
     // What was loaded is known; a kind that etcd has may not be yet.
@@ -117,7 +134,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     encodeWorkers: () => encoder.stats,
     checkpoints: () => checkpoints?.stats,
     twins: () => (config.twin === undefined ? undefined : twins),
-    healthChecks: healthChecks(sources.all, config, () => eager.map((kind) => caches.get(kind)), customKinds),
+    healthChecks: healthChecks(sources.all, config, () => [...eager].map((kind) => caches.get(kind)), customKinds),
     build: { packageVersion: parts.version },
     access,
     listSyntax: { extendedFieldSelectors: config.extendedFieldSelectors },

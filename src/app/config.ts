@@ -18,6 +18,7 @@ import {
   readDurationMs,
   readEndpoints,
   readInteger,
+  isCustomResource,
   readKinds,
   readList,
   readOneOf,
@@ -420,5 +421,6 @@ const readEngines: ValueReader<ReadonlyMap<string, EngineName>> = (flag, text) =
 };
 
 function resourceNames(flag: string, text: string): string[] {
+  if (isCustomResource(text)) return [text];
   return [...new Set(readKinds(flag, text).map((kind) => groupResourceOf(kind.group, kind.resource)))];
 }

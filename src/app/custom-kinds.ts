@@ -14,6 +14,10 @@ export interface CustomKindsOptions {
   readonly limits: Limits;
   /** A kind is not served any more, since a revision of the store of CRDs: new requests do not find it. */
   readonly removed: (kind: Kind, revision: ModRevision) => void;
+  /** A kind is served, or is another one than before. */
+  readonly appeared?: (kind: Kind) => void;
+  /** Called once: the CRDs that the store had are known. */
+  readonly known?: () => void;
   readonly log: (message: string) => void;
 }
 
@@ -22,6 +26,7 @@ export class CustomKinds {
   readonly #options: CustomKindsOptions;
   #following: Following | undefined;
   #synced = false;
+  readonly #seen = new WeakSet<Kind>();
 
   constructor(options: CustomKindsOptions) {
     this.#options = options;
@@ -39,7 +44,9 @@ export class CustomKinds {
         this.#define(name, crd, revision),
       remove: ({ name }: { readonly name: string }, revision: ModRevision) => this.#define(name, undefined, revision),
       synced: () => {
+        if (this.#synced) return;
         this.#synced = true;
+        this.#options.known?.();
       },
       failed: log,
     };
@@ -51,6 +58,13 @@ export class CustomKinds {
   }
 
   #define(name: string, crd: unknown, revision: ModRevision): void {
-    for (const kind of this.#options.kinds.define(name, crd)) this.#options.removed(kind, revision);
+    const { kinds, removed, appeared } = this.#options;
+    for (const kind of kinds.define(name, crd)) removed(kind, revision);
+    // Not what `define` has changed: the kinds of CRDs that were loaded are there already, and new to us.
+    for (const kind of kinds.definedBy(name)) {
+      if (this.#seen.has(kind)) continue;
+      this.#seen.add(kind);
+      appeared?.(kind);
+    }
   }
 }

@@ -1,3 +1,4 @@
+import type { KindSet } from '../codec/kind-set.js';
 import { kindByDirectory } from '../codec/kinds.js';
 import type { Clock } from '../lib/clock.js';
 import type { RangeRequest, Source } from '../source/source.js';
@@ -13,14 +14,20 @@ export type ReportRequest = (
 ) => void;
 
 /** The same source, with the time of each read reported under the resource whose keys it reads. */
-export function meteredSource(source: Source, prefix: string, clock: Clock, report: ReportRequest): Source {
+export function meteredSource(
+  source: Source,
+  prefix: string,
+  kinds: KindSet,
+  clock: Clock,
+  report: ReportRequest,
+): Source {
   const timed = async <T>(
     operation: EtcdOperation,
     key: Uint8Array | undefined,
     read: () => Promise<T>,
   ): Promise<T> => {
     const startMs = clock.monotonicMs();
-    const { group, resource } = resourceOf(key, prefix);
+    const { group, resource } = resourceOf(key, prefix, kinds);
     const done = (failed: boolean) =>
       report(operation, group, resource, (clock.monotonicMs() - startMs) / 1_000, failed);
     try {
@@ -66,6 +73,7 @@ const SEGMENTS_MAX = 2; // `services/specs`, `apiextensions.k8s.io/customresourc
 function resourceOf(
   key: Uint8Array | undefined,
   prefix: string,
+  kinds: KindSet,
 ): { readonly group: string; readonly resource: string } {
   if (key === undefined) return NO_RESOURCE;
   const segments = Buffer.from(key.buffer, key.byteOffset, key.byteLength)
@@ -73,7 +81,8 @@ function resourceOf(
     .slice(prefix.length + 1)
     .split('/');
   for (let count = SEGMENTS_MAX; count > 0; count--) {
-    const kind = kindByDirectory(segments.slice(0, count).join('/'));
+    const directory = segments.slice(0, count).join('/');
+    const kind = kindByDirectory(directory) ?? kinds.customByDirectory(directory);
     if (kind !== undefined) return kind;
   }
   return NO_RESOURCE;

@@ -144,6 +144,17 @@ export const readLoopbackAddress: ValueReader<string> = (flag, text) => {
 };
 
 /**
+ * Whether a flag's `foos.ex.io` can only be meant for a CustomResourceDefinition: its group is none of ours, and has a
+ * dot, as the groups of all CRDs have. Whether there is such a CRD is known later.
+ */
+export function isCustomResource(text: string): boolean {
+  const match = /^[a-z]([-a-z0-9]*[a-z0-9])?\.([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+)$/.exec(
+    text,
+  );
+  return match !== null && !kinds.some(({ group }) => group === match[2]);
+}
+
+/**
  * `pods`, `deployments.apps`: a resource with its group, as Kubernetes writes it; the group may be
  * left out where one name means one thing. Answers every served version of it.
  */

@@ -48,7 +48,7 @@ export function kindsOf(crd: unknown): readonly Kind[] {
       message: METADATA_ONLY,
       listMessage: `${METADATA_ONLY}List`,
       selectableFields: list(at(version, 'selectableFields')).map((field, index) =>
-        selectable(text(at(field, 'jsonPath')), index),
+        customField(text(at(field, 'jsonPath')).replace(/^\./, ''), index),
       ),
       namespaceSelectable: namespaced,
       fieldLabelError: 'custom',
@@ -82,8 +82,8 @@ const METADATA_ONLY = 'k8s.io.apimachinery.pkg.apis.meta.v1.PartialObjectMetadat
 /** Where the wire form has the text of the first selectable field; see custom-resource.ts. */
 const FIRST_FIELD_NUMBER = 4;
 
-function selectable(jsonPath: string, index: number): SelectableField {
-  const path = jsonPath.replace(/^\./, '');
+/** The field number `index` of those that a kind's objects hold as text; `path`: names joined by dots, `spec.color`. */
+export function customField(path: string, index: number): SelectableField {
   return { label: path, path, absent: '', tag: ((FIRST_FIELD_NUMBER + index) << 3) | 2 };
 }
 

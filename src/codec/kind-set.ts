@@ -11,13 +11,17 @@ export class KindSet {
   readonly #builtInGroups: ReadonlySet<string>;
   /** By name of the CRD: what it was made from, as text, and its kinds. */
   readonly #custom = new Map<string, { readonly text: string; readonly kinds: readonly Kind[] }>();
+  /** Made from a CRD, before anybody sees it: `--index-fields`. */
+  readonly #complete: (kind: Kind) => Kind;
   #byUrl = new Map<string, Kind>();
+  #byDirectory = new Map<string, Kind>();
   #all: readonly Kind[];
   #generation = 0;
 
   /** In discovery order. */
-  constructor(builtIn: readonly Kind[]) {
+  constructor(builtIn: readonly Kind[], complete: (kind: Kind) => Kind = (kind) => kind) {
     this.#builtIn = builtIn;
+    this.#complete = complete;
     this.#builtInGroups = new Set(['', ...builtIn.map(({ group }) => group)]);
     this.#all = builtIn;
     this.#rebuild();
@@ -46,6 +50,16 @@ export class KindSet {
     );
   }
 
+  /** A kind whose objects lie in this directory (`<group>/<plural>`), among those of CRDs. */
+  customByDirectory(directory: string): Kind | undefined {
+    return this.#byDirectory.get(directory);
+  }
+
+  /** The kinds of a CRD. */
+  definedBy(name: string): readonly Kind[] {
+    return this.#custom.get(name)?.kinds ?? [];
+  }
+
   /** Upstream routes everything below these; what is missing below another group was never there. */
   isBuiltInGroup(group: string): boolean {
     return this.#builtInGroups.has(group);
@@ -55,7 +69,11 @@ export class KindSet {
   define(name: string, crd: unknown): readonly Kind[] {
     // A CRD can neither replace a built-in kind nor one of another CRD, whose name would be the same.
     const found =
-      crd === undefined ? [] : kindsOf(crd).filter((kind) => !this.#builtIn.some((one) => isSameUrl(one, kind)));
+      crd === undefined
+        ? []
+        : kindsOf(crd)
+            .filter((kind) => !this.#builtIn.some((one) => isSameUrl(one, kind)))
+            .map(this.#complete);
     const text = JSON.stringify(found, exactly);
     const before = this.#custom.get(name);
     if (before?.text === text || (before === undefined && found.length === 0)) return [];
@@ -71,6 +89,7 @@ export class KindSet {
       .sort((a, b) => (a.group < b.group ? -1 : a.group > b.group ? 1 : 0));
     this.#all = [...this.#builtIn, ...custom];
     this.#byUrl = new Map(this.#all.map((kind) => [`${kind.group}/${kind.version}/${kind.resource}`, kind]));
+    this.#byDirectory = new Map(custom.map((kind) => [kind.directory, kind]));
     this.#generation++;
   }
 }

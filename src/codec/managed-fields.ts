@@ -6,6 +6,15 @@ import { after, readEnd, readTag, skipField } from './wire.js';
 const METADATA = 10; // field 1 of every kind
 const MANAGED_FIELDS = 138; // field 17 of ObjectMeta, and its last one
 const ITEM = 0x12; // field 2 of every list
+const JSON_HEAD = 0x12; // field 2 of a custom resource
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const COMMA = 0x2c;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+const OPEN_LIST = 0x5b;
+const CLOSE_LIST = 0x5d;
 
 /**
  * Appends an object in wire form, with its list-item header, without `metadata.managedFields`: often a third of a
@@ -48,6 +57,81 @@ export function dropManagedFields(written: WireWriter): void {
   if (managedFieldsStart(bytes, metadata.start, metadata.end) === metadata.end) return;
   written.position = headerStart;
   writeWithoutManagedFields(bytes, start, position, written);
+}
+
+/**
+ * The same of a custom resource (custom-resource.ts), which has its metadata twice: in field 1, and in the JSON before
+ * the resourceVersion, where managedFields are by their name.
+ */
+export function writeCustomWithoutManagedFields(bytes: Uint8Array, start: number, end: number, into: WireWriter): void {
+  const { metadata, metadataSize, head, cut, headSize, tail, objectSize } = customParts(bytes, start, end);
+  into.reserve(1 + varintSize(objectSize) + objectSize);
+  const out = into.bytes;
+  let at = into.position;
+  into.headerStart = at;
+  out[at++] = ITEM;
+  at = writeVarint(out, at, objectSize);
+  into.start = at;
+  out[at++] = METADATA;
+  at = writeVarint(out, at, metadataSize);
+  out.set(bytes.subarray(metadata.start, metadata.start + metadataSize), at);
+  at += metadataSize;
+  out[at++] = JSON_HEAD;
+  at = writeVarint(out, at, headSize);
+  out.set(bytes.subarray(head.start, cut.start), at);
+  at += cut.start - head.start;
+  out.set(bytes.subarray(cut.end, head.end), at);
+  at += head.end - cut.end;
+  out.set(bytes.subarray(tail, end), at);
+  into.position = at + (end - tail);
+}
+
+export function customSizeWithoutManagedFields({ bytes, start, end }: WireObject): number {
+  const { objectSize } = customParts(bytes, start, end);
+  return 1 + varintSize(objectSize) + objectSize;
+}
+
+function customParts(bytes: Uint8Array, start: number, end: number) {
+  const metadata = metadataRange(bytes, start, end);
+  const metadataSize = managedFieldsStart(bytes, metadata.start, metadata.end) - metadata.start;
+  // Field 2 follows field 1, as custom-resource.ts writes them.
+  readTag(bytes, metadata.end, end);
+  const headEnd = readEnd(bytes, after.at, end);
+  const head = { start: after.at, end: headEnd };
+  const cut = managedFieldsInJson(bytes, head.start, head.end);
+  const headSize = head.end - head.start - (cut.end - cut.start);
+  const sized = (size: number) => 1 + varintSize(size) + size;
+  const objectSize = sized(metadataSize) + sized(headSize) + (end - headEnd);
+  return { metadata, metadataSize, head, cut, headSize, tail: headEnd, objectSize };
+}
+
+/**
+ * Where `"managedFields":[...],` stands in the metadata of compact JSON that ends behind `"resourceVersion":"`, so that
+ * another member follows; an empty range at the end, if it does not.
+ */
+function managedFieldsInJson(bytes: Uint8Array, start: number, end: number): { start: number; end: number } {
+  let depth = 0;
+  let inMetadata = false;
+  let from = -1;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]!;
+    if (byte === QUOTE) {
+      const open = at++;
+      while (at < end && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1;
+      if (bytes[at + 1] !== COLON) continue;
+      if (depth === 1) inMetadata = isText(bytes, open + 1, at, 'metadata');
+      else if (depth === 2 && inMetadata && isText(bytes, open + 1, at, 'managedFields')) from = open;
+    } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) depth++;
+    else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) depth--;
+    else if (byte === COMMA && depth === 2 && from >= 0) return { start: from, end: at + 1 };
+  }
+  return { start: end, end };
+}
+
+function isText(bytes: Uint8Array, start: number, end: number, text: string): boolean {
+  if (end - start !== text.length) return false;
+  for (let index = 0; index < text.length; index++) if (bytes[start + index] !== text.charCodeAt(index)) return false;
+  return true;
 }
 
 /** Bytes that the object takes in a list without its managed fields. */

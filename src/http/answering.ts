@@ -121,7 +121,7 @@ export class Answering {
       labels.verb = 'WATCH';
       return answerResource(exchange, resources, path);
     }
-    if (request.method === 'GET' && !this.#inFlight.admit(exchange.sink)) {
+    if ((request.method === 'GET' || request.method === 'HEAD') && !this.#inFlight.admit(exchange.sink)) {
       if (path.type === 'resource') labelResource(exchange, resources, path);
       exchange.terminated = true;
       return TOO_MANY_REQUESTS;

@@ -1,6 +1,11 @@
 import type { Kind } from '../codec/kind.js';
 import type { WireObject } from '../codec/codec.js';
-import { sizeWithoutManagedFields, writeWithoutManagedFields } from '../codec/managed-fields.js';
+import {
+  customSizeWithoutManagedFields,
+  sizeWithoutManagedFields,
+  writeCustomWithoutManagedFields,
+  writeWithoutManagedFields,
+} from '../codec/managed-fields.js';
 import { createWriter } from '../codec/writer.js';
 import { nextTurn } from '../lib/line.js';
 import type { ListAnswer, ObjectAnswer, WatchFormat } from '../serve/reader.js';
@@ -13,16 +18,15 @@ import { isSet } from './query.js';
  * A client that asks for objects without `metadata.managedFields`, which take a third of a usual pod. Neither the
  * header nor the parameter means anything to kube-apiserver: it answers the same with them.
  */
-export function omitsManagedFields({ request }: Exchange, { custom }: Kind): boolean {
-  if (custom !== undefined) return false; // their JSON is kept as it is answered
+export function omitsManagedFields({ request }: Exchange): boolean {
   return (
     request.headers['x-listwatch-omit-managed-fields'] === '1' || isSet(request.query.get('listwatchOmitManagedFields'))
   );
 }
 
-export function objectWithoutManagedFields(answer: ObjectAnswer): ObjectAnswer {
+export function objectWithoutManagedFields(kind: Kind, answer: ObjectAnswer): ObjectAnswer {
   const { revision, staleMs } = answer;
-  return { wire: stripper()(answer.wire, emptyWire()), revision, staleMs, [Symbol.dispose]: () => undefined };
+  return { wire: stripper(kind)(answer.wire, emptyWire()), revision, staleMs, [Symbol.dispose]: () => undefined };
 }
 
 const MEASURED_PER_TURN = 4_096;
@@ -33,21 +37,23 @@ const MEASURED_PER_TURN = 4_096;
  */
 export async function listWithoutManagedFields(
   { clock, limits }: WriteContext,
+  kind: Kind,
   answer: ListAnswer,
   gone: () => boolean,
 ): Promise<ListAnswer | undefined> {
   const item = emptyWire();
+  const sizeOf = kind.custom === undefined ? sizeWithoutManagedFields : customSizeWithoutManagedFields;
   let itemBytes = 0;
   let sliceStartMs = clock.monotonicMs();
   for (let index = 0; index < answer.count; index++) {
-    itemBytes += sizeWithoutManagedFields(answer.at(index, item));
+    itemBytes += sizeOf(answer.at(index, item));
     if (index % MEASURED_PER_TURN !== 0 || clock.monotonicMs() - sliceStartMs < limits.listSliceMs) continue;
     await nextTurn();
     sliceStartMs = clock.monotonicMs();
     if (gone()) return undefined;
   }
   const { resourceVersion, remainingItemCount, shard, count, staleMs, plan } = answer;
-  const strip = stripper();
+  const strip = stripper(kind);
   return {
     resourceVersion,
     continue: answer.continue,
@@ -63,8 +69,8 @@ export async function listWithoutManagedFields(
   };
 }
 
-export function formatWithoutManagedFields(format: WatchFormat): WatchFormat {
-  const strip = stripper();
+export function formatWithoutManagedFields(kind: Kind, format: WatchFormat): WatchFormat {
+  const strip = stripper(kind);
   const stripped = emptyWire();
   return {
     ...format,
@@ -74,11 +80,12 @@ export function formatWithoutManagedFields(format: WatchFormat): WatchFormat {
 }
 
 /** Of one response, whose objects it writes into one buffer, one after the other. */
-function stripper(): (wire: WireObject, into: WireObject) => WireObject {
+function stripper({ custom }: Kind): (wire: WireObject, into: WireObject) => WireObject {
   const writer = createWriter();
+  const write = custom === undefined ? writeWithoutManagedFields : writeCustomWithoutManagedFields;
   return ({ bytes, start, end }, into) => {
     writer.position = 0;
-    writeWithoutManagedFields(bytes, start, end, writer);
+    write(bytes, start, end, writer);
     into.bytes = writer.bytes;
     into.headerStart = writer.headerStart;
     into.start = writer.start;

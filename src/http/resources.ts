@@ -90,9 +90,13 @@ export function answerResource(
   }
   label(exchange, kind, path);
   if (kind.deprecation !== undefined) warn(exchange, context, kind.deprecation);
-  if (request.method !== 'GET') {
+  if (request.method !== 'GET' && !isHeadOfCustom(exchange, kind, path)) {
     if (isWrite(request.method, kind, path)) return refuse({ kind: 'readOnly', method: request.method });
-    return refuse({ kind: 'methodNotAllowed' });
+    return refuse(
+      kind.custom === undefined
+        ? { kind: 'methodNotAllowed' }
+        : { kind: 'noVerb', group: kind.group, resource: kind.resource },
+    );
   }
   const { accept } = request.headers;
   const offered = path.name === undefined || path.watch ? 'streams' : 'documents';
@@ -133,6 +137,14 @@ function isWrite(method: string, kind: Kind, path: ResourcePath): boolean {
     return method === 'PUT' || method === 'PATCH' || (method === 'DELETE' && path.subresource === undefined);
   }
   return (method === 'POST' || method === 'DELETE') && (!kind.namespaced || path.namespace !== undefined);
+}
+
+/**
+ * Upstream's handler of custom resources goes by verbs, and a HEAD is a get or a list like a GET (spec 2.9). One that
+ * would watch is refused: it could only be silent until its timeout.
+ */
+function isHeadOfCustom({ request }: Exchange, { custom }: Kind, path: ResourcePath): boolean {
+  return request.method === 'HEAD' && custom !== undefined && !isWatch('GET', path, request.query);
 }
 
 /** Which of the forms of spec 2.9 exist for a kind. */
@@ -206,7 +218,7 @@ function object(
       const message = `you requested PartialObjectMetadataList, but the requested object is not a list (${goType(kind, false)})`;
       return problemAnswer(exchange.request, { kind: 'notConvertible', message });
     }
-    const shown = omitsManagedFields(exchange, kind) ? objectWithoutManagedFields(answer) : answer;
+    const shown = omitsManagedFields(exchange) ? objectWithoutManagedFields(kind, answer) : answer;
     made = objectAnswer(context, codec, shown, view);
   } finally {
     // A Table still reads the object.
@@ -240,8 +252,8 @@ async function list(
     const message = `you requested PartialObjectMetadata, but the requested object is a list (${goType(kind, true)})`;
     return refuse({ kind: 'notConvertible', message });
   }
-  if (!omitsManagedFields(exchange, kind)) return await streamList(exchange, context, reader.codec, answer, view);
-  const shown = await listWithoutManagedFields(context, answer, () => exchange.sink.closed);
+  if (!omitsManagedFields(exchange)) return await streamList(exchange, context, reader.codec, answer, view);
+  const shown = await listWithoutManagedFields(context, kind, answer, () => exchange.sink.closed);
   return shown === undefined ? STREAMED : await streamList(exchange, context, reader.codec, shown, view);
 }
 
@@ -277,7 +289,7 @@ async function watch(
     options,
     signal: exchange.signal,
     legacyPath: path.watch,
-    format: omitsManagedFields(exchange, kind) ? formatWithoutManagedFields(format) : format,
+    format: omitsManagedFields(exchange) ? formatWithoutManagedFields(kind, format) : format,
   });
   if (!result.ok) return refuse(result.failure);
   const session = result.value;
@@ -383,7 +395,7 @@ function label(exchange: Exchange, kind: Kind, path: ResourcePath): void {
   labels.subresource = path.subresource ?? '';
   const collection = path.name === undefined;
   labels.scope = !collection ? 'resource' : path.namespace !== undefined ? 'namespace' : 'cluster';
-  if (request.method !== 'GET') return;
+  if (request.method !== 'GET' && request.method !== 'HEAD') return;
   labels.verb = isWatch(request.method, path, request.query) ? 'WATCH' : collection ? 'LIST' : 'GET';
 }
 

@@ -23,6 +23,7 @@ import { isLoopbackOrigin, originRefusal } from './gate.js';
 import { Health, type HealthCheck } from './health.js';
 import { http1Response } from './http1-response.js';
 import { Http2Response } from './http2-response.js';
+import { HeadResponse } from './head-response.js';
 import { Connections, formatAddress, http2Options } from './listeners.js';
 import { type MeteredCache, Metrics } from './metrics.js';
 import { createChunkPool } from './objects.js';
@@ -153,6 +154,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     const hijack = () => {
       if (!reply.sent) void reply.hijack();
     };
+    const response = overHttp2 ? new Http2Response(streamOf(reply.raw)) : http1Response(reply.raw, true);
     await answering.serve(
       {
         method: raw.method ?? '',
@@ -164,7 +166,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
         body: raw,
         upgrade,
       },
-      overHttp2 ? new Http2Response(streamOf(reply.raw)) : http1Response(reply.raw, true),
+      raw.method === 'HEAD' ? new HeadResponse(response) : response,
       {
         hijack,
         send(code, headers, body) {

@@ -12,6 +12,8 @@ export type Refusal =
   /** Something that kube-apiserver has, and that people will look for: they are told what they talk to. */
   | { readonly kind: 'notServed'; readonly what: string }
   | { readonly kind: 'methodNotAllowed' }
+  /** A method that is no verb of the API, asked of what a CRD defines. */
+  | { readonly kind: 'noVerb'; readonly group: string; readonly resource: string }
   | { readonly kind: 'readOnly'; readonly method: string }
   | { readonly kind: 'notAcceptable' }
   | { readonly kind: 'notAcceptableStream' }
@@ -118,6 +120,12 @@ export function toStatus(problem: Problem): Status {
       );
     case 'methodNotAllowed':
       return failure(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
+    case 'noVerb': {
+      const { group, resource } = problem;
+      // Upstream names the verb, which is empty.
+      const message = ` is not supported on resources of kind ${quoteGo(groupResourceOf(group, resource))}`;
+      return failure(405, 'MethodNotAllowed', message, { group, kind: resource });
+    }
     case 'readOnly':
       return failure(
         405,

@@ -14,15 +14,21 @@ const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 let serving: Serving;
 let customKinds: CustomKinds;
 let base: string;
+let appeared: string[];
+let known: number;
 
 beforeEach(async () => {
   serving = startServing({ limits: { requestTimeoutMs: 500 } });
   const { service, caches, kinds } = serving;
+  appeared = [];
+  known = 0;
   customKinds = new CustomKinds({
     kinds,
     reader: service.reader(kindOf('customresourcedefinitions')),
     clock: systemClock,
     limits: defaultLimits,
+    appeared: ({ version }) => appeared.push(version),
+    known: () => known++,
     removed(kind, revision) {
       service.forget(kind);
       caches.retire(kind, revision);
@@ -221,3 +227,96 @@ test('an object that cannot be converted fails the LIST, by the name of the CRD'
   assert.equal(refused.status, 500);
   assert.match(refused.body, /CustomResourceDefinition foos\.ex\.io converts by webhook/);
 });
+
+test('a kind appears once, and again when it is another one', async () => {
+  await eventually('the CRDs are known', () => known === 1);
+  await serving.put('customresourcedefinitions', crd());
+  await eventually('the kind is served', () => served() !== undefined);
+  await serving.put('customresourcedefinitions', { ...crd(), metadata: { name: 'foos.ex.io', labels: { a: 'b' } } });
+  await serving.put('customresourcedefinitions', crd({ type: 'integer' }));
+  await eventually('the kind is another one', () => appeared.length === 2);
+  assert.deepEqual([appeared, known], [['v1', 'v1'], 1]);
+});
+
+test('HEAD is a GET or a LIST without its body; what is no verb is not supported', async () => {
+  await serving.put('customresourcedefinitions', crd());
+  await eventually('the kind is served', () => served() !== undefined);
+  await put('a', 'red');
+  for (const path of [FOOS, `${FOOS}/a`, `${FOOS}/a/status`, '/apis/ex.io/v1/foos?limit=1', `${FOOS}/missing`]) {
+    for (const accept of ['application/json', 'application/yaml', TABLE]) {
+      const want = await fetch(`${base}${path}`, { headers: { accept } });
+      const head = await fetch(`${base}${path}`, { method: 'HEAD', headers: { accept } });
+      const size = Buffer.byteLength(await want.text());
+      assert.deepEqual(
+        [head.status, head.headers.get('content-type'), head.headers.get('content-length'), await head.text()],
+        [want.status, want.headers.get('content-type'), String(size), ''],
+        `${path} as ${accept}`,
+      );
+    }
+  }
+  assert.equal((await fetch(`${base}${FOOS}?watch=1`, { method: 'HEAD' })).status, 405);
+  const options = await fetch(`${base}${FOOS}/a`, { method: 'OPTIONS' });
+  const status = (await options.json()) as { message: string; reason: string; details: unknown };
+  assert.deepEqual(
+    [options.status, status.reason, status.message, status.details],
+    [405, 'MethodNotAllowed', ' is not supported on resources of kind "foos.ex.io"', { group: 'ex.io', kind: 'foos' }],
+  );
+});
+
+test('a request may leave managed fields out, in every form', async () => {
+  await serving.put('customresourcedefinitions', crd());
+  await eventually('the kind is served', () => served() !== undefined);
+  // Names and texts that look like what is cut out, on both sides of it.
+  const object = (managedFields?: object[]) => ({
+    apiVersion: 'ex.io/v1',
+    data: { managedFields: [1], metadata: { managedFields: [2], name: 'x' } },
+    kind: 'Foo',
+    metadata: {
+      annotations: { a: '"managedFields":[{}],"', managedFields: 'b' },
+      ...(managedFields === undefined ? {} : { managedFields }),
+      name: 'a',
+      namespace: 'd',
+    },
+    spec: { color: 'red' },
+  });
+  const entry = (manager: string) => ({
+    apiVersion: 'ex.io/v1',
+    fieldsType: 'FieldsV1',
+    fieldsV1: { 'f:spec': { 'f:color': {}, 'k:{"a":"],}"}': {} } },
+    manager,
+    operation: 'Update',
+    time: '2026-01-02T03:04:05Z',
+  });
+  await serving.put('customresourcedefinitions', crd({ type: 'string' }, { schema: { openAPIV3Schema: OPEN } }));
+  const write = async (managedFields?: object[]) => {
+    const value = Buffer.from(`${JSON.stringify(object(managedFields))}\n`);
+    return serving.store.write([{ type: 'put', key: utf8('/registry/ex.io/foos/d/a'), value }]);
+  };
+  const headers = (accept: string) => ({ accept, 'x-listwatch-omit-managed-fields': '1' });
+  const accepts = [
+    'application/json',
+    'application/yaml',
+    'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io',
+  ];
+  const bare = await write();
+  await eventually('the open schema is served', async () => (await get(`${FOOS}/a`)).body.includes('"data"'));
+  const want: string[] = [];
+  for (const accept of accepts) want.push((await get(`${FOOS}/a`, accept)).body);
+  const list = (await get(FOOS)).body;
+  const full = await write([entry('one'), entry('two')]);
+  const at = (text: string) => text.replaceAll(String(bare), String(full));
+  for (const [index, accept] of accepts.entries()) {
+    assert.match((await get(`${FOOS}/a`, accept)).body, /manager"?: ?"?one/);
+    const asked = await fetch(`${base}${FOOS}/a`, { headers: headers(accept) });
+    assert.equal(await asked.text(), at(want[index]!), accept);
+  }
+  const asked = await fetch(`${base}${FOOS}`, { headers: headers('application/json') });
+  assert.equal(await asked.text(), at(list));
+  const watched = await fetch(`${base}${FOOS}?watch=1&resourceVersion=0&timeoutSeconds=1`, {
+    headers: headers('application/json'),
+  });
+  assert.equal(await watched.text(), `{"type":"ADDED","object":${at(want[0]!).trim()}}\n`);
+});
+
+/** Knows nothing, and keeps all. */
+const OPEN = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };

@@ -5,6 +5,8 @@ import { declaredOf, withDeclaredFields } from '../../src/app/declared-fields.js
 import { UsageError } from '../../src/app/usage-error.js';
 import { createKindCodec } from '../../src/codec/kind-codec.js';
 import { findKind } from '../../src/codec/kinds.js';
+import { customField } from '../../src/codec/custom-kind.js';
+import type { CustomKind } from '../../src/codec/kind.js';
 import { createWriter } from '../../src/codec/writer.js';
 
 const fieldsOf = (text: string) => resolveConfig({ 'index-fields': text }, { HOME: '/home/ada' }).indexFields;
@@ -28,6 +30,7 @@ for (const [text, message] of [
   ['pods=spec.containers', /Pod v1 has no text, bool or integer there/],
   ['pods=spec.containers.name', /Pod v1 has no text, bool or integer there/],
   ['podz=spec.nodeName', /no such resource/],
+  ['foos.ex.io=spec.list[0]', /expected names joined by dots/],
 ] as const) {
   test(`--index-fields ${text} is a mistake`, () => {
     assert.throws(
@@ -36,6 +39,29 @@ for (const [text, message] of [
     );
   });
 }
+
+test('fields of custom resources are numbered behind those of the CRD', () => {
+  const custom = findKind('', 'v1', 'pods')!;
+  const foo = {
+    ...custom,
+    group: 'ex.io',
+    resource: 'foos',
+    selectableFields: [customField('spec.color', 0)],
+    custom: {} as CustomKind,
+  };
+  const { selectableFields } = withDeclaredFields(
+    foo,
+    fieldsOf('foos.ex.io=spec.color,foos.ex.io=spec.size,foos.ex.io=status.two_words'),
+  );
+  assert.deepEqual(
+    selectableFields.map(({ label, tag }) => [label, tag! >> 3]),
+    [
+      ['spec.color', 4],
+      ['spec.size', 5],
+      ['status.two_words', 6],
+    ],
+  );
+});
 
 test('declared fields can be selected by, and those that kube-apiserver knows stay as they are', () => {
   const pods = findKind('', 'v1', 'pods')!;

@@ -40,6 +40,7 @@ const samples: { readonly [K in Problem['kind']]: readonly Extract<Problem, { ki
   noRoute: [{ kind: 'noRoute' }],
   notServed: [{ kind: 'notServed', what: 'pods/log' }],
   methodNotAllowed: [{ kind: 'methodNotAllowed' }],
+  noVerb: [{ kind: 'noVerb', group: 'ex.io', resource: 'foos' }],
   readOnly: [{ kind: 'readOnly', method: 'POST' }],
   notAcceptable: [{ kind: 'notAcceptable' }],
   notAcceptableStream: [{ kind: 'notAcceptableStream' }],
