@@ -5,6 +5,8 @@
 //	../go-types.json     what a .proto file cannot say: JSON names and order,
 //	                     what is omitted when empty, which types have a JSON
 //	                     form of their own
+//	../openapi-facts.json  what only comments and struct tags of the sources say:
+//	                     what is required, keys of lists, patch strategies
 //
 // With -check it writes nothing and fails if the files differ from what it would write.
 package main

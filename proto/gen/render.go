@@ -22,7 +22,15 @@ func render(s *Schema) (map[string][]byte, error) {
 		files[pkg+".proto"] = renderProto(s, pkg, names)
 	}
 	types, err := renderTypes(s)
+	if err != nil {
+		return nil, err
+	}
 	files["go-types.json"] = types
+	facts, err := openAPIFacts(s)
+	if err != nil {
+		return nil, err
+	}
+	files["openapi-facts.json"], err = renderFacts(facts)
 	return files, err
 }
 
