@@ -5,6 +5,8 @@ import { type Health, type HealthEndpoint, healthEndpoints } from './health.js';
 import type { Metrics } from './metrics.js';
 import { discoveryTransforms, negotiate, noTransforms, routerAccepts } from './negotiate.js';
 import { allValues } from './query.js';
+import { answerOpenApi } from './openapi/answer.js';
+import type { OpenApi } from './openapi/documents.js';
 import { documentAnswer, problemAnswer } from './respond.js';
 import { type BuildInfo, versionDocument } from './version.js';
 import type { PlainDocument } from './respond.js';
@@ -14,6 +16,7 @@ export interface DocumentContext {
   readonly health: Health;
   readonly metrics: Metrics;
   readonly build: BuildInfo;
+  readonly openApi: OpenApi;
 }
 
 /** Everything that is not a resource: discovery, version, health, metrics and the index (spec section 7). */
@@ -41,7 +44,11 @@ export async function answerDocument(exchange: Exchange, context: DocumentContex
     case '/apis/':
       return getOnly(exchange, () => root(exchange, context, path === '/apis', false, () => discovery.groupList));
     default:
-      return (await health(exchange, context, path)) ?? groupOrVersion(exchange, context, path);
+      return (
+        (await health(exchange, context, path)) ??
+        (await answerOpenApi(exchange, context.openApi, path)) ??
+        groupOrVersion(exchange, context, path)
+      );
   }
 }
 
@@ -126,5 +133,5 @@ function indexOf({ discovery, health }: DocumentContext): string[] {
     `/${endpoint}`,
     ...health.names(endpoint).map((name) => `/${endpoint}/${name}`),
   ]);
-  return [...discovery().paths, ...checks, '/metrics', '/version'].sort();
+  return [...discovery().paths, ...checks, '/metrics', '/openapi/v2', '/openapi/v3', '/openapi/v3/', '/version'].sort();
 }

@@ -254,7 +254,10 @@ export function compressed(exchange: Exchange, answer: Answer): Answer | Promise
 async function smaller(exchange: Exchange, answer: Answer, body: Uint8Array): Promise<Answer> {
   const coding = contentCoding(exchange.request.headers['accept-encoding']?.toString());
   if (coding === undefined) return { ...answer, body };
-  const headers = { ...answer.headers, ...codingHeaders(coding) };
+  const headers: Record<string, string> = { ...answer.headers, ...codingHeaders(coding) };
+  // A cache must not give one client's form of a document to another: what it varied by before still counts.
+  const { vary } = answer.headers;
+  if (vary !== undefined) headers['vary'] = `${vary}, ${headers['vary']}`;
   const packed = coding === 'zstd' ? zstdFrame(body) : gzip(body, { level: zlib.Z_BEST_SPEED });
   return { ...answer, headers, body: await packed };
 }

@@ -29,7 +29,8 @@ import { type MeteredCache, Metrics } from './metrics.js';
 import { createChunkPool } from './objects.js';
 import type { ResourceContext } from './resources.js';
 import type { TwinCounts } from './twin-metrics.js';
-import type { BuildInfo } from './version.js';
+import { OpenApi } from './openapi/documents.js';
+import { type BuildInfo, versionDocument } from './version.js';
 import { WatchQuota } from './watch/quota.js';
 import { SharedChunk } from './watch/shared-chunk.js';
 import { handshakeRefusal, isWebSocket, refuseHandshake } from './watch/websocket.js';
@@ -131,7 +132,13 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     shuttingDown,
     listSyntax: deps.listSyntax ?? {},
   };
-  const documents: DocumentContext = { discovery, health, metrics, build: deps.build };
+  const openApi = new OpenApi({
+    kinds,
+    clock,
+    sliceMs: limits.listSliceMs,
+    version: versionDocument(deps.build).gitVersion,
+  });
+  const documents: DocumentContext = { discovery, health, metrics, build: deps.build, openApi };
   const answering = new Answering({
     resources,
     documents,

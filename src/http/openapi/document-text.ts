@@ -1,0 +1,163 @@
+import { apiVersionOf } from '../../api/gvr.js';
+import type { Kind } from '../../codec/kind.js';
+import { type MessageFacts, readOpenApiFacts } from '../../codec/openapi-facts.js';
+import { schemaKinds } from '../../codec/schema.js';
+import { goJson } from '../encode/go-json.js';
+import { builtInDefinition } from './built-in.js';
+import { customDefinition, customListDefinition, customModelName } from './custom.js';
+import { type DiscoveryPath, discoveryItem, pathsOf, rootOf } from './operations.js';
+import { type Dialect, type Gvk, LIST_META, modelName, OBJECT_META, refTo, type Schema } from './schema.js';
+
+const META = 'k8s.io.apimachinery.pkg.apis.meta.v1';
+const SCALE = 'k8s.io.api.autoscaling.v1.Scale';
+
+/** What all documents are made from, read once for as many as are made together. */
+export interface DocumentSource {
+  readonly facts: ReadonlyMap<string, MessageFacts>;
+  readonly gvks: ReadonlyMap<string, readonly Gvk[]>;
+}
+
+export function readDocumentSource(): DocumentSource {
+  const gvks = new Map<string, Gvk[]>();
+  for (const [name, message] of schemaKinds()) {
+    const parts = name.split('/');
+    const kind = parts.pop()!;
+    const version = parts.pop()!;
+    const group = parts.pop() ?? '';
+    const known = gvks.get(message);
+    if (known === undefined) gvks.set(message, [{ group, version, kind }]);
+    else known.push({ group, version, kind });
+  }
+  for (const list of gvks.values())
+    list.sort((a, b) => (apiVersionOf(a.group, a.version) < apiVersionOf(b.group, b.version) ? -1 : 1));
+  return { facts: readOpenApiFacts(), gvks };
+}
+
+/** What one document is about. */
+export interface DocumentTopic {
+  readonly kinds: readonly Kind[];
+  /** Documents of discovery that it describes: `/api/`, `/apis/apps/`, `/apis/apps/v1/`. */
+  readonly discovery: readonly string[];
+}
+
+/**
+ * The JSON text of a document, piece by piece: one definition or path after the other, so that the caller can let
+ * others run in between. Paths and definitions are in the order of their names, as Go writes maps.
+ */
+export function* documentText(
+  topic: DocumentTopic,
+  source: DocumentSource,
+  dialect: Dialect,
+  serverVersion: string,
+): Generator<string> {
+  const definitions = new Definitions(source, dialect);
+  const paths = new Map<string, Schema>();
+  for (const path of topic.discovery) {
+    const described = discoveryOf(path);
+    const answer = definitions.refTo(`${META}.${described.message}`);
+    paths.set(path, discoveryItem(described, answer, dialect));
+  }
+  for (const kind of topic.kinds) {
+    for (const [path, item] of pathsOf(kind, definitions.answersOf(kind))) paths.set(path, item);
+    yield '';
+  }
+  yield* definitions.make();
+  const info = goJson({ title: 'Kubernetes', version: serverVersion });
+  yield dialect === 2 ? `{"swagger":"2.0","info":${info},"paths":{` : `{"openapi":"3.0.0","info":${info},"paths":{`;
+  yield* members(paths);
+  yield dialect === 2 ? '},"definitions":{' : '},"components":{"schemas":{';
+  yield* members(definitions.made);
+  yield dialect === 2 ? '}}' : '}}}';
+}
+
+/** What `/api/`, `/api/v1/`, `/apis/`, `/apis/apps/` or `/apis/apps/v1/` answers with. */
+function discoveryOf(path: string): DiscoveryPath {
+  const [root, ...rest] = path.split('/').filter((part) => part !== '');
+  const [group, version] = root === 'api' ? ['', rest[0]] : rest;
+  if (group === undefined) return { tag: 'apis', what: 'APIVersions', message: 'APIGroupList' };
+  if (version !== undefined) return { group, version, what: 'APIResources', message: 'APIResourceList' };
+  return group === ''
+    ? { group, what: 'APIVersions', message: 'APIVersions' }
+    : { group, what: 'APIGroup', message: 'APIGroup' };
+}
+
+function* members(of: ReadonlyMap<string, Schema>): Generator<string> {
+  let separator = '';
+  for (const name of [...of.keys()].sort()) {
+    yield `${separator}${goJson(name)}:${goJson(of.get(name))}`;
+    separator = ',';
+  }
+}
+
+/** Those of one document: what is referred to is defined, and what is defined is referred to. */
+class Definitions {
+  readonly made = new Map<string, Schema>();
+  readonly #source: DocumentSource;
+  readonly #dialect: Dialect;
+  readonly #wanted = new Set<string>();
+
+  constructor(source: DocumentSource, dialect: Dialect) {
+    this.#source = source;
+    this.#dialect = dialect;
+  }
+
+  refTo(messageName: string): Schema {
+    this.#wanted.add(messageName);
+    return refTo(modelName(messageName), this.#dialect);
+  }
+
+  answersOf(kind: Kind) {
+    const dialect = this.#dialect;
+    const scale = kind.subresources.includes('scale') ? this.refTo(SCALE) : {};
+    const watchEvent = this.refTo(`${META}.WatchEvent`);
+    const common = { dialect, scale, watchEvent };
+    if (kind.custom === undefined) {
+      return { ...common, object: this.refTo(kind.message), list: this.refTo(kind.listMessage) };
+    }
+    const context = { dialect, objectMeta: this.refTo(OBJECT_META), listMeta: this.refTo(LIST_META) };
+    const object = customModelName(kind, kind.kind);
+    const list = customModelName(kind, kind.listKind);
+    this.made.set(object, customDefinition(kind, context));
+    this.made.set(list, customListDefinition(kind, context));
+    return { ...common, object: refTo(object, dialect), list: refTo(list, dialect) };
+  }
+
+  /** Yields nothing but turns, for each definition one. */
+  *make(): Generator<string> {
+    const { facts, gvks } = this.#source;
+    const context = {
+      dialect: this.#dialect,
+      facts,
+      gvksOf: (messageName: string) => gvks.get(messageName) ?? [],
+      refTo: (messageName: string) => this.refTo(messageName),
+    };
+    // A set is walked in the order of insertion, what is added on the way included.
+    for (const messageName of this.#wanted) {
+      this.made.set(modelName(messageName), builtInDefinition(messageName, context));
+      yield '';
+    }
+  }
+}
+
+/** The topics of version 3 by key: `api/v1`, `apis/apps`, `apis/apps/v1`. */
+export function topicsOf(kinds: readonly Kind[]): ReadonlyMap<string, DocumentTopic> {
+  const topics = new Map<string, { kinds: Kind[]; discovery: string[] }>();
+  const topic = (path: string) => {
+    const key = path.slice(1);
+    let known = topics.get(key);
+    if (known === undefined) topics.set(key, (known = { kinds: [], discovery: [`${path}/`] }));
+    return known;
+  };
+  topic('/api');
+  topic('/apis');
+  for (const kind of kinds) {
+    if (kind.group !== '') topic(`/apis/${kind.group}`);
+    topic(rootOf(kind.group, kind.version)).kinds.push(kind);
+  }
+  return topics;
+}
+
+/** The one topic of version 2. */
+export function wholeTopic(kinds: readonly Kind[]): DocumentTopic {
+  return { kinds, discovery: [...topicsOf(kinds).values()].flatMap(({ discovery }) => discovery) };
+}

@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+import type { KindSet } from '../../codec/kind-set.js';
+import type { Kind } from '../../codec/kind.js';
+import { type Clock, sleep } from '../../lib/clock.js';
+import { goJson } from '../encode/go-json.js';
+import {
+  documentText,
+  type DocumentSource,
+  type DocumentTopic,
+  readDocumentSource,
+  topicsOf,
+  wholeTopic,
+} from './document-text.js';
+import { gnosticV2, gnosticV3 } from './gnostic.js';
+import type { Dialect } from './schema.js';
+
+/** A document as it is sent. */
+export interface OpenApiDocument {
+  readonly json: Buffer;
+  /** Upper-case hex digits of the JSON's SHA-512, without quotes; the same for both encodings, which Vary tells apart. */
+  readonly hash: string;
+  /** When it was made, unix ms. */
+  readonly madeMs: number;
+  /** gnostic's form of it, made when somebody asks. */
+  protobuf(): Buffer;
+}
+
+export interface OpenApiOptions {
+  readonly kinds: KindSet;
+  readonly clock: Clock;
+  /** The loop is let go for others at least so often while documents are made. */
+  readonly sliceMs: number;
+  /** Of the Kubernetes release that the answers are those of, e.g. `v1.36.4`. */
+  readonly version: string;
+}
+
+interface Made {
+  /** What it is about: kinds are one object each for as long as nothing about them changes. */
+  readonly kinds: readonly Kind[];
+  readonly document: Promise<OpenApiDocument>;
+}
+
+/**
+ * The documents of `/openapi`, made when somebody asks and kept as bytes until the kinds that they are about change. Those
+ * who ask at once wait for the same one.
+ */
+export class OpenApi {
+  readonly #options: OpenApiOptions;
+  readonly #made = new Map<string, Made>();
+  #topics: ReadonlyMap<string, DocumentTopic> | undefined;
+  #topicsOfGeneration = -1;
+  #index: { readonly documents: readonly OpenApiDocument[]; readonly document: OpenApiDocument } | undefined;
+  /** Only while documents are made: there is no need for it afterwards. */
+  #source: DocumentSource | undefined;
+  #making = 0;
+
+  constructor(options: OpenApiOptions) {
+    this.#options = options;
+  }
+
+  /** Unix ms. */
+  nowMs(): number {
+    return this.#options.clock.nowMs();
+  }
+
+  /** `/openapi/v2`: everything that is served. */
+  v2(): Promise<OpenApiDocument> {
+    const { kinds } = this.#options;
+    return this.#get('v2', 2, () => wholeTopic(kinds.all), kinds.all);
+  }
+
+  /** `/openapi/v3/<key>`, or undefined when there is no such group or version. */
+  v3(key: string): Promise<OpenApiDocument> | undefined {
+    const topic = this.#currentTopics().get(key);
+    return topic === undefined ? undefined : this.#get(`v3/${key}`, 3, () => topic, topic.kinds);
+  }
+
+  /** `/openapi/v3`: every key with the URL of its document, which has the document's hash. */
+  async index(): Promise<OpenApiDocument> {
+    const keys = [...this.#currentTopics().keys()].sort();
+    // One after the other: the second would wait for the first one's source and slices anyway.
+    const documents: OpenApiDocument[] = [];
+    const known: string[] = [];
+    for (const key of keys) {
+      const document = await this.v3(key);
+      if (document === undefined) continue; // its kinds went away meanwhile
+      known.push(key);
+      documents.push(document);
+    }
+    const before = this.#index;
+    if (before?.documents.length === documents.length && documents.every((one, at) => one === before.documents[at])) {
+      return before.document;
+    }
+    const paths = Object.fromEntries(
+      known.map((key, at) => [key, { serverRelativeURL: hashedUrl(key, documents[at]!.hash) }]),
+    );
+    const document = this.#finished(Buffer.from(goJson({ paths })), 3);
+    this.#index = { documents, document };
+    return document;
+  }
+
+  #currentTopics(): ReadonlyMap<string, DocumentTopic> {
+    const { kinds } = this.#options;
+    if (this.#topics === undefined || this.#topicsOfGeneration !== kinds.generation) {
+      this.#topics = topicsOf(kinds.all);
+      this.#topicsOfGeneration = kinds.generation;
+      for (const name of this.#made.keys()) {
+        if (name.startsWith('v3/') && !this.#topics.has(name.slice(3))) this.#made.delete(name);
+      }
+    }
+    return this.#topics;
+  }
+
+  #get(name: string, dialect: Dialect, topic: () => DocumentTopic, kinds: readonly Kind[]): Promise<OpenApiDocument> {
+    const before = this.#made.get(name);
+    if (before !== undefined && sameKinds(before.kinds, kinds)) return before.document;
+    const document = this.#make(topic(), dialect);
+    const made = { kinds, document };
+    this.#made.set(name, made);
+    // What failed is tried again.
+    document.catch(() => {
+      if (this.#made.get(name) === made) this.#made.delete(name);
+    });
+    return document;
+  }
+
+  async #make(topic: DocumentTopic, dialect: Dialect): Promise<OpenApiDocument> {
+    const { clock, sliceMs, version } = this.#options;
+    this.#making++;
+    try {
+      const source = (this.#source ??= readDocumentSource());
+      const pieces: string[] = [];
+      let sliceEndsMs = clock.monotonicMs() + sliceMs;
+      for (const piece of documentText(topic, source, dialect, version)) {
+        if (piece !== '') pieces.push(piece);
+        if (clock.monotonicMs() < sliceEndsMs) continue;
+        await sleep(clock, 0);
+        sliceEndsMs = clock.monotonicMs() + sliceMs;
+      }
+      return this.#finished(Buffer.from(pieces.join('')), dialect);
+    } finally {
+      if (--this.#making === 0) this.#source = undefined;
+    }
+  }
+
+  #finished(json: Buffer, dialect: Dialect): OpenApiDocument {
+    let protobuf: Buffer | undefined;
+    return {
+      json,
+      hash: createHash('sha512').update(json).digest('hex').toUpperCase(),
+      madeMs: this.#options.clock.nowMs(),
+      protobuf() {
+        protobuf ??= (dialect === 2 ? gnosticV2 : gnosticV3)(
+          JSON.parse(json.toString('utf8')) as Record<string, unknown>,
+        );
+        return protobuf;
+      },
+    };
+  }
+}
+
+export function hashedUrl(key: string, hash: string): string {
+  return `/openapi/v3/${key}?hash=${hash}`;
+}
+
+function sameKinds(a: readonly Kind[], b: readonly Kind[]): boolean {
+  return a === b || (a.length === b.length && a.every((kind, index) => kind === b[index]));
+}

@@ -1,0 +1,322 @@
+import { BackwardWriter } from '../../codec/writer.js';
+import { isObject } from '../../lib/is-object.js';
+
+/**
+ * OpenAPI documents as protobuf, in the messages of gnostic (openapiv2/OpenAPIv2.proto, openapiv3/OpenAPIv3.proto), which
+ * is the form that client-go asks for. A table for each message says which member becomes which field; only members that
+ * our documents have are there, and a test holds the tables to what they contain.
+ */
+type Json = Readonly<Record<string, unknown>>;
+/** Writes a value as a field, tag and all. */
+type Write = (into: BackwardWriter, number: number, value: unknown) => void;
+interface Message {
+  /** By JSON member. */
+  readonly members: Readonly<Record<string, readonly [number: number, write: Write]>>;
+  /** The list of members whose names begin with `x-`. */
+  readonly extensions?: number;
+}
+
+/** The document of `/openapi/v2`. */
+export function gnosticV2(document: Json): Buffer {
+  return encode(DOCUMENT_2, document);
+}
+
+/** A document of `/openapi/v3/...`. */
+export function gnosticV3(document: Json): Buffer {
+  return encode(DOCUMENT_3, document);
+}
+
+function encode(message: Message, value: Json): Buffer {
+  const into = new BackwardWriter();
+  writeMembers(into, message, value);
+  return into.finish();
+}
+
+function writeMembers(into: BackwardWriter, { members, extensions }: Message, value: Json): void {
+  const fields: [number: number, write: Write, value: unknown][] = [];
+  const extra: [string, unknown][] = [];
+  for (const [name, of] of Object.entries(value)) {
+    const member = Object.hasOwn(members, name) ? members[name] : undefined;
+    if (member !== undefined) fields.push([...member, of]);
+    else if (name.startsWith('x-') && extensions !== undefined) extra.push([name, of]);
+    else throw new TypeError(`no field of an OpenAPI message for the member ${JSON.stringify(name)}`);
+  }
+  if (extra.length > 0) fields.push([extensions!, named(any), Object.fromEntries(extra)]);
+  // From the end, so the highest number first.
+  for (const [number, write, of] of fields.sort((a, b) => b[0] - a[0])) write(into, number, of);
+}
+
+const VARINT = 0;
+const FIXED64 = 1;
+const BYTES = 2;
+
+const text: Write = (into, number, value) => {
+  const before = into.length;
+  into.text(String(value));
+  into.close((number << 3) | BYTES, before);
+};
+const bool: Write = (into, number, value) => {
+  into.byte(value === true ? 1 : 0);
+  into.varint((number << 3) | VARINT);
+};
+const int: Write = (into, number, value) => {
+  into.varint64(BigInt(Math.trunc(Number(value))));
+  into.varint((number << 3) | VARINT);
+};
+const double: Write = (into, number, value) => {
+  into.double(Number(value));
+  into.varint((number << 3) | FIXED64);
+};
+
+/** gnostic's Any: the value as YAML, which JSON is. */
+const any: Write = (into, number, value) => {
+  const before = into.length;
+  text(into, 2, `${JSON.stringify(value)}\n`);
+  into.close((number << 3) | BYTES, before);
+};
+
+const message =
+  (of: () => Message): Write =>
+  (into, number, value) => {
+    const before = into.length;
+    writeMembers(into, of(), value as Json);
+    into.close((number << 3) | BYTES, before);
+  };
+
+const each =
+  (write: Write): Write =>
+  (into, number, value) => {
+    const list = value as readonly unknown[];
+    for (let index = list.length - 1; index >= 0; index--) write(into, number, list[index]);
+  };
+
+/** A message around a field of another one: gnostic's unions and nameless lists. */
+const inside =
+  (inner: number, write: Write): Write =>
+  (into, number, value) => {
+    const before = into.length;
+    write(into, inner, value);
+    into.close((number << 3) | BYTES, before);
+  };
+
+/** A list of pairs of a name and a value. */
+const named =
+  (write: Write): Write =>
+  (into, number, value) => {
+    for (const [name, of] of Object.entries(value as Json).reverse()) {
+      const before = into.length;
+      write(into, 2, of);
+      text(into, 1, name);
+      into.close((number << 3) | BYTES, before);
+    }
+  };
+
+/** One of two messages, as the value has it. */
+const either =
+  (isFirst: (value: unknown) => boolean, first: Write, second: Write): Write =>
+  (into, number, value) =>
+    (isFirst(value) ? first : second)(into, number, value);
+
+const isRef = (value: unknown) => isObject(value) && '$ref' in value;
+const isTruth = (value: unknown) => typeof value === 'boolean';
+
+// Version 2.
+
+const schema2: Write = message(() => SCHEMA_2);
+const SCHEMA_2: Message = {
+  members: {
+    $ref: [1, text],
+    format: [2, text],
+    title: [3, text],
+    description: [4, text],
+    default: [5, any],
+    multipleOf: [6, double],
+    maximum: [7, double],
+    exclusiveMaximum: [8, bool],
+    minimum: [9, double],
+    exclusiveMinimum: [10, bool],
+    maxLength: [11, int],
+    minLength: [12, int],
+    pattern: [13, text],
+    maxItems: [14, int],
+    minItems: [15, int],
+    uniqueItems: [16, bool],
+    maxProperties: [17, int],
+    minProperties: [18, int],
+    required: [19, each(text)],
+    enum: [20, each(any)],
+    additionalProperties: [21, either(isTruth, inside(2, bool), inside(1, schema2))],
+    type: [22, inside(1, text)],
+    items: [23, inside(1, schema2)],
+    properties: [25, inside(1, named(schema2))],
+  },
+  extensions: 31,
+};
+/** Parameters in the query and in the path have fields of their own. */
+const parameterOf = (uniqueItems: number, shift: number): Message => ({
+  members: {
+    required: [1, bool],
+    in: [2, text],
+    description: [3, text],
+    name: [4, text],
+    type: [5 + shift, text],
+    uniqueItems: [uniqueItems, bool],
+  },
+});
+const QUERY_2 = parameterOf(20, 1);
+const PATH_2 = parameterOf(19, 0);
+const isInQuery = (value: unknown) => isObject(value) && value['in'] === 'query';
+/** ParametersItem, Parameter and NonBodyParameter, one in the other. */
+const parameter2: Write = inside(
+  1,
+  inside(
+    2,
+    either(
+      isInQuery,
+      inside(
+        3,
+        message(() => QUERY_2),
+      ),
+      inside(
+        4,
+        message(() => PATH_2),
+      ),
+    ),
+  ),
+);
+const RESPONSE_2: Message = { members: { description: [1, text], schema: [2, inside(1, schema2)] } };
+const OPERATION_2: Message = {
+  members: {
+    tags: [1, each(text)],
+    description: [3, text],
+    operationId: [5, text],
+    produces: [6, each(text)],
+    consumes: [7, each(text)],
+    parameters: [8, each(parameter2)],
+    responses: [
+      9,
+      inside(
+        1,
+        named(
+          inside(
+            1,
+            message(() => RESPONSE_2),
+          ),
+        ),
+      ),
+    ],
+    schemes: [10, each(text)],
+    deprecated: [11, bool],
+  },
+  extensions: 13,
+};
+const PATH_ITEM_2: Message = {
+  members: { get: [2, message(() => OPERATION_2)], parameters: [9, each(parameter2)] },
+};
+const DOCUMENT_2: Message = {
+  members: {
+    swagger: [1, text],
+    info: [2, message(() => ({ members: { title: [1, text], version: [2, text] } }))],
+    paths: [8, inside(2, named(message(() => PATH_ITEM_2)))],
+    definitions: [9, inside(1, named(schema2))],
+  },
+};
+
+// Version 3.
+
+const reference = message(() => ({ members: { $ref: [1, text] } }));
+const schema3: Write = either(
+  isRef,
+  inside(2, reference),
+  inside(
+    1,
+    message(() => SCHEMA_3),
+  ),
+);
+/** Only scalars have a form: gnostic leaves out objects. */
+const default3: Write = (into, number, value) => {
+  if (typeof value === 'number') inside(1, double)(into, number, value);
+  else if (typeof value === 'boolean') inside(2, bool)(into, number, value);
+  else if (typeof value === 'string') inside(3, text)(into, number, value);
+};
+const SCHEMA_3: Message = {
+  members: {
+    nullable: [1, bool],
+    title: [9, text],
+    multipleOf: [10, double],
+    maximum: [11, double],
+    exclusiveMaximum: [12, bool],
+    minimum: [13, double],
+    exclusiveMinimum: [14, bool],
+    maxLength: [15, int],
+    minLength: [16, int],
+    pattern: [17, text],
+    maxItems: [18, int],
+    minItems: [19, int],
+    uniqueItems: [20, bool],
+    maxProperties: [21, int],
+    minProperties: [22, int],
+    required: [23, each(text)],
+    enum: [24, each(any)],
+    type: [25, text],
+    allOf: [26, each(schema3)],
+    oneOf: [27, each(schema3)],
+    anyOf: [28, each(schema3)],
+    not: [29, message(() => SCHEMA_3)],
+    items: [30, inside(1, schema3)],
+    properties: [31, inside(1, named(schema3))],
+    additionalProperties: [32, either(isTruth, inside(2, bool), inside(1, schema3))],
+    default: [33, default3],
+    description: [34, text],
+    format: [35, text],
+  },
+  extensions: 36,
+};
+const content3: Write = inside(1, named(message(() => ({ members: { schema: [1, schema3] } }))));
+const PARAMETER_3: Message = {
+  members: {
+    name: [1, text],
+    in: [2, text],
+    description: [3, text],
+    required: [4, bool],
+    schema: [10, schema3],
+  },
+};
+const parameter3: Write = inside(
+  1,
+  message(() => PARAMETER_3),
+);
+const RESPONSE_3: Message = { members: { description: [1, text], content: [3, content3] } };
+const OPERATION_3: Message = {
+  members: {
+    tags: [1, each(text)],
+    description: [3, text],
+    operationId: [5, text],
+    parameters: [6, each(parameter3)],
+    responses: [
+      8,
+      inside(
+        2,
+        named(
+          inside(
+            1,
+            message(() => RESPONSE_3),
+          ),
+        ),
+      ),
+    ],
+    deprecated: [10, bool],
+  },
+  extensions: 13,
+};
+const PATH_ITEM_3: Message = {
+  members: { get: [4, message(() => OPERATION_3)], parameters: [13, each(parameter3)] },
+};
+const DOCUMENT_3: Message = {
+  members: {
+    openapi: [1, text],
+    info: [2, message(() => ({ members: { title: [1, text], version: [6, text] } }))],
+    paths: [4, inside(1, named(message(() => PATH_ITEM_3)))],
+    components: [5, message(() => ({ members: { schemas: [1, inside(1, named(schema3))] } }))],
+  },
+};
