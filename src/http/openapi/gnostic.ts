@@ -43,7 +43,9 @@ function writeMembers(into: BackwardWriter, { members, extensions }: Message, va
   }
   if (extra.length > 0) fields.push([extensions!, named(any), Object.fromEntries(extra)]);
   // From the end, so the highest number first.
-  for (const [number, write, of] of fields.sort((a, b) => b[0] - a[0])) write(into, number, of);
+  for (const [number, write, of] of fields.sort((a, b) => b[0] - a[0])) {
+    if (!isLeftOut(write, of)) write(into, number, of);
+  }
 }
 
 const VARINT = 0;
@@ -68,12 +70,20 @@ const double: Write = (into, number, value) => {
   into.varint((number << 3) | FIXED64);
 };
 
+/** Zero is not written, as proto3 has it; an element of a list or of a union is. */
+function isLeftOut(write: Write, value: unknown): boolean {
+  const isScalar = write === text || write === bool || write === int || write === double;
+  return isScalar && (value === '' || value === false || value === 0);
+}
+
 /** gnostic's Any: the value as YAML, which JSON is. */
 const any: Write = (into, number, value) => {
   const before = into.length;
   text(into, 2, `${JSON.stringify(value)}\n`);
   into.close((number << 3) | BYTES, before);
 };
+
+const nothing: Write = () => {};
 
 const message =
   (of: () => Message): Write =>
@@ -233,11 +243,12 @@ const schema3: Write = either(
     message(() => SCHEMA_3),
   ),
 );
-/** Only scalars have a form: gnostic leaves out objects. */
+/** Only scalars have a form; for anything else gnostic's message is there, and empty. */
 const default3: Write = (into, number, value) => {
   if (typeof value === 'number') inside(1, double)(into, number, value);
   else if (typeof value === 'boolean') inside(2, bool)(into, number, value);
   else if (typeof value === 'string') inside(3, text)(into, number, value);
+  else inside(0, nothing)(into, number, undefined);
 };
 const SCHEMA_3: Message = {
   members: {
