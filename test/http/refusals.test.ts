@@ -55,8 +55,6 @@ const rows: readonly [request: string, code: number, body: string][] = [
   ['GET /foo', 404, PLAIN],
   ['GET //apis/apps/v1/deployments', 404, PLAIN],
   ['GET /API/v1/pods', 404, PLAIN],
-  ['GET /openapi/v2', 404, PLAIN],
-  ['GET /openapi/v3', 404, PLAIN],
   ['GET /healthz/none', 404, PLAIN],
   ['GET /api/v1/none', 404, NO_ROUTE],
   ['GET /api/v1/namespaces/a/pods/p0/none', 404, NO_ROUTE],
