@@ -69,16 +69,16 @@ function encodingOf({ request }: Exchange, version: 'v2' | 'v3'): DocumentEncodi
   return undefined;
 }
 
-function documentAnswer(
+async function documentAnswer(
   { request }: Exchange,
   document: OpenApiDocument,
   { type, isProtobuf }: DocumentEncoding,
   more: Readonly<Record<string, string>>,
-): Answer {
+): Promise<Answer> {
   const lastModified = new Date(document.madeMs).toUTCString();
   const headers = { ...more, etag: quoted(document), 'last-modified': lastModified };
   if (isUnchanged(request.headers, document)) return { code: 304, headers, body: '' };
-  const body = isProtobuf ? document.protobuf() : document.json;
+  const body = isProtobuf ? await document.protobuf() : document.json;
   return { code: 200, headers: { ...headers, 'content-type': type }, body };
 }
 

@@ -11,7 +11,7 @@ import {
   topicsOf,
   wholeTopic,
 } from './document-text.js';
-import { gnosticV2, gnosticV3 } from './gnostic.js';
+import { gnostic } from './gnostic.js';
 import type { Dialect } from './schema.js';
 
 /** A document as it is sent. */
@@ -22,7 +22,7 @@ export interface OpenApiDocument {
   /** When it was made, unix ms. */
   readonly madeMs: number;
   /** gnostic's form of it, made when somebody asks. */
-  protobuf(): Buffer;
+  protobuf(): Promise<Buffer>;
 }
 
 export interface OpenApiOptions {
@@ -53,6 +53,7 @@ export class OpenApi {
   /** Only while documents are made: there is no need for it afterwards. */
   #source: DocumentSource | undefined;
   #making = 0;
+  #sliceEndsMs = 0;
 
   constructor(options: OpenApiOptions) {
     this.#options = options;
@@ -125,17 +126,15 @@ export class OpenApi {
   }
 
   async #make(topic: DocumentTopic, dialect: Dialect): Promise<OpenApiDocument> {
-    const { clock, sliceMs, version } = this.#options;
+    const { version } = this.#options;
     this.#making++;
     try {
       const source = (this.#source ??= readDocumentSource());
       const pieces: string[] = [];
-      let sliceEndsMs = clock.monotonicMs() + sliceMs;
-      for (const piece of documentText(topic, source, dialect, version)) {
-        if (piece !== '') pieces.push(piece);
-        if (clock.monotonicMs() < sliceEndsMs) continue;
-        await sleep(clock, 0);
-        sliceEndsMs = clock.monotonicMs() + sliceMs;
+      const text = documentText(topic, source, dialect, version);
+      for (let step = text.next(); step.done !== true; step = text.next()) {
+        pieces.push(step.value);
+        await this.#turn();
       }
       return this.#finished(Buffer.from(pieces.join('')), dialect);
     } finally {
@@ -144,18 +143,31 @@ export class OpenApi {
   }
 
   #finished(json: Buffer, dialect: Dialect): OpenApiDocument {
-    let protobuf: Buffer | undefined;
+    let protobuf: Promise<Buffer> | undefined;
     return {
       json,
       hash: createHash('sha512').update(json).digest('hex').toUpperCase(),
       madeMs: this.#options.clock.nowMs(),
-      protobuf() {
-        protobuf ??= (dialect === 2 ? gnosticV2 : gnosticV3)(
-          JSON.parse(json.toString('utf8')) as Record<string, unknown>,
-        );
-        return protobuf;
-      },
+      protobuf: () => (protobuf ??= this.#encode(json, dialect)),
     };
+  }
+
+  async #encode(json: Buffer, dialect: Dialect): Promise<Buffer> {
+    const encoding = gnostic(dialect, JSON.parse(json.toString('utf8')) as Record<string, unknown>);
+    for (;;) {
+      const step = encoding.next();
+      if (step.done === true) return step.value;
+      await this.#turn();
+    }
+  }
+
+  /** Lets others run when a slice of time is over, whatever documents it was spent on. */
+  #turn(): Promise<void> | undefined {
+    const { clock, sliceMs } = this.#options;
+    if (clock.monotonicMs() < this.#sliceEndsMs) return undefined;
+    return sleep(clock, 0).then(() => {
+      this.#sliceEndsMs = clock.monotonicMs() + sliceMs;
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 import { BackwardWriter } from '../../codec/writer.js';
 import { isObject } from '../../lib/is-object.js';
+import type { Dialect } from './schema.js';
 
 /**
  * OpenAPI documents as protobuf, in the messages of gnostic (openapiv2/OpenAPIv2.proto, openapiv3/OpenAPIv3.proto), which
@@ -16,19 +17,32 @@ interface Message {
   readonly extensions?: number;
 }
 
-/** The document of `/openapi/v2`. */
-export function gnosticV2(document: Json): Buffer {
-  return encode(DOCUMENT_2, document);
+/** A document: a few members, and long lists of names and values, which have higher numbers and follow one another. */
+interface Layout {
+  readonly head: Message;
+  readonly lists: readonly {
+    /** Where the list is in the JSON, and the numbers of the fields that lead to it and to its items. */
+    readonly path: readonly string[];
+    readonly numbers: readonly number[];
+    readonly write: Write;
+  }[];
 }
 
-/** A document of `/openapi/v3/...`. */
-export function gnosticV3(document: Json): Buffer {
-  return encode(DOCUMENT_3, document);
-}
-
-function encode(message: Message, value: Json): Buffer {
+/** Encodes a document. Yields after each definition and path, so that the caller can let others run in between. */
+export function* gnostic(dialect: Dialect, document: Json): Generator<undefined, Buffer> {
+  const { head, lists } = dialect === 2 ? LAYOUT_2 : LAYOUT_3;
   const into = new BackwardWriter();
-  writeMembers(into, message, value);
+  for (const { path, numbers, write } of lists.toReversed()) {
+    const before = into.length;
+    const items = path.reduce((value, name) => value[name] as Json, document);
+    for (const [name, of] of Object.entries(items).reverse()) {
+      pair(into, numbers.at(-1)!, name, of, write);
+      yield;
+    }
+    for (const number of numbers.slice(0, -1).reverse()) into.close((number << 3) | BYTES, before);
+  }
+  const listed = new Set(lists.map(({ path }) => path[0]!));
+  writeMembers(into, head, Object.fromEntries(Object.entries(document).filter(([name]) => !listed.has(name))));
   return into.finish();
 }
 
@@ -113,13 +127,15 @@ const inside =
 const named =
   (write: Write): Write =>
   (into, number, value) => {
-    for (const [name, of] of Object.entries(value as Json).reverse()) {
-      const before = into.length;
-      write(into, 2, of);
-      text(into, 1, name);
-      into.close((number << 3) | BYTES, before);
-    }
+    for (const [name, of] of Object.entries(value as Json).reverse()) pair(into, number, name, of, write);
   };
+
+function pair(into: BackwardWriter, number: number, name: string, of: unknown, write: Write): void {
+  const before = into.length;
+  write(into, 2, of);
+  text(into, 1, name);
+  into.close((number << 3) | BYTES, before);
+}
 
 /** One of two messages, as the value has it. */
 const either =
@@ -223,13 +239,17 @@ const OPERATION_2: Message = {
 const PATH_ITEM_2: Message = {
   members: { get: [2, message(() => OPERATION_2)], parameters: [9, each(parameter2)] },
 };
-const DOCUMENT_2: Message = {
-  members: {
-    swagger: [1, text],
-    info: [2, message(() => ({ members: { title: [1, text], version: [2, text] } }))],
-    paths: [8, inside(2, named(message(() => PATH_ITEM_2)))],
-    definitions: [9, inside(1, named(schema2))],
+const LAYOUT_2: Layout = {
+  head: {
+    members: {
+      swagger: [1, text],
+      info: [2, message(() => ({ members: { title: [1, text], version: [2, text] } }))],
+    },
   },
+  lists: [
+    { path: ['paths'], numbers: [8, 2], write: message(() => PATH_ITEM_2) },
+    { path: ['definitions'], numbers: [9, 1], write: schema2 },
+  ],
 };
 
 // Version 3.
@@ -323,11 +343,15 @@ const OPERATION_3: Message = {
 const PATH_ITEM_3: Message = {
   members: { get: [4, message(() => OPERATION_3)], parameters: [13, each(parameter3)] },
 };
-const DOCUMENT_3: Message = {
-  members: {
-    openapi: [1, text],
-    info: [2, message(() => ({ members: { title: [1, text], version: [6, text] } }))],
-    paths: [4, inside(1, named(message(() => PATH_ITEM_3)))],
-    components: [5, message(() => ({ members: { schemas: [1, inside(1, named(schema3))] } }))],
+const LAYOUT_3: Layout = {
+  head: {
+    members: {
+      openapi: [1, text],
+      info: [2, message(() => ({ members: { title: [1, text], version: [6, text] } }))],
+    },
   },
+  lists: [
+    { path: ['paths'], numbers: [4, 1], write: message(() => PATH_ITEM_3) },
+    { path: ['components', 'schemas'], numbers: [5, 1, 1], write: schema3 },
+  ],
 };
