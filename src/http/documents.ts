@@ -5,8 +5,7 @@ import { type Health, type HealthEndpoint, healthEndpoints } from './health.js';
 import type { Metrics } from './metrics.js';
 import { discoveryTransforms, negotiate, noTransforms, routerAccepts } from './negotiate.js';
 import { allValues } from './query.js';
-import { answerOpenApi } from './openapi/answer.js';
-import type { OpenApi } from './openapi/documents.js';
+import type { OpenApiAnswers } from './openapi/answer.js';
 import { documentAnswer, problemAnswer } from './respond.js';
 import { type BuildInfo, versionDocument } from './version.js';
 import type { PlainDocument } from './respond.js';
@@ -16,7 +15,7 @@ export interface DocumentContext {
   readonly health: Health;
   readonly metrics: Metrics;
   readonly build: BuildInfo;
-  readonly openApi: OpenApi;
+  readonly openApi: () => Promise<OpenApiAnswers>;
 }
 
 /** Everything that is not a resource: discovery, version, health, metrics and the index (spec section 7). */
@@ -46,7 +45,7 @@ export async function answerDocument(exchange: Exchange, context: DocumentContex
     default:
       return (
         (await health(exchange, context, path)) ??
-        (await answerOpenApi(exchange, context.openApi, path)) ??
+        (path.startsWith('/openapi/') ? await (await context.openApi())(exchange, path) : undefined) ??
         groupOrVersion(exchange, context, path)
       );
   }

@@ -29,7 +29,7 @@ import { type MeteredCache, Metrics } from './metrics.js';
 import { createChunkPool } from './objects.js';
 import type { ResourceContext } from './resources.js';
 import type { TwinCounts } from './twin-metrics.js';
-import { OpenApi } from './openapi/documents.js';
+import type { OpenApiAnswers } from './openapi/answer.js';
 import { type BuildInfo, versionDocument } from './version.js';
 import { WatchQuota } from './watch/quota.js';
 import { SharedChunk } from './watch/shared-chunk.js';
@@ -132,13 +132,14 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     shuttingDown,
     listSyntax: deps.listSyntax ?? {},
   };
-  const openApi = new OpenApi({
-    kinds,
-    clock,
-    sliceMs: limits.listSliceMs,
-    version: versionDocument(deps.build).gitVersion,
-  });
-  const documents: DocumentContext = { discovery, health, metrics, build: deps.build, openApi };
+  let openApi: Promise<OpenApiAnswers> | undefined;
+  const documents: DocumentContext = {
+    discovery,
+    health,
+    metrics,
+    build: deps.build,
+    openApi: () => (openApi ??= openOpenApi(kinds, clock, limits, deps.build)),
+  };
   const answering = new Answering({
     resources,
     documents,
@@ -348,6 +349,13 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       return bytes;
     },
   };
+}
+
+/** Nobody needs these modules before somebody asks, and few ever do. */
+async function openOpenApi(kinds: KindSet, clock: Clock, limits: Limits, build: BuildInfo): Promise<OpenApiAnswers> {
+  const { createOpenApiAnswers } = await import('./openapi/answer.js');
+  const { gitVersion } = versionDocument(build);
+  return createOpenApiAnswers({ kinds, clock, sliceMs: limits.listSliceMs, version: gitVersion });
 }
 
 /** Who has none, or a wrong one, may say so over HTTP. */

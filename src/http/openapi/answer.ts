@@ -1,17 +1,23 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Answer, Exchange } from '../exchange.js';
 import { parseAccept } from '../negotiate.js';
-import { hashedUrl, type OpenApi, type OpenApiDocument } from './documents.js';
+import { hashedUrl, OpenApi, type OpenApiDocument, type OpenApiOptions } from './documents.js';
 
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
 const JSON_TYPE = 'application/json';
 
-/** `/openapi/v2`, `/openapi/v3` and what is below it (spec 7.4); undefined for other paths. Any method reads, as upstream. */
-export function answerOpenApi(exchange: Exchange, openApi: OpenApi, path: string): Promise<Answer> | undefined {
-  if (path === '/openapi/v2') return v2(exchange, openApi);
-  if (path === '/openapi/v3') return index(exchange, openApi);
-  const key = /^\/openapi\/v3\/(.*)$/.exec(path)?.[1];
-  return key === undefined ? undefined : v3(exchange, openApi, key);
+/** Answers a path below `/openapi/`; undefined for one that is not there. Any method reads, as upstream. */
+export type OpenApiAnswers = (exchange: Exchange, path: string) => Promise<Answer> | undefined;
+
+/** `/openapi/v2`, `/openapi/v3` and what is below it (spec 7.4). */
+export function createOpenApiAnswers(options: OpenApiOptions): OpenApiAnswers {
+  const openApi = new OpenApi(options);
+  return (exchange, path) => {
+    if (path === '/openapi/v2') return v2(exchange, openApi);
+    if (path === '/openapi/v3') return index(exchange, openApi);
+    const key = /^\/openapi\/v3\/(.*)$/.exec(path)?.[1];
+    return key === undefined ? undefined : v3(exchange, openApi, key);
+  };
 }
 
 async function v2(exchange: Exchange, openApi: OpenApi): Promise<Answer> {
