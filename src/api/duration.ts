@@ -1,6 +1,7 @@
 import { type Parsed, parsed, unparsable } from './parsed.js';
 
 const INT64_MAX = 2n ** 63n - 1n;
+const INT64_DIGITS = 19;
 
 const nanoseconds: Readonly<Record<string, bigint>> = {
   ns: 1n,
@@ -23,9 +24,10 @@ export function parseDurationMs(text: string): Parsed<number> {
   let total = 0n;
   while (rest !== '') {
     const number = /^([0-9]*)(\.[0-9]*)?/.exec(rest)!;
-    const whole = number[1]!;
+    const whole = number[1]!.replace(/^0+(?=.)/, '');
     const fraction = (number[2] ?? '').slice(1);
     if (whole === '' && fraction === '') return invalid;
+    if (whole.length > INT64_DIGITS) return invalid;
     rest = rest.slice(number[0].length);
     const unitText = /^[^.0-9]*/.exec(rest)![0];
     if (unitText === '') return unparsable(`time: missing unit in duration ${quoteBytes(text)}`);

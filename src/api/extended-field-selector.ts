@@ -1,3 +1,4 @@
+import { compareUtf8 } from '../lib/bytes.js';
 import { type FieldRequirement, parseFieldSelector } from './field-selector.js';
 import { type Parsed, parsed } from './parsed.js';
 
@@ -26,14 +27,14 @@ function parseTerms(text: string): FieldRequirement[] | undefined {
   const terms = split(text, true);
   if (terms === undefined) return undefined;
   const requirements: FieldRequirement[] = [];
-  for (const term of terms.map((one) => one.trim()).sort(byBytes)) {
+  for (const term of terms.map((one) => one.trim()).sort(compareUtf8)) {
     if (term === '') continue;
     const set = SET.exec(term);
     const presence = PRESENCE.exec(term);
     if (set !== null) {
       const values = split(set[3]!, false)?.map((value) => unescapeValue(value.trim()));
       if (values === undefined || !values.every((value) => value !== undefined)) return undefined;
-      const sorted = [...new Set(values as string[])].sort(byBytes);
+      const sorted = [...new Set(values as string[])].sort(compareUtf8);
       requirements.push({ field: set[1]!, operator: set[2] as 'in' | 'notin', value: '', values: sorted });
     } else if (presence !== null) {
       requirements.push({ field: presence[2]!, operator: presence[1] === '!' ? '!' : 'exists', value: '' });
@@ -80,8 +81,4 @@ function unescapeValue(text: string): string | undefined {
     value += escaped;
   }
   return value;
-}
-
-function byBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

@@ -1,3 +1,4 @@
+import { compareUtf8 } from '../lib/bytes.js';
 import { type Parsed, parsed, unparsable } from './parsed.js';
 
 /** One ANDed term of a field selector (spec 6.2). kube-apiserver knows the first three operators only. */
@@ -13,7 +14,7 @@ export interface FieldRequirement {
 /** Parses `a=b,c!=d` with kube-apiserver's grammar and error texts; terms come back in order of their text. */
 export function parseFieldSelector(text: string): Parsed<readonly FieldRequirement[]> {
   const requirements: FieldRequirement[] = [];
-  const terms = splitTerms(text).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const terms = splitTerms(text).sort(compareUtf8);
   for (const term of terms) {
     if (term === '') continue;
     const split = /!=|==|=/.exec(term);

@@ -7,9 +7,11 @@ import { type Parsed, parsed, unparsable } from './parsed.js';
 
 const INT64_MAX = 2n ** 63n - 1n;
 const INT64_MIN = -(2n ** 63n);
+const INT64_DIGITS = 19;
 
 /** strconv.Quote: JSON's escapes, but `\x01`, `\a`, `\v` and `\u2028` for what cannot be printed. */
 export function quoteGo(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`;
   let quoted = '"';
   for (const character of text) quoted += escapeRune(character);
   return `${quoted}"`;
@@ -26,7 +28,10 @@ export function marshalGo(text: string): string {
 /** strconv.ParseInt(text, 10, 64). */
 export function parseInt64(text: string): Parsed<bigint> {
   if (!/^[+-]?[0-9]+$/.test(text)) return unparsable(parseIntError(text, 'invalid syntax'));
-  const value = BigInt(text.startsWith('+') ? text.slice(1) : text);
+  const digits = text.replace(/^[+-]?0*(?=.)/, '');
+  // A BigInt of a megabyte of digits would hold up everybody else.
+  if (digits.length > INT64_DIGITS) return unparsable(parseIntError(text, 'value out of range'));
+  const value = BigInt(text.startsWith('-') ? `-${digits}` : digits);
   if (value > INT64_MAX || value < INT64_MIN) return unparsable(parseIntError(text, 'value out of range'));
   return parsed(value);
 }
@@ -34,6 +39,9 @@ export function parseInt64(text: string): Parsed<bigint> {
 function parseIntError(text: string, problem: string): string {
   return `strconv.ParseInt: parsing ${quoteGo(text)}: ${problem}`;
 }
+
+/** Nothing in it is escaped. */
+const PLAIN = /^[ !#-[\]-~]*$/;
 
 const namedEscapes: Readonly<Record<string, string>> = {
   '"': '\\"',

@@ -1,3 +1,4 @@
+import { compareUtf8 } from '../lib/bytes.js';
 import { parseInt64, quoteGo } from './go-text.js';
 import { type LabelToken, type LabelTokenType, lexLabelSelector } from './label-lexer.js';
 import { labelKeyProblems, labelValueProblems } from './label-syntax.js';
@@ -115,7 +116,7 @@ function createParser(tokens: readonly LabelToken[]) {
         fail(`found '${peek().literal}', expected: identifier after ','`);
       }
     }
-    return requirements.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+    return requirements.sort((a, b) => compareUtf8(a.key, b.key));
   }
 
   function requirementOrFail(): LabelRequirement {
@@ -179,7 +180,7 @@ function createParser(tokens: readonly LabelToken[]) {
       }
     }
     next(); // the closing parenthesis
-    return [...values].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    return [...values].sort(compareUtf8);
   }
 
   function checkValues(key: string, operator: LabelRequirement['operator'], values: readonly string[]): void {

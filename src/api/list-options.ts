@@ -2,7 +2,7 @@ import { parseExtendedFieldSelector } from './extended-field-selector.js';
 import { type FieldRequirement, parseFieldSelector } from './field-selector.js';
 import { parseInt64 } from './go-text.js';
 import { type LabelRequirement, parseLabelSelector } from './label-selector.js';
-import { type Parsed, parsed } from './parsed.js';
+import { type Parsed, parsed, unparsable } from './parsed.js';
 import { decodeQuery } from './query.js';
 
 /** metav1.ListOptions after decoding, before validation: what the query says, nothing decided (spec 2.1). */
@@ -53,6 +53,10 @@ export function parseListOptions(
   const parseFields = syntax.extendedFieldSelectors === true ? parseExtendedFieldSelector : parseFieldSelector;
   const fieldSelector = parseFields(text('fieldSelector'));
   if (!fieldSelector.ok) return fieldSelector;
+  const parts = partsOf(labelSelector.value) + partsOf(fieldSelector.value);
+  if (parts > SELECTOR_PARTS_MAX) {
+    return unparsable(`the selectors have ${parts} terms and values; at most ${SELECTOR_PARTS_MAX} are accepted`);
+  }
   return parsed({
     watch: parseBool(parameters.get('watch')) ?? false,
     labelSelector: labelSelector.value,
@@ -66,6 +70,13 @@ export function parseListOptions(
     sendInitialEvents: parseBool(parameters.get('sendInitialEvents')),
     shardSelector: text('shardSelector'),
   });
+}
+
+/** A watch keeps its selectors; of a megabyte of text they would take fifteen. kube-apiserver has no such bound. */
+const SELECTOR_PARTS_MAX = 10_000;
+
+function partsOf(terms: readonly { readonly values?: readonly string[] }[]): number {
+  return terms.reduce((count, { values }) => count + 1 + (values?.length ?? 0), 0);
 }
 
 /** No value of a boolean parameter is malformed: all but `0` and `false` are true, the empty one too. */

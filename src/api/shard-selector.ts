@@ -199,6 +199,11 @@ const KIND_NUMBERS: Readonly<Record<CelExpression['kind'], number>> = {
 
 /** strings.TrimSpace: all of Unicode's white space, which is JavaScript's without U+FEFF and with U+0085. */
 function trimSpace(text: string): string {
-  const space = '[\\t\\n\\v\\f\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+';
-  return text.replace(new RegExp(`^${space}`), '').replace(new RegExp(`${space}$`), '');
+  let start = 0;
+  let end = text.length;
+  while (start < end && SPACE.test(text[start]!)) start++;
+  while (end > start && SPACE.test(text[end - 1]!)) end--;
+  return text.slice(start, end);
 }
+
+const SPACE = /[\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;

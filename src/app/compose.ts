@@ -13,6 +13,7 @@ import { EncodePool } from '../workers/encode-pool.js';
 import { createService } from '../serve/service.js';
 import type { Source, WritableStore } from '../source/source.js';
 import { openCaches } from './caches.js';
+import { CertificateRenewal } from './certificate-renewal.js';
 import { provideCertificate } from './certificates.js';
 import type { Config, StoreConfig } from './config.js';
 import { CustomKinds } from './custom-kinds.js';
@@ -149,7 +150,9 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     memoryReport(budget, caches, collector.collections, { fragments: fragments?.bytes ?? 0, unsent: http.unsentBytes }),
   );
   let running: Running | undefined;
+  let renewal: CertificateRenewal | undefined;
   const release = async () => {
+    renewal?.stop();
     access?.stop();
     budget.stop();
     collector.stop();
@@ -173,6 +176,10 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     collector.start();
     checkpoints?.start(() => caches.all());
     const listening = await openListeners(http, config, pair, access?.ca ?? []);
+    if (pair !== undefined && secure !== undefined && 'certFile' in secure.tls) {
+      const renewed = http.renewCertificate;
+      renewal = new CertificateRenewal({ ...secure.tls, pair, everyMs: limits.certificatePollMs, renewed, clock, log });
+    }
     log.info({ ...urlsOf(listening), source: source.name }, 'serving');
     return {
       listening,

@@ -8,6 +8,7 @@ import { type EtcdOverrides, readEtcdOverrides } from './etcd-overrides.js';
 import { defaultFeatureGates, type FeatureGates, readFeatureGates } from './feature-gates.js';
 import type { ReplayConfig } from './replay.js';
 import { type SampleOptions, readSample } from './sample/options.js';
+import { resolveTlsProtocol, type TlsProtocol, tlsProtocolFlags } from './tls-protocol.js';
 import { UsageError } from './usage-error.js';
 import {
   bad,
@@ -34,7 +35,7 @@ export interface Config {
   readonly store: StoreConfig;
   readonly etcdOverrides: EtcdOverrides;
   /** HTTPS with HTTP/2, what client-go uses; undefined: off. */
-  readonly secure: (Listener & { readonly tls: TlsConfig }) | undefined;
+  readonly secure: (Listener & { readonly tls: TlsConfig; readonly protocol: TlsProtocol }) | undefined;
   /** Who may ask over HTTPS; undefined: everybody. */
   readonly access: AccessConfig | undefined;
   /** Plain HTTP; undefined: off. */
@@ -117,6 +118,7 @@ export const serveFlags = [
   ['insecure-port', '<port>', 'port of the plain HTTP listener, 0 for none (default 8080; 0 with --etcd-servers)'],
   ['tls-cert-file', '<file>', 'certificate of the HTTPS listener (default: self-signed, in --cert-dir)'],
   ['tls-private-key-file', '<file>', 'key of --tls-cert-file'],
+  ...tlsProtocolFlags,
   ['cert-dir', '<folder>', 'where the self-signed certificate is kept (default ~/.local/state/listwatch)'],
   ['watch-cache', '[bool]', 'serve reads from memory; false reads everything from the store (default true)'],
   ['watch-cache-sizes', '<list>', 'resource[.group]#size,...: size 0 switches the cache of a resource off, others on'],
@@ -169,6 +171,13 @@ export const serveFlags = [
   ['max-watches-per-client', '<number>', 'open watches of one user or address; more get 429; 0 for any (default 0)'],
   ['request-timeout', '<duration>', 'deadline of GET and LIST (default 1m0s)'],
   ['max-requests-inflight', '<number>', 'answered at once, watches not counted; more get 429; 0 for any (default 400)'],
+  [
+    'max-mutating-requests-inflight',
+    '<number>',
+    'what is not read, answered or forwarded at once; more get 429; 0 for any (default 200)',
+  ],
+  ['max-connections', '<number>', 'open at once; more are closed as soon as they come; 0 for any (default 0)'],
+  ['http2-max-streams-per-connection', '<number>', 'that an HTTP/2 client may have open at once (default 1000)'],
   ['shutdown-delay-duration', '<duration>', 'go on serving this long after SIGTERM, while /readyz fails (default 0s)'],
   ['load', '<path...>', 'fill the embedded store from manifests: YAML or JSON, files or folders'],
   ['load-ignore-errors', '[bool]', 'go on when --load rejects objects (default false)'],
@@ -214,6 +223,10 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
   };
   const secure = listener('bind-address', 'secure-port', SECURE_PORT);
   const tls = resolveTls(flags, environment);
+  const protocol = resolveTlsProtocol(value('tls-min-version', readText), value('tls-cipher-suites', readText));
+  for (const flag of ['tls-min-version', 'tls-cipher-suites'] as const) {
+    if (given(flag) && secure === undefined) throw new UsageError(`--${flag} has no effect without the HTTPS listener`);
+  }
   const insecure = listener('insecure-bind-address', 'insecure-port', etcd ? 0 : EMBEDDED_INSECURE_PORT);
   const access = resolveAccess(flags, secure);
   if (secure === undefined && insecure === undefined) {
@@ -239,6 +252,15 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
 
   const inFlightMax = value('max-requests-inflight', readInteger(0, 1_000_000));
   if (inFlightMax !== undefined) Object.assign(limits, { requestsInFlightMax: inFlightMax });
+
+  const postsInFlightMax = value('max-mutating-requests-inflight', readInteger(0, 1_000_000));
+  if (postsInFlightMax !== undefined) Object.assign(limits, { postsInFlightMax });
+
+  const connectionsMax = value('max-connections', readInteger(0, 1_000_000));
+  if (connectionsMax !== undefined) Object.assign(limits, { connectionsMax });
+  // As upstream, 0 is the default, not any number.
+  const http2StreamsMax = value('http2-max-streams-per-connection', readInteger(0, 2 ** 31 - 1));
+  if (http2StreamsMax !== undefined && http2StreamsMax > 0) Object.assign(limits, { http2StreamsMax });
 
   const cacheDir = value('cache-dir', readText);
   if (cacheDir !== undefined && !etcd) {
@@ -276,7 +298,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
   return {
     store,
     etcdOverrides: value('etcd-servers-overrides', readEtcdOverrides) ?? new Map(),
-    secure: secure === undefined ? undefined : { ...secure, tls },
+    secure: secure === undefined ? undefined : { ...secure, tls, protocol },
     access,
     insecure,
     watchCache: boolean('watch-cache', true),

@@ -1,8 +1,10 @@
+import { lookup } from 'node:dns/promises';
 import { createServer } from 'node:net';
 import type { HttpServer } from '../http/server.js';
 import type { KeyPair } from './certificates.js';
 import type { Config, Listener } from './config.js';
 import { oneLine, UsageError } from './usage-error.js';
+import { isLoopback } from './values.js';
 
 export interface Listening {
   readonly url: string;
@@ -36,6 +38,7 @@ export async function checkPorts(config: Config): Promise<void> {
     ['secure-port', config.secure],
     ['insecure-port', config.insecure],
   ] as const) {
+    if (listener !== undefined) await checkAddress(listener.address);
     if (listener === undefined || listener.elsewhere || listener.port === 0) continue;
     await new Promise<void>((resolve, reject) => {
       const probe = createServer();
@@ -43,6 +46,18 @@ export async function checkPorts(config: Config): Promise<void> {
       probe.listen(listener.port, listener.address, () => probe.close(() => resolve()));
     });
   }
+}
+
+/** `localhost` is what the hosts file says it is. Where that is no loopback address, nobody has looked at who may ask there. */
+export async function checkAddress(
+  address: string,
+  resolve: (name: string) => Promise<readonly { readonly address: string }[]> = (name) => lookup(name, { all: true }),
+): Promise<void> {
+  if (address !== 'localhost') return;
+  const found = await resolve(address).catch(() => []); // to listen there will say what is wrong
+  const other = found.find((one) => !isLoopback(one.address));
+  if (other === undefined) return;
+  throw new UsageError(`localhost is ${other.address} on this machine, which is no loopback address: give 127.0.0.1`);
 }
 
 /** `ca`: in PEM form, of clients' certificates; empty: clients are not asked for any. */
@@ -62,7 +77,7 @@ export async function openListeners(
       secure === undefined || pair === undefined
         ? undefined
         : await openListener(secure, 'secure-port', 'https', (host, port) =>
-            http.listenSecure(host, port, ca.length === 0 ? pair : { ...pair, ca }),
+            http.listenSecure(host, port, { ...pair, ...secure.protocol, ...(ca.length === 0 ? {} : { ca }) }),
           ),
   };
 }

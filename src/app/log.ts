@@ -35,7 +35,15 @@ export function textLine(json: string): string {
   const values = Object.entries(rest).map(
     ([key, value]) => `${key}=${typeof value === 'object' ? textOf(value) : String(value)}`,
   );
-  return `${[letters[level as number] ?? '?', time, msg, ...values].join(' ').replaceAll('\n', '\\n')}\n`;
+  return `${[letters[level as number] ?? '?', time, msg, ...values].join(' ').replace(CONTROLS, escaped)}\n`;
+}
+
+/** What ends a line, or tells a terminal to do something: texts may be those of clients. */
+const CONTROLS = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/g;
+const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+function escaped(control: string): string {
+  return NAMED[control] ?? `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 function textOf(value: unknown): string {

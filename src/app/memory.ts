@@ -1,4 +1,5 @@
 import { totalmem } from 'node:os';
+import { getHeapStatistics } from 'node:v8';
 import type { Caches } from '../cache/caches.js';
 import type { MemoryReport } from '../http/memory-metrics.js';
 import type { Clock } from '../lib/clock.js';
@@ -32,7 +33,7 @@ export function createMemoryBudget(
   const bytesMax = memoryBudgetBytes(config);
   return new MemoryBudget({
     bytesMax,
-    measure: () => process.memoryUsage.rss(),
+    measure: residentBytes,
     sheddables: () => sheddables,
     shortenables: () => caches.all(),
     limits,
@@ -45,6 +46,18 @@ export function createMemoryBudget(
   });
 }
 
+let lastResidentBytes = 0;
+
+/** As far as is known: while there is no file descriptor left, what was seen last. */
+function residentBytes(): number {
+  try {
+    lastResidentBytes = process.memoryUsage.rss();
+  } catch (error) {
+    if (!/^E[MN]FILE/.test((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+  return lastResidentBytes;
+}
+
 /** `more`: parts that others know of. A history's versions lie in slabs, so it is counted there, too. */
 export function memoryReport(
   budget: MemoryBudget,
@@ -52,7 +65,7 @@ export function memoryReport(
   idleCollections: number,
   more: Readonly<Record<string, number>>,
 ): MemoryReport {
-  const { rss, heapTotal } = process.memoryUsage();
+  const heapTotal = getHeapStatistics().total_heap_size;
   let [slabs, indexes, history] = [0, 0, 0];
   for (const { versions, stats } of caches.all()) {
     slabs += versions.stats.reservedBytes;
@@ -60,6 +73,6 @@ export function memoryReport(
     history += stats.historyBytes;
   }
   const { bytesMax, rung, reservedBytes, refused, shedBytes, historyShare } = budget;
-  const parts = { resident: rss, heap: heapTotal, slabs, indexes, history, ...more };
+  const parts = { resident: residentBytes(), heap: heapTotal, slabs, indexes, history, ...more };
   return { bytesMax, rung, reservedBytes, refused, shedBytes, historyShare, idleCollections, parts };
 }

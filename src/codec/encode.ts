@@ -18,7 +18,7 @@ export interface Encoded {
 }
 
 export function encodeObject(messageName: string, value: unknown): Encoded {
-  const encoder = new Encoder();
+  const encoder = new Encoder(messageName === SECRET);
   encoder.message(messageType(messageName), value);
   return { bytes: encoder.writer.finish(), unknownFields: encoder.unknownFields.sort() };
 }
@@ -30,6 +30,9 @@ export function encodeMessage(messageName: string, value: unknown): Buffer {
   return bytes;
 }
 
+/** Values of these stand in no message: it may be logged, and others than their readers may see it. */
+const SECRET = 'k8s.io.api.core.v1.Secret';
+
 const INT32 = { min: -(2n ** 31n), max: 2n ** 31n - 1n, name: 'int32' };
 const INT64 = { min: -(2n ** 63n), max: 2n ** 63n - 1n, name: 'int64' };
 
@@ -38,6 +41,11 @@ class Encoder {
   readonly unknownFields: string[] = [];
   /** Where we are: member names, and indexes of lists as numbers. */
   private readonly path: (string | number)[] = [];
+  private readonly isPrivate: boolean;
+
+  constructor(isPrivate: boolean) {
+    this.isPrivate = isPrivate;
+  }
 
   /** Writes the fields of a message, last field first. `null` and undefined are the zero value. */
   message(type: MessageType, value: unknown): void {
@@ -316,7 +324,7 @@ class Encoder {
   }
 
   private fail(expected: string, value: unknown): never {
-    throw this.error(`expected ${expected}, got ${shown(value)}`);
+    throw this.error(`expected ${expected}, got ${this.isPrivate ? typeNameOf(value) : shown(value)}`);
   }
 }
 
@@ -326,16 +334,21 @@ function embedsJson(field: Field): boolean {
 
 const SHOWN_MAX = 60;
 
-function shown(value: unknown): string {
+function typeNameOf(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'bigint' || value instanceof JsonNumber) return 'a number';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+function shown(value: unknown): string {
   if (typeof value === 'string') {
     const text = value.length > SHOWN_MAX ? `${value.slice(0, SHOWN_MAX)}...` : value;
     return `string ${JSON.stringify(text)}`;
   }
   if (value instanceof JsonNumber) return `number ${value.text}`;
-  if (typeof value === 'object') return 'an object';
+  if (typeof value === 'object' || value === undefined) return typeNameOf(value);
   return `${typeof value === 'bigint' ? 'number' : typeof value} ${String(value)}`;
 }
 

@@ -5,7 +5,7 @@ import { type ListSyntax, parseListOptions } from '../api/list-options.js';
 import { type Attributes, forbiddenText } from '../auth/attributes.js';
 import type { Authenticator } from '../auth/authenticator.js';
 import type { Authorizer } from '../auth/authorizer.js';
-import type { Identities, Identity } from '../auth/identity.js';
+import { anonymous, type Identities, type Identity, UNAUTHENTICATED } from '../auth/identity.js';
 import { impersonates, readImpersonation } from '../auth/impersonation.js';
 import type { Exchange, ExchangeRequest } from './exchange.js';
 import { isSet } from './query.js';
@@ -36,11 +36,11 @@ export function answersAnyHost(access: Access | undefined, isSecure: boolean): b
 
 /** Finds out who asks, and whether they may. A problem: the request is refused with it, and so is one whose connection is gone. */
 export function admit(exchange: Exchange, access: Access, syntax: ListSyntax): Problem | undefined {
-  const { authenticator, authorizer, watches } = access;
+  const { authorizer, watches } = access;
   const { request } = exchange;
-  const { isSecure, headers, rawHeaders, connection: socket } = request;
+  const { isSecure, headers, rawHeaders } = request;
   if (!isSecure) return undefined;
-  let user = socket === undefined ? undefined : authenticator.authenticate({ headers, rawHeaders, socket });
+  let user = authenticate(exchange, access);
   if (user === undefined) return { kind: 'unauthorized' };
   if (impersonates(headers)) {
     const acting = actAs(user, rawHeaders, access);
@@ -56,6 +56,18 @@ export function admit(exchange: Exchange, access: Access, syntax: ListSyntax): P
     return undefined;
   }
   return refusal(authorizer, attributes, decision.reason);
+}
+
+function authenticate({ request, headers: ofResponse }: Exchange, { authenticator }: Access): Identity | undefined {
+  const { headers, rawHeaders, connection: socket } = request;
+  const user = socket === undefined ? undefined : authenticator.authenticate({ headers, rawHeaders, socket });
+  // HTTP/2 is easily abused (CVE-2023-44487): as in kube-apiserver, who is not known gets a connection for one request.
+  if (request.isHttp2 && (user === undefined || isUnknown(user))) ofResponse['connection'] = 'close';
+  return user;
+}
+
+function isUnknown({ name, groups }: Identity): boolean {
+  return name === anonymous.name || groups.includes(UNAUTHENTICATED);
 }
 
 /** The user as whom the request goes on, or why it does not. */

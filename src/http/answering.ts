@@ -17,9 +17,10 @@ import {
   type Router,
   STREAMED,
 } from './exchange.js';
-import { hostRefusal, isLoopbackHost } from './gate.js';
+import { hostRefusal, isHostRepeated, isLoopbackHost } from './gate.js';
 import { InFlight, TOO_MANY_REQUESTS } from './in-flight.js';
 import { compressed } from './objects.js';
+import { RequestBodies } from './request-body.js';
 import { problemAnswer } from './respond.js';
 import { answerResource, isWatch, labelResource, type ResourceContext } from './resources.js';
 import { answerReview, reviewOf } from './reviews.js';
@@ -46,16 +47,21 @@ export class Answering {
   readonly exchanges = new Set<Exchange>();
   readonly #context: AnsweringContext;
   readonly #inFlight: InFlight;
+  readonly #posted: InFlight;
+  readonly #bodies: RequestBodies;
 
   constructor(context: AnsweringContext) {
     this.#context = context;
-    this.#inFlight = new InFlight(context.limits.requestsInFlightMax);
+    const { limits } = context;
+    this.#inFlight = new InFlight(limits.requestsInFlightMax);
+    this.#posted = new InFlight(limits.postsInFlightMax);
+    this.#bodies = new RequestBodies(limits);
   }
 
   /** From a request to the end of its response, or to where it is streamed. Neither throws nor rejects. */
   serve(incoming: Incoming, response: HttpResponse, router?: Router): Promise<void> | undefined {
     const lost = (error: unknown) => {
-      this.#context.log?.error({ err: error, uri: incoming.target }, 'request failed before it was understood');
+      this.#context.log?.error({ err: error, uri: shown(incoming.target) }, 'request failed before it was understood');
       response.destroy();
     };
     try {
@@ -91,16 +97,18 @@ export class Answering {
   #answer(exchange: Exchange): Outcome | Promise<Outcome> {
     const { request, labels } = exchange;
     const { limits, clock, resources, documents, access } = this.#context;
+    // Beyond that Node passes headers over: those that a proxy has put last would be missing.
+    if (request.rawHeaders.length >= 2 * limits.headersMax) {
+      return unhandled(exchange, '431 Request Header Fields Too Large', 431);
+    }
+    if (isHostRepeated(request.rawHeaders)) return unhandled(exchange, '400 Bad Request: too many Host headers');
     if (!answersAnyHost(access, request.isSecure)) {
       const host = request.headers[':authority']?.toString() ?? request.headers.host;
       if (!isLoopbackHost(host)) return plainText(403, hostRefusal(host));
     }
     const { path } = request;
     if (path.type === 'bad') {
-      // Go's server refuses it before any handler sees it.
-      delete exchange.headers['cache-control'];
-      delete exchange.headers['audit-id'];
-      return bareText(400, '400 Bad Request', { connection: 'close' });
+      return unhandled(exchange, '400 Bad Request');
     }
     if (path.type === 'incomplete') {
       delete exchange.headers['cache-control'];
@@ -121,7 +129,10 @@ export class Answering {
       labels.verb = 'WATCH';
       return answerResource(exchange, resources, path);
     }
-    if ((request.method === 'GET' || request.method === 'HEAD') && !this.#inFlight.admit(exchange.sink)) {
+    const review = reviewOf(request.method, path);
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    const counted = isRead ? this.#inFlight : review === undefined ? undefined : this.#posted;
+    if (counted?.admit(exchange.sink) === false) {
       if (path.type === 'resource') labelResource(exchange, resources, path);
       exchange.terminated = true;
       return TOO_MANY_REQUESTS;
@@ -131,8 +142,7 @@ export class Answering {
     const asked = timeout.value ?? 0;
     const allowed = asked > 0 && asked < limits.requestTimeoutMs ? asked : limits.requestTimeoutMs;
     exchange.deadline(clock, allowed, this.#late);
-    const review = reviewOf(request.method, path);
-    if (review !== undefined) return answerReview(exchange, review, access?.authorizer, limits.requestBodyBytesMax);
+    if (review !== undefined) return answerReview(exchange, review, access?.authorizer, this.#bodies, limits);
     return path.type === 'resource'
       ? answerResource(exchange, resources, path)
       : answerDocument(exchange, documents, path.path);
@@ -184,6 +194,10 @@ export class Answering {
     // While it was compressed, the client may have left, or the deadline may have passed.
     if (response.closed || exchange.isLate !== isLate || response.headersSent) return;
     exchange.answered();
+    // What was refused early has none, and what is late has had its own: whoever does not read would hold it for as long as
+    // the connection lasts.
+    const { clock, limits } = this.#context;
+    if (isLate || !exchange.hasDeadline) exchange.deadline(clock, limits.lingerMs, this.#late);
     const bytes = bufferOf(body);
     exchange.bytes = bytes.length;
     const all = { ...exchange.headers, ...headers };
@@ -201,20 +215,37 @@ export class Answering {
     const aborted = exchange.endWatch === undefined && !response.isComplete;
     resources.metrics.end(labels, { code, bytes, seconds, aborted, terminated, watching });
     log?.debug(
-      { verb: labels.verb, resource: labels.resource, uri: exchange.request.target, code, seconds },
+      { verb: labels.verb, resource: labels.resource, uri: shown(exchange.request.target), code, seconds },
       'request',
     );
   }
 
   #report(exchange: Exchange, error: unknown): void {
     const { request, headers } = exchange;
-    this.#context.log?.error({ err: error, uri: request.target, auditID: headers['audit-id'] }, 'request failed');
+    this.#context.log?.error(
+      { err: error, uri: shown(request.target), auditID: headers['audit-id'] },
+      'request failed',
+    );
   }
 
   #cut(exchange: Exchange, error: unknown): void {
     this.#report(exchange, error);
     exchange.cut();
   }
+}
+
+/** Go's server refuses it before any handler sees it. Over HTTP/2 the other streams of the connection go on. */
+function unhandled({ headers, request }: Exchange, text: string, code = 400): Answer {
+  delete headers['cache-control'];
+  delete headers['audit-id'];
+  return bareText(code, text, request.isHttp2 ? {} : { connection: 'close' });
+}
+
+const SHOWN_MAX = 2_000;
+
+/** For the log, which clients must not be able to fill. */
+function shown(target: string): string {
+  return target.length <= SHOWN_MAX ? target : `${target.slice(0, SHOWN_MAX)}... (${target.length} characters)`;
 }
 
 function bufferOf(body: string | Uint8Array): Buffer {

@@ -4,6 +4,7 @@ import { type Answer, type Exchange, json, NOT_FOUND, plainText } from './exchan
 import { type Health, type HealthEndpoint, healthEndpoints } from './health.js';
 import type { Metrics } from './metrics.js';
 import { discoveryTransforms, negotiate, noTransforms, routerAccepts } from './negotiate.js';
+import { withoutSlashes } from './paths.js';
 import { allValues } from './query.js';
 import type { OpenApiAnswers } from './openapi/answer.js';
 import { documentAnswer, problemAnswer } from './respond.js';
@@ -54,7 +55,7 @@ export async function answerDocument(exchange: Exchange, context: DocumentContex
 /** `/apis/<g>`, `/api/v1`, `/apis/<g>/<v>`. What is missing below a group that is served is said by a Status. */
 function groupOrVersion(exchange: Exchange, context: DocumentContext, path: string): Answer {
   const discovery = context.discovery();
-  const [first, ...rest] = path.slice(1).replace(/\/+$/, '').split('/');
+  const [first, ...rest] = withoutSlashes(path.slice(1)).split('/');
   if (first !== 'api' && first !== 'apis') return NOT_FOUND;
   const [group, version, ...more] = first === 'api' ? ['', ...rest] : rest;
   if (group === undefined || (group === '' && first === 'apis')) return NOT_FOUND;

@@ -87,6 +87,10 @@ export class ExchangeRequest {
     return this.#connection();
   }
 
+  get isHttp2(): boolean {
+    return ':path' in this.headers;
+  }
+
   /** `host:port` of our end of the connection. */
   get localAddress(): string {
     const { localAddress: address = '127.0.0.1', localPort: port = 0 } = this.#connection() ?? {};
@@ -163,6 +167,10 @@ export class Exchange {
   /** The deadline has passed before the response began: whatever the handler answers comes too late. */
   get isLate(): boolean {
     return this.#owner === 'deadline';
+  }
+
+  get hasDeadline(): boolean {
+    return this.#deadline !== undefined;
   }
 
   /** `late` is called if the deadline passes before the response has begun; if it has, the response is cut off. */

@@ -25,6 +25,18 @@ export function isLoopbackOrigin(origin: string): boolean {
   }
 }
 
+/** More than one Host: whoever stands between the client and us may have believed another one. */
+export function isHostRepeated(raw: readonly string[]): boolean {
+  let seen = false;
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at]!;
+    if (name.length !== 4 || name.toLowerCase() !== 'host') continue;
+    if (seen) return true;
+    seen = true;
+  }
+  return false;
+}
+
 export function hostRefusal(host: string | undefined): string {
   const named = host === undefined ? 'no Host' : `Host ${JSON.stringify(host.slice(0, 253))}`;
   return (

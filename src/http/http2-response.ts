@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2';
 import { Closing, type Done, type HttpResponse, ignoreError } from './sinks.js';
 
 /** Stalled HTTP/2 streams share their connection's memory (docs/ARCHITECTURE.md), so each holds one small write. */
@@ -47,8 +47,10 @@ export class Http2Response implements HttpResponse {
   writeHead(code: number, headers: Record<string, string>): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
+    const leaves = takeConnection(headers);
     headers[':status'] = String(code);
     stream.respond(headers);
+    if (leaves) sayGoodbye(stream);
   }
 
   /** It is with the connection already. */
@@ -57,11 +59,12 @@ export class Http2Response implements HttpResponse {
   send(code: number, headers: Record<string, string>, body: Uint8Array): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
-    if ('connection' in headers) delete headers['connection']; // HTTP/2 has none, and refuses it
+    const leaves = takeConnection(headers);
     if (code !== 304) headers['content-length'] = String(body.length);
     headers[':status'] = String(code);
     stream.respond(headers);
     if (code !== 304) stream.end(body); // 304 has ended it
+    if (leaves) sayGoodbye(stream);
   }
 
   write(chunk: Uint8Array, done?: Done): boolean {
@@ -86,6 +89,38 @@ export class Http2Response implements HttpResponse {
     if (this.#stream.closed) this.#stream.destroy();
     else this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   }
+}
+
+/** HTTP/2 has no such header, and refuses it. */
+function takeConnection(headers: Record<string, string>): boolean {
+  if (!('connection' in headers)) return false;
+  delete headers['connection'];
+  return true;
+}
+
+/** Of a notice that a connection will end: it refuses no stream. */
+const LAST_STREAM_ID = 2 ** 31 - 1;
+
+const leaving = new WeakSet<Http2Session>();
+
+/**
+ * What `Connection: close` means over HTTP/2, as in Go: GOAWAY. Streams that are open go on, and the connection ends with them.
+ * First a notice, then, once the client has had the time to see it (a PING is back), which stream was the last: so nothing is
+ * lost that was on its way (RFC 9113, 6.8).
+ */
+export function sayGoodbye({ session }: ServerHttp2Stream): void {
+  if (session === undefined || session.closed || session.destroyed || leaving.has(session)) return;
+  leaving.add(session);
+  const close = () => {
+    if (!session.closed && !session.destroyed) session.close();
+  };
+  session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
+  session.ping(close);
+}
+
+/** It was asked to leave, and may not have answered yet. */
+export function isLeaving(session: Http2Session): boolean {
+  return leaving.has(session);
 }
 
 function destroyStream(this: ServerHttp2Stream): void {

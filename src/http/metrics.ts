@@ -5,6 +5,7 @@ import type { FragmentStats } from '../serve/fragment-cache.js';
 import type { EncodeStats } from '../serve/fragment-encoder.js';
 import { registerEncodeMetrics } from './encode-metrics.js';
 import { registerCheckpointMetrics } from './checkpoint-metrics.js';
+import { type ConnectionCounts, registerConnectionMetrics } from './connection-metrics.js';
 import { registerTwinMetrics, type TwinCounts } from './twin-metrics.js';
 import { registerFragmentMetrics } from './fragment-metrics.js';
 import { type MemoryReport, registerMemoryMetrics } from './memory-metrics.js';
@@ -245,6 +246,10 @@ export class Metrics {
     this.#etcdDuration.observe({ operation, group, resource }, seconds);
     this.#etcdTotal.inc({ operation, group, resource });
     if (failed) this.#etcdErrors.inc({ operation, group, resource });
+  }
+
+  reportConnections(counts: ConnectionCounts): void {
+    registerConnectionMetrics(this.#registry, counts);
   }
 
   reportMemory(report: () => MemoryReport): void {

@@ -96,6 +96,13 @@ export function parsePath(path: string, target = path): ParsedPath {
   };
 }
 
+/** Without the slashes at its end. A loop: of a run of slashes in the middle, `/\/+$/` takes the square of its length. */
+export function withoutSlashes(path: string): string {
+  let end = path.length;
+  while (end > 0 && path[end - 1] === '/') end--;
+  return path.slice(0, end);
+}
+
 function isNamespaceSubresource(segment: string): boolean {
   return segment === 'status' || segment === 'finalize';
 }

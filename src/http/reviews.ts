@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import type { Attributes } from '../auth/attributes.js';
 import { alwaysAllow, type Authorizer } from '../auth/authorizer.js';
 import { AUTHENTICATED, type Identity, MASTERS } from '../auth/identity.js';
@@ -6,11 +5,14 @@ import { CodecError } from '../codec/codec.js';
 import { encodingOf, openEnvelope } from '../codec/envelope.js';
 import { messageToJson } from '../codec/kind-codec.js';
 import { type Exchange, type Outcome, STREAMED } from './exchange.js';
+import { TOO_MANY_REQUESTS } from './in-flight.js';
 import { negotiate, noTransforms } from './negotiate.js';
 import type { ParsedPath, ResourcePath } from './paths.js';
+import type { RequestBodies } from './request-body.js';
 import { documentAnswer, problemAnswer } from './respond.js';
 import type { Problem } from './to-status.js';
 import { isObject } from '../lib/is-object.js';
+import type { Limits } from '../lib/limits.js';
 
 /** Objects that are posted to ask about oneself, and are kept nowhere (spec 8.6): `kubectl auth can-i` and `whoami`. */
 type Json = Readonly<Record<string, unknown>>;
@@ -55,7 +57,8 @@ export async function answerReview(
   exchange: Exchange,
   review: Review,
   authorizer: Authorizer | undefined,
-  bytesMax: number,
+  bodies: RequestBodies,
+  { requestBodyBytesMax }: Limits,
 ): Promise<Outcome> {
   const { request } = exchange;
   const refuse = (problem: Problem) => problemAnswer(request, problem);
@@ -63,9 +66,10 @@ export async function answerReview(
   if (media === undefined) return refuse({ kind: 'notAcceptable' });
   const type = (request.headers['content-type'] ?? 'application/json').split(';')[0]!.trim().toLowerCase();
   if (type !== 'application/json' && type !== PROTOBUF) return refuse({ kind: 'unsupportedMediaType' });
-  const body = await readBody(request.body, bytesMax);
+  const body = await bodies.read(request.body, exchange.signal);
   if (body === 'gone') return STREAMED;
-  if (body === 'tooLarge') return refuse({ kind: 'bodyTooLarge', max: bytesMax });
+  if (body === 'tooLarge') return refuse({ kind: 'bodyTooLarge', max: requestBodyBytesMax });
+  if (body === 'tooMany') return TOO_MANY_REQUESTS;
   const { apiVersion } = review;
   const object = readObject(body, type, review);
   if (typeof object === 'string') return refuse({ kind: 'badRequest', message: object });
@@ -84,21 +88,6 @@ export async function answerReview(
 
 const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 
-async function readBody(body: Readable | undefined, bytesMax: number): Promise<Buffer | 'tooLarge' | 'gone'> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of body ?? []) {
-      size += (chunk as Buffer).length;
-      if (size > bytesMax) return 'tooLarge';
-      chunks.push(chunk as Buffer);
-    }
-  } catch {
-    return 'gone';
-  }
-  return Buffer.concat(chunks);
-}
-
 /** The object that was posted, or what is wrong with it. */
 function readObject(body: Buffer, type: string, review: Review): Json | string {
   let object: unknown;
@@ -108,7 +97,8 @@ function readObject(body: Buffer, type: string, review: Review): Json | string {
       const envelope = openEnvelope(body, 0, body.length);
       const text = messageToJson(review.message, body, envelope.rawStart, envelope.rawEnd);
       object = { ...(JSON.parse(text) as Json), kind: envelope.kind, apiVersion: envelope.apiVersion };
-    } else object = JSON.parse(body.toString('utf8'));
+    } else if (isNestedTooDeeply(body)) return 'the body does not parse: exceeded max depth';
+    else object = JSON.parse(body.toString('utf8'));
   } catch (error) {
     if (error instanceof CodecError || error instanceof SyntaxError) return `the body does not parse: ${error.message}`;
     throw error;
@@ -119,6 +109,23 @@ function readObject(body: Buffer, type: string, review: Review): Json | string {
     return `the body is not a ${review.kind} of ${review.apiVersion}`;
   }
   return object;
+}
+
+/** Far below what JSON.stringify, which calls itself for each level, can write back. Go takes 10,000 levels; nobody needs ten. */
+const DEPTH_MAX = 1_000;
+
+function isNestedTooDeeply(json: Buffer): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at]!;
+    if (byte === 0x22) inString = !inString;
+    else if (inString) at += byte === 0x5c ? 1 : 0;
+    else if (byte === 0x7b || byte === 0x5b) depth++;
+    else if (byte === 0x7d || byte === 0x5d) depth--;
+    if (depth > DEPTH_MAX) return true;
+  }
+  return false;
 }
 
 function mayI(user: Identity, authorizer: Authorizer, spec: Json): Json | Problem {

@@ -22,8 +22,8 @@ import type { Upgrade } from './exchange.js';
 import { isLoopbackOrigin, originRefusal } from './gate.js';
 import { Health, type HealthCheck } from './health.js';
 import { http1Response } from './http1-response.js';
-import { Http2Response } from './http2-response.js';
 import { HeadResponse } from './head-response.js';
+import { Http2Response, sayGoodbye } from './http2-response.js';
 import { Connections, formatAddress, http2Options } from './listeners.js';
 import { type MeteredCache, Metrics } from './metrics.js';
 import { createChunkPool } from './objects.js';
@@ -72,6 +72,10 @@ export interface TlsParts {
   readonly key: string;
   /** Authorities of clients' certificates, in PEM form; absent: clients are not asked for any. */
   readonly ca?: readonly string[];
+  /** Absent: Node's own, TLS 1.2. */
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3';
+  /** Names of OpenSSL, separated by colons; absent: Node's own. */
+  readonly ciphers?: string;
 }
 
 export interface HttpServer {
@@ -79,6 +83,8 @@ export interface HttpServer {
   listenInsecure(host: string, port: number): Promise<Listening>;
   /** HTTP/2 and HTTP/1.1 over TLS. */
   listenSecure(host: string, port: number, tls: TlsParts): Promise<Listening>;
+  /** The pair that is shown to clients who connect from now on. */
+  renewCertificate(pair: Pick<TlsParts, 'cert' | 'key'>): void;
   /** `/readyz` fails from now on; everything is still answered. */
   beginShutdown(): void;
   /**
@@ -151,8 +157,10 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     access: deps.access,
   });
   const { exchanges } = answering;
-  const connections = new Connections();
+  const connections = new Connections(clock, limits);
+  metrics.reportConnections(connections);
   const listeners: { close(): Promise<void> }[] = [];
+  const secured: { readonly server: Http2SecureServer; readonly tls: TlsParts }[] = [];
 
   /** What fastify routes: every method but GET, upgrades, and what tests inject. */
   async function handle(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -178,10 +186,12 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       {
         hijack,
         send(code, headers, body) {
-          if (overHttp2) delete headers['connection'];
+          const leaves = overHttp2 && 'connection' in headers;
+          if (leaves) delete headers['connection'];
           reply.code(code).headers(headers);
           if (raw.method === 'HEAD') void reply.header('content-length', body.length).send();
           else void (code === 304 ? reply.send() : reply.send(body));
+          if (leaves) sayGoodbye(streamOf(reply.raw));
         },
       },
     );
@@ -212,7 +222,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     const common = {
       exposeHeadRoutes: false,
       logController: new LogController({ disableRequestLogging: true }),
-      clientErrorHandler: answerUnparsed,
+      clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => connections.refuse(error, socket),
       return503OnClosing: false,
       // A logger of its own for each request costs as much as finding its object; lines name the Audit-Id instead.
       childLoggerFactory: (logger: FastifyBaseLogger) => logger,
@@ -234,6 +244,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
               ...http2Options(limits),
               ...tls,
               ...(tls.ca === undefined ? {} : ASK_FOR_CERTIFICATES),
+              handshakeTimeout: limits.requestHeadMs,
               allowHTTP1: true,
               maxHeaderSize: limits.headerBytesMax,
             },
@@ -264,7 +275,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     app.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
       upgrade(app, request, socket, head);
     });
-    connections.follow(app.server as unknown as Http2SecureServer, limits);
+    connections.follow(app.server as unknown as Http2SecureServer);
     return app;
   }
 
@@ -321,7 +332,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     await Promise.race([finished, sleep(clock, limits.shutdownMs, enough.signal)]);
     enough.abort();
     for (const exchange of exchanges) exchange.cut();
-    await connections.saidGoodbye(clock, GOODBYE_MS);
+    await connections.saidGoodbye(GOODBYE_MS);
     connections.destroyAll();
     await idle;
     metrics.close();
@@ -335,7 +346,22 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
 
   return {
     listenInsecure: (host, port) => listen(create(), host, port),
-    listenSecure: (host, port, tls) => listen(create(tls), host, port),
+    listenSecure(host, port, tls) {
+      const app = create(tls);
+      secured.push({ server: app.server as unknown as Http2SecureServer, tls });
+      return listen(app, host, port);
+    },
+    renewCertificate(pair) {
+      for (const { server, tls } of secured) {
+        const { ca, minVersion, ciphers } = tls;
+        server.setSecureContext({
+          ...pair,
+          ...(ca === undefined ? {} : { ca: [...ca] }),
+          ...(minVersion === undefined ? {} : { minVersion }),
+          ...(ciphers === undefined ? {} : { ciphers }),
+        });
+      }
+    },
     beginShutdown: () => health.beginShutdown(),
     close: () => (closing ??= Promise.resolve().then(close)),
     inject,
@@ -373,18 +399,6 @@ function soleListener(server: EventEmitter, event: string): (...parts: unknown[]
   server.removeAllListeners(event);
   return listener.bind(server);
 }
-
-/** What does not parse as HTTP never becomes a request: answered as Go does, and the connection ends. */
-function answerUnparsed(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return void socket.destroy();
-  const line = CLIENT_ERRORS[error.code ?? ''] ?? '400 Bad Request';
-  socket.end(`HTTP/1.1 ${line}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${line}`);
-}
-
-const CLIENT_ERRORS: Readonly<Record<string, string>> = {
-  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
-  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
-};
 
 /** Routes have no schemas. Unless it is told so, fastify loads and sets up two compilers for them: 140 ms of every start. */
 function noSchemas(): never {

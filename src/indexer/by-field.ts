@@ -1,4 +1,5 @@
 import { type FieldRequirement, matchesField } from '../api/field-selector.js';
+import { type Condition, fieldConditions, isLong } from '../api/long-selector.js';
 import { textOf } from '../codec/wire.js';
 import { type ByteRange, rangeOf, utf8 } from '../lib/bytes.js';
 import { Column, ColumnLookup, type ColumnQuestion } from './column.js';
@@ -67,6 +68,8 @@ class FieldQuestion implements ColumnQuestion {
   readonly #dictionary: Dictionary;
   readonly #requirements: readonly FieldRequirement[];
   readonly #range: ByteRange = rangeOf(new Uint8Array(0));
+  /** All of them, if they are many. */
+  readonly #condition: Condition | undefined;
   /** Values that one of the requirements demands; undefined: none demands any. */
   readonly #demanded: readonly string[] | undefined;
 
@@ -76,6 +79,7 @@ class FieldQuestion implements ColumnQuestion {
     this.#column = column;
     this.#dictionary = column.dictionary;
     this.#requirements = requirements;
+    this.#condition = isLong(requirements) ? [...fieldConditions(requirements).values()][0] : undefined;
     this.#demanded = demandedBy(requirements);
   }
 
@@ -105,6 +109,7 @@ class FieldQuestion implements ColumnQuestion {
   matches(value: number): boolean {
     const { bytes, start, end } = this.#dictionary.bytesOf(value, this.#range);
     const text = textOf(bytes, start, end);
+    if (this.#condition !== undefined) return this.#condition.holds(text);
     return this.#requirements.every((requirement) => matchesField(requirement, text));
   }
 }

@@ -1,9 +1,10 @@
 import { type LabelRequirement, matchesLabel } from '../api/label-selector.js';
+import { isLong, labelTest } from '../api/long-selector.js';
 import { type ByteRange, rangeOf, utf8 } from '../lib/bytes.js';
 import { Column, ColumnLookup, type ColumnQuestion } from './column.js';
 import { type Dictionary, NO_VALUE, type TermBytes } from './dictionary.js';
 import type { Indexer, Lookup, Row, Selector } from './indexer.js';
-import { eachLabel, holds, labelIn, labelsRange } from './label-bytes.js';
+import { eachLabel, holds, labelIn, labelsIn, labelsRange } from './label-bytes.js';
 import { LabelTerms } from './label-terms.js';
 
 /**
@@ -111,12 +112,15 @@ class LabelQuestion implements ColumnQuestion {
   readonly #terms: LabelTerms;
   readonly #requirements: readonly (LabelRequirement & { readonly keyBytes: Uint8Array })[];
   readonly #lead: LabelRequirement | undefined;
+  /** Of all of them, if they are many. */
+  readonly #test: ReturnType<typeof labelTest> | undefined;
   readonly #labels: ByteRange = rangeOf(new Uint8Array(0));
 
   constructor(dictionary: Dictionary, terms: LabelTerms, requirements: readonly LabelRequirement[]) {
     this.#dictionary = dictionary;
     this.#terms = terms;
     this.#requirements = requirements.map((requirement) => ({ ...requirement, keyBytes: utf8(requirement.key) }));
+    this.#test = isLong(requirements) ? labelTest(requirements) : undefined;
     this.decided = requirements.length;
     let estimate = Number.POSITIVE_INFINITY;
     for (const requirement of requirements) {
@@ -146,6 +150,7 @@ class LabelQuestion implements ColumnQuestion {
 
   matches(set: number): boolean {
     const labels = this.#dictionary.bytesOf(set, this.#labels);
+    if (this.#test !== undefined) return this.#test(labelsIn(labels));
     return this.#requirements.every((requirement) => matchesLabel(requirement, labelIn(labels, requirement.keyBytes)));
   }
 }

@@ -83,6 +83,16 @@ export function labelIn(labels: ByteRange, key: Uint8Array): string | undefined 
   return value;
 }
 
+export function labelsIn(labels: ByteRange): Map<string, string> {
+  const { bytes } = labels;
+  const found = new Map<string, string>();
+  eachLabel(labels, (keyStart, keyEnd, valueStart, valueEnd) => {
+    found.set(textOf(bytes, keyStart, keyEnd), textOf(bytes, valueStart, valueEnd));
+    return true;
+  });
+  return found;
+}
+
 export function holds(bytes: Uint8Array, start: number, end: number, expected: Uint8Array): boolean {
   if (end - start !== expected.length) return false;
   for (let offset = 0; offset < expected.length; offset++) {

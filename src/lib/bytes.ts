@@ -25,6 +25,23 @@ export function compareRanges(a: ByteRange, b: ByteRange): number {
   return a.end - a.start - (b.end - b.start);
 }
 
+/** Orders texts as their bytes in UTF-8 are ordered, without making these. */
+export function compareUtf8(a: string, b: string): number {
+  const shared = Math.min(a.length, b.length);
+  for (let index = 0; index < shared; index++) {
+    const left = a.charCodeAt(index);
+    const right = b.charCodeAt(index);
+    if (left !== right) return rank(left) - rank(right);
+  }
+  return a.length - b.length;
+}
+
+/** Halves of surrogate pairs are of characters above all that need one unit. */
+function rank(unit: number): number {
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
+}
+
 /** The smallest key greater than every key with this prefix; `[0]` (etcd: to the end) if there is none. */
 export function prefixEnd(prefix: Uint8Array): Uint8Array {
   for (let last = prefix.length - 1; last >= 0; last--) {

@@ -31,6 +31,8 @@ export interface Limits {
   readonly requestTimeoutMs: number;
   /** Requests that are answered at once, watches apart; 0: no bound. kube-apiserver's default. */
   readonly requestsInFlightMax: number;
+  /** The same for what is posted or otherwise not read, which kube-apiserver calls mutating. */
+  readonly postsInFlightMax: number;
   /** Frames of one group of watchers kept for laggards. */
   readonly groupFrameBytesMax: number;
   /** A watcher's unsent bytes in one transport before it counts as lagging. */
@@ -107,7 +109,11 @@ export interface Limits {
   /** Users that a front proxy names, or that are impersonated, whose decisions are kept. */
   readonly identitiesMax: number;
   readonly requestBodyBytesMax: number;
+  /** Bodies that are being read, all together: the next one is refused. */
+  readonly requestBodiesBytesMax: number;
+  /** Of a request's head, and how many headers: Node would pass over what is too many. */
   readonly headerBytesMax: number;
+  readonly headersMax: number;
   readonly continueTokenBytesMax: number;
   /** A client that does not take the end of its stream within this time is cut off. */
   readonly lingerMs: number;
@@ -115,6 +121,14 @@ export interface Limits {
   readonly shutdownMs: number;
   /** Connections without a request are closed after this long. */
   readonly idleConnectionMs: number;
+  /** From the first byte of a request's head to its end, as kube-apiserver has it; and for the handshake of TLS. */
+  readonly requestHeadMs: number;
+  /** Open connections; 0: any number. */
+  readonly connectionsMax: number;
+  /** Streams that one HTTP/2 connection may have open at once. */
+  readonly http2StreamsMax: number;
+  /** How often it is looked whether the files of the certificate have changed. */
+  readonly certificatePollMs: number;
   /** What one HTTP/2 connection may hold for streams that do not read; beyond it, new streams are refused. */
   readonly http2SessionBytesMax: number;
   /** Of a hollow cluster: nodes, pods, open watches, and seconds that its report can show one by one. */
@@ -151,6 +165,7 @@ export const defaultLimits: Limits = {
   watchesPerClientMax: 0,
   requestTimeoutMs: 60_000,
   requestsInFlightMax: 400,
+  postsInFlightMax: 200,
   groupFrameBytesMax: 4 * 2 ** 20,
   watcherUnsentBytesMax: 2 ** 20,
   watchFlushMs: 2,
@@ -194,11 +209,17 @@ export const defaultLimits: Limits = {
   verdictsPerUserMax: 1_024,
   identitiesMax: 4_096,
   requestBodyBytesMax: 3 * 2 ** 20,
+  requestBodiesBytesMax: 64 * 2 ** 20,
   headerBytesMax: 2 ** 20,
+  headersMax: 1_000,
   continueTokenBytesMax: 16 * 2 ** 10,
   lingerMs: 10_000,
   shutdownMs: 60_000,
   idleConnectionMs: 90_000,
+  requestHeadMs: 32_000,
+  connectionsMax: 0,
+  http2StreamsMax: 1_000,
+  certificatePollMs: 5_000,
   http2SessionBytesMax: 128 * 2 ** 20,
   hollowNodesMax: 5_000,
   hollowPodsMax: 200_000,

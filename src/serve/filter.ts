@@ -2,6 +2,7 @@ import { apiVersionOf } from '../api/gvr.js';
 import { quoteGo } from '../api/go-text.js';
 import { type FieldRequirement, formatFieldSelector, matchesField } from '../api/field-selector.js';
 import { formatLabelSelector, type LabelRequirement, matchesLabel } from '../api/label-selector.js';
+import { fieldConditions, isLong, labelTest } from '../api/long-selector.js';
 import { compileShard, formatShardSelector, parseShardSelector, type ShardSelector } from '../api/shard-selector.js';
 import type { ObjectFilter } from '../cache/cache.js';
 import type { KindCodec } from '../codec/codec.js';
@@ -18,9 +19,25 @@ export function compileFilter(
 ): ObjectFilter | undefined {
   if (shard !== undefined) return andShard(compileFilter(codec, labels, fields), shard);
   if (labels.length === 0 && fields.length === 0) return undefined;
-  return {
+  const whole = {
     selector: { labels, fields },
     id: `${formatLabelSelector(labels)}\0${formatFieldSelector(fields)}`,
+  };
+  if (isLong(labels) || isLong(fields)) {
+    const conditions = fieldConditions(fields);
+    const test = labelTest(labels);
+    return {
+      ...whole,
+      matches(bytes, start, end) {
+        for (const [field, condition] of conditions) {
+          if (!condition.holds(codec.field(bytes, start, end, field))) return false;
+        }
+        return labels.length === 0 || test(codec.labels(bytes, start, end));
+      },
+    };
+  }
+  return {
+    ...whole,
     matches(bytes, start, end) {
       for (const field of fields) {
         if (!matchesField(field, codec.field(bytes, start, end, field.field))) return false;

@@ -57,6 +57,12 @@ const errors: [message: string, json: string, error: string][] = [
     'spec.containers[0].livenessProbe.httpGet.port: expected integer or string, got boolean true',
   ],
   ['k8s.io.api.core.v1.Secret', '{"data":{"a":"?"}}', 'data.a: expected base64 (standard alphabet, padded)'],
+  // Values of Secrets stand in no message.
+  ['k8s.io.api.core.v1.Secret', '{"stringData":{"a":12345}}', 'stringData.a: expected string, got a number'],
+  ['k8s.io.api.core.v1.Secret', '{"stringData":{"a":1.50}}', 'stringData.a: expected string, got a number'],
+  ['k8s.io.api.core.v1.Secret', '{"stringData":{"a":true}}', 'stringData.a: expected string, got a boolean'],
+  ['k8s.io.api.core.v1.Secret', '{"data":"hunter2"}', 'data: expected object, got a string'],
+  ['k8s.io.api.core.v1.Secret', '{"data":{"a":["hunter2"]}}', 'data.a: expected string, got an array'],
   [POD, '7', 'expected object, got number 7'],
 ];
 for (const [message, json, error] of errors) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { copyBytes } from '../../src/lib/bytes.js';
+import { compareUtf8, copyBytes } from '../../src/lib/bytes.js';
 
 test('copyBytes copies the range and nothing else, from shared memory and from any other, however aligned', () => {
   const size = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 500, max: 530 }), fc.constant(5_000));
@@ -17,6 +17,30 @@ test('copyBytes copies the range and nothing else, from shared memory and from a
       const want = Buffer.alloc(into.length, 0xee);
       for (let index = 0; index < length; index++) want[at + index] = (from + index) % 251;
       assert.deepEqual(into, want);
+    }),
+  );
+});
+
+test('compareUtf8 orders as the bytes are ordered', () => {
+  const text = fc.string({ unit: 'grapheme', maxLength: 6 });
+  const near = fc.constantFrom(
+    '',
+    'a',
+    'b',
+    '\u007f',
+    '\u0080',
+    '\u07ff',
+    '\u0800',
+    '\ud7ff',
+    '\ue000',
+    '\uffff',
+    '😀',
+    '😀a',
+  );
+  fc.assert(
+    fc.property(fc.oneof(near, text), fc.oneof(near, text), fc.oneof(near, text), (before, a, b) => {
+      const want = Buffer.compare(Buffer.from(before + a), Buffer.from(before + b));
+      assert.equal(Math.sign(compareUtf8(before + a, before + b)), want);
     }),
   );
 });

@@ -12,6 +12,56 @@ export const boundsMutations: readonly Mutation[] = [
     ],
   ),
   ...of(
+    'src/http/listeners.ts',
+    ['http/connections'],
+    [
+      [
+        'a connection that its client does not close is destroyed',
+        'if (nowMs - sinceMs >= lingerMs) socket.destroy();',
+        ';',
+      ],
+      ['PINGs prolong nothing', 'idleMs >= idleConnectionMs', 'idleMs < 0'],
+      ['a refusal is not written into an answer', ' || response?.headersSent === true', ''],
+      ['a head has to come in time', 'headersTimeout: requestHeadMs,', 'headersTimeout: 0,'],
+      ['a request has to come in time', 'requestTimeout: requestTimeoutMs,', 'requestTimeout: 0,'],
+    ],
+  ),
+  ...of(
+    'src/http/request-body.ts',
+    ['http/connections'],
+    [
+      ['bodies together are bounded', 'this.#total > this.#totalMax', 'this.#total < 0'],
+      ['a body that is read counts no more', 'this.#total -= size;', ''],
+    ],
+  ),
+  ...of(
+    'src/http/answering.ts',
+    ['http/connections'],
+    [
+      [
+        'headers are not passed over',
+        'request.rawHeaders.length >= 2 * limits.headersMax',
+        'request.rawHeaders.length < 0',
+      ],
+      ['a refusal that is not read is given up', 'isLate || !exchange.hasDeadline', 'isLate'],
+    ],
+  ),
+  ...of(
+    'src/http/access.ts',
+    ['auth/unknown-over-http2'],
+    [['who is not known gets a connection for one request', "ofResponse['connection'] = 'close';", 'void 0;']],
+  ),
+  ...of(
+    'src/api/long-selector.ts',
+    ['api/long-selector'],
+    [['every label that is demanded is there', 'return found === demanded.size;', 'return true;']],
+  ),
+  ...of(
+    'src/codec/encode.ts',
+    ['codec/encode'],
+    [['values of Secrets stand in no message', 'this.isPrivate ? typeNameOf(value) : shown(value)', 'shown(value)']],
+  ),
+  ...of(
     'src/codec/managed-fields.ts',
     ['codec/managed-fields', 'http/managed-fields'],
     [

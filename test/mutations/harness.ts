@@ -83,7 +83,7 @@ export const harnessMutations: readonly Mutation[] = [
         "    if (code !== 304) headers['content-length'] = String(body.length);\n",
         '',
       ],
-      ['HTTP/2 has no Connection header', "if ('connection' in headers) delete headers['connection'];", ''],
+      ['HTTP/2 has no Connection header', "  delete headers['connection'];\n", ''],
       ['a stream that is reset is let go', "    stream.on('error', ignoreError);\n", ''],
     ],
   ),

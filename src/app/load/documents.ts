@@ -188,30 +188,37 @@ function parseYaml(text: string, firstLine: number): Found['content'] {
     }
   }
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, {
-    version: '1.1',
-    merge: true,
-    lineCounter,
-    prettyErrors: false,
-    logLevel: 'error',
-    customTags: (tags) =>
-      tags.filter(
-        (tag) => typeof tag !== 'object' || (tag.tag !== 'tag:yaml.org,2002:timestamp' && tag.format !== 'TIME'),
-      ),
-  });
-  const problem = document.errors[0];
-  if (problem !== undefined) {
-    const { line, col } = lineCounter.linePos(problem.pos[0]);
-    return {
-      ok: false,
-      message: `line ${firstLine + line - 1}, column ${col}: ${problem.message.split('\n')[0]?.trim()}`,
-    };
-  }
   try {
+    const document = parseDocument(text, {
+      version: '1.1',
+      merge: true,
+      lineCounter,
+      prettyErrors: false,
+      logLevel: 'error',
+      customTags: (tags) =>
+        tags.filter(
+          (tag) => typeof tag !== 'object' || (tag.tag !== 'tag:yaml.org,2002:timestamp' && tag.format !== 'TIME'),
+        ),
+    });
+    const problem = document.errors[0];
+    if (problem !== undefined) {
+      const { line, col } = lineCounter.linePos(problem.pos[0]);
+      return {
+        ok: false,
+        message: `line ${firstLine + line - 1}, column ${col}: ${withoutSource(problem.message)}`,
+      };
+    }
     return { ok: true, value: document.toJS({ maxAliasCount: 100 }) };
   } catch (error) {
-    return { ok: false, message: error instanceof Error ? error.message : String(error) };
+    if (error instanceof RangeError) return { ok: false, message: 'nested too deeply' }; // the reader calls itself
+    return { ok: false, message: withoutSource(error instanceof Error ? error.message : String(error)) };
   }
+}
+
+/** The reader quotes what it stumbles over, which may be a line of a Secret. */
+function withoutSource(message: string): string {
+  const [line = ''] = message.split('\n');
+  return line.replace(/( in YAML (?:stream|document)| before the alias\)): .*$/, '$1').trim();
 }
 
 function hasContent(lines: readonly string[]): boolean {
