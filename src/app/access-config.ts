@@ -8,12 +8,21 @@ export interface AccessConfig {
   readonly clientCaFile: string | undefined;
   readonly tokenAuthFile: string | undefined;
   readonly frontProxy: FrontProxyConfig | undefined;
+  readonly serviceAccounts: ServiceAccountConfig | undefined;
   readonly anonymous: boolean;
   /** Empty: whoever is known may do everything. */
   readonly modes: readonly AuthorizationMode[];
 }
 
-export type AuthorizationMode = 'RBAC' | 'AlwaysDeny';
+export type AuthorizationMode = 'Node' | 'RBAC' | 'AlwaysDeny';
+
+/** How tokens of service accounts are verified. */
+export interface ServiceAccountConfig {
+  readonly keyFiles: readonly string[];
+  readonly issuers: readonly string[];
+  readonly audiences: readonly string[];
+  readonly lookup: boolean;
+}
 
 export interface FrontProxyConfig extends Omit<FrontProxy, 'authorities'> {
   readonly clientCaFile: string;
@@ -26,8 +35,24 @@ export const accessFlags = [
     "authorities of clients' certificates: common name is the user, organizations the groups",
   ],
   ['token-auth-file', '<file>', 'bearer tokens: rows of token,user,uid,"group1,group2"'],
+  [
+    'service-account-key-file',
+    '<file...>',
+    'public or private keys, or certificates, that tokens of service accounts are verified by (repeatable)',
+  ],
+  ['service-account-issuer', '<url...>', 'who may have issued such tokens: their `iss` (repeatable)'],
+  ['api-audiences', '<list>', 'one of these must be in the `aud` of such tokens (default: --service-account-issuer)'],
+  [
+    'service-account-lookup',
+    '[bool]',
+    'tokens that lie in Secrets must still be there, and their account too (default true)',
+  ],
   ['anonymous-auth', '[bool]', 'answer who has no credentials, as system:anonymous (default true on loopback only)'],
-  ['authorization-mode', '<list>', 'AlwaysAllow, RBAC, AlwaysDeny: who may do what over HTTPS (default AlwaysAllow)'],
+  [
+    'authorization-mode',
+    '<list>',
+    'AlwaysAllow, Node, RBAC, AlwaysDeny: who may do what over HTTPS (default AlwaysAllow)',
+  ],
   [
     'requestheader-client-ca-file',
     '<file>',
@@ -54,7 +79,12 @@ export function resolveAccess(flags: FlagValues, secure: Listener | undefined): 
   const clientCaFile = text('client-ca-file');
   const tokenAuthFile = text('token-auth-file');
   const frontProxy = resolveFrontProxy(flags, text('requestheader-client-ca-file'));
-  const authenticates = clientCaFile !== undefined || tokenAuthFile !== undefined || frontProxy !== undefined;
+  const serviceAccounts = resolveServiceAccounts(flags);
+  const authenticates =
+    clientCaFile !== undefined ||
+    tokenAuthFile !== undefined ||
+    frontProxy !== undefined ||
+    serviceAccounts !== undefined;
   const onLoopback = secure === undefined || isLoopback(secure.address);
   const anonymous =
     typeof flags['anonymous-auth'] === 'string'
@@ -68,7 +98,7 @@ export function resolveAccess(flags: FlagValues, secure: Listener | undefined): 
         'bind-address',
         secure.address,
         'only loopback addresses (127.0.0.1, ::1) are accepted where there is no authentication (--client-ca-file, ' +
-          '--token-auth-file, --requestheader-client-ca-file): anyone who can connect could read every Secret',
+          '--token-auth-file, --service-account-key-file, --requestheader-client-ca-file): anyone who can connect could read every Secret',
       );
     }
     if (anonymous === false) {
@@ -89,16 +119,45 @@ export function resolveAccess(flags: FlagValues, secure: Listener | undefined): 
         'give --authorization-mode RBAC, or a loopback --bind-address',
     );
   }
-  return { clientCaFile, tokenAuthFile, frontProxy, anonymous: anonymous === true, modes };
+  return { clientCaFile, tokenAuthFile, frontProxy, serviceAccounts, anonymous: anonymous === true, modes };
+}
+
+function resolveServiceAccounts(flags: FlagValues): ServiceAccountConfig | undefined {
+  const all = (flag: 'service-account-key-file' | 'service-account-issuer') =>
+    [flags[flag] ?? []].flat().map((text) => readText(flag, text === true ? '' : text));
+  const keyFiles = all('service-account-key-file');
+  if (keyFiles.length === 0) {
+    for (const flag of ['service-account-issuer', 'api-audiences', 'service-account-lookup'] as const) {
+      if (flags[flag] !== undefined) throw new UsageError(`--${flag} has no effect without --service-account-key-file`);
+    }
+    return undefined;
+  }
+  const issuers = all('service-account-issuer');
+  for (const issuer of issuers) {
+    if (issuer.includes(':') && !URL.canParse(issuer)) {
+      throw bad(
+        'service-account-issuer',
+        issuer,
+        'it has a colon, so a URL is expected, such as https://issuer.example',
+      );
+    }
+  }
+  const { 'api-audiences': audiences, 'service-account-lookup': lookup = true } = flags;
+  return {
+    keyFiles,
+    issuers,
+    audiences: typeof audiences === 'string' ? readList('api-audiences', audiences) : issuers,
+    lookup: typeof lookup === 'string' ? readBoolean('service-account-lookup', lookup) : true,
+  };
 }
 
 /** AlwaysAllow, wherever it stands, allows what the others have no opinion about; and no mode forbids. */
 const readModes: ValueReader<readonly AuthorizationMode[]> = (flag, text) => {
   const modes = readList(flag, text).map((mode) => {
-    if (mode === 'Node' || mode === 'Webhook' || mode === 'ABAC') {
-      throw bad(flag, mode, 'not there yet; expected AlwaysAllow, RBAC or AlwaysDeny');
+    if (mode === 'Webhook' || mode === 'ABAC') {
+      throw bad(flag, mode, 'not there yet; expected AlwaysAllow, Node, RBAC or AlwaysDeny');
     }
-    return readOneOf('AlwaysAllow', 'RBAC', 'AlwaysDeny')(flag, mode);
+    return readOneOf('AlwaysAllow', 'Node', 'RBAC', 'AlwaysDeny')(flag, mode);
   });
   if (new Set(modes).size < modes.length) throw bad(flag, text, 'expected each mode once');
   return modes.includes('AlwaysAllow') ? [] : modes.filter((mode) => mode !== 'AlwaysAllow');

@@ -1,4 +1,5 @@
 import { groupResourceOf } from '../api/gvr.js';
+import { NODE_GRAPH_KINDS } from '../auth/live-node-graph.js';
 import { RBAC_GROUP } from '../auth/live-rbac.js';
 import type { Cache } from '../cache/cache.js';
 import type { KindCodec } from '../codec/codec.js';
@@ -171,7 +172,10 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     if (embedded !== undefined) parts.onEmbedded?.(embedded);
     caches.startAll(eager);
     customKinds.start();
-    access?.start((resource) => service.reader(kinds.find(RBAC_GROUP, 'v1', resource)!));
+    access?.start((group, resource) => {
+      const kind = kinds.all.find((one) => one.group === group && one.resource === resource);
+      return kind === undefined ? undefined : service.reader(kind);
+    });
     budget.start();
     collector.start();
     checkpoints?.start(() => caches.all());
@@ -201,6 +205,8 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
 /** Permissions are read from caches, so these start with the server. */
 function isEager({ eager, access }: Config, kind: Kind): boolean {
   if (kind.group === RBAC_GROUP && access?.modes.includes('RBAC') === true) return true;
+  const isOfGraph = NODE_GRAPH_KINDS.some(([group, resource]) => group === kind.group && resource === kind.resource);
+  if (isOfGraph && access?.modes.includes('Node') === true) return true;
   return eager === 'all' || eager.has(groupResourceOf(kind.group, kind.resource));
 }
 

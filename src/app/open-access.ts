@@ -1,14 +1,19 @@
 import { Authenticator, type TokenAuthenticator } from '../auth/authenticator.js';
 import { alwaysDeny, type Authorizer, unionOf } from '../auth/authorizer.js';
+import { BoundObjects } from '../auth/bound-objects.js';
 import { Identities } from '../auth/identity.js';
-import { LiveRbac } from '../auth/live-rbac.js';
+import { readVerificationKeys } from '../auth/jwt.js';
+import { LiveNodeGraph } from '../auth/live-node-graph.js';
+import { LiveRbac, RBAC_GROUP } from '../auth/live-rbac.js';
+import { nodeOf } from '../auth/node-authorizer.js';
 import { Authorities } from '../auth/peer-certificate.js';
+import { ServiceAccountTokens } from '../auth/service-account-tokens.js';
 import { StaticTokens } from '../auth/token-file.js';
 import { type Access, OpenWatches } from '../http/access.js';
 import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Reader } from '../serve/reader.js';
-import type { AccessConfig } from './access-config.js';
+import type { AccessConfig, AuthorizationMode } from './access-config.js';
 import { readNamed } from './certificates.js';
 import type { Log } from './log.js';
 import { oneLine, UsageError } from './usage-error.js';
@@ -16,10 +21,12 @@ import { oneLine, UsageError } from './usage-error.js';
 export interface OpenedAccess extends Access {
   /** In PEM form, of all that clients may show; empty: they are not asked for certificates. */
   readonly ca: readonly string[];
-  /** Follows what permissions are made of: resources of rbac.authorization.k8s.io. */
-  start(readerFor: (resource: string) => Reader): void;
+  /** Follows what permissions are made of. `readerFor`: undefined for what is not served. */
+  start(readerFor: ReaderFor): void;
   stop(): void;
 }
+
+type ReaderFor = (group: string, resource: string) => Reader | undefined;
 
 /** Reads what the flags name. Throws UsageError for what does not parse; no message holds a secret. */
 export function openAccess(
@@ -27,7 +34,7 @@ export function openAccess(
   limits: Limits,
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): OpenedAccess {
-  const { clientCaFile, tokenAuthFile, frontProxy } = config;
+  const { clientCaFile, tokenAuthFile, frontProxy, serviceAccounts } = config;
   const clientAuthorities = clientCaFile === undefined ? undefined : authorities('client-ca-file', clientCaFile);
   const proxyAuthorities =
     frontProxy === undefined ? undefined : authorities('requestheader-client-ca-file', frontProxy.clientCaFile);
@@ -36,6 +43,13 @@ export function openAccess(
     const read = parsed('token-auth-file', tokenAuthFile, (text) => new StaticTokens(text));
     if (read.skipped > 0) log.warn({ file: tokenAuthFile, rows: read.skipped }, 'rows without a token are passed over');
     tokens.push(read);
+  }
+  const objects = new BoundObjects();
+  if (serviceAccounts !== undefined) {
+    const { keyFiles, issuers, audiences, lookup } = serviceAccounts;
+    const keys = keyFiles.flatMap((file) => parsed('service-account-key-file', file, readVerificationKeys));
+    const refused = (reason: string) => log.warn({ reason }, 'unable to authenticate the request');
+    tokens.push(new ServiceAccountTokens({ keys, issuers, audiences, lookup, objects, clock, limits, refused }));
   }
   const identities = new Identities(limits.identitiesMax);
   const authenticator = new Authenticator({
@@ -50,7 +64,13 @@ export function openAccess(
     clock,
   });
   const live = config.modes.includes('RBAC') ? new LiveRbac(clock, limits) : undefined;
-  const authorizers: Authorizer[] = config.modes.map((mode) => (mode === 'RBAC' ? live!.rbac : alwaysDeny));
+  const nodes = config.modes.includes('Node') ? new LiveNodeGraph(clock, limits) : undefined;
+  const made: Readonly<Record<AuthorizationMode, () => Authorizer>> = {
+    Node: () => nodes!.authorizer,
+    RBAC: () => live!.rbac,
+    AlwaysDeny: () => alwaysDeny,
+  };
+  const authorizers = config.modes.map((mode) => made[mode]());
   const authorizer = authorizers.length === 0 ? undefined : unionOf(authorizers);
   const watches = new OpenWatches();
   return {
@@ -60,8 +80,18 @@ export function openAccess(
     watches,
     open: config.anonymous && authorizer === undefined,
     ca: [clientAuthorities, proxyAuthorities].flatMap((some) => (some === undefined ? [] : [some.pem])),
-    start: (readerFor) => live?.start(readerFor, () => watches.check(authorizer!)),
-    stop: () => live?.stop(),
+    start(readerFor) {
+      objects.start((resource) => readerFor('', resource)!);
+      live?.start(
+        (resource) => readerFor(RBAC_GROUP, resource)!,
+        () => watches.check(authorizer!),
+      );
+      nodes?.start(readerFor, () => watches.check(authorizer!, ({ user }) => nodeOf(user) !== undefined));
+    },
+    stop() {
+      live?.stop();
+      nodes?.stop();
+    },
   };
 }
 

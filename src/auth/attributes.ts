@@ -1,3 +1,4 @@
+import type { FieldRequirement } from '../api/field-selector.js';
 import { quoteGo } from '../api/go-text.js';
 import type { Identity } from './identity.js';
 
@@ -13,6 +14,8 @@ export interface ResourceAttributes {
   readonly subresource: string;
   readonly namespace: string;
   readonly name: string;
+  /** What a collection is selected by; absent: nothing. */
+  readonly fields?: readonly FieldRequirement[];
   readonly path?: undefined;
 }
 

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../lib/clock.js';
+import type { Failure } from '../serve/failure.js';
 import { bearerToken, headerValues, prefixedHeaders } from './headers.js';
 import { anonymous, authenticated, type Identities, type Identity } from './identity.js';
 import { type Authorities, type PeerCertificate, peerCertificate } from './peer-certificate.js';
@@ -26,9 +27,12 @@ export interface FrontProxy {
   readonly extraPrefixes: readonly string[];
 }
 
-/** One way to know the owner of a bearer token. */
+/** Who it is; undefined: nobody knows; a Failure: it cannot be found out now. */
+export type Known = Identity | Failure | undefined;
+
+/** One way to know the owner of a bearer token: at once, where nothing has to be waited for. */
 export interface TokenAuthenticator {
-  find(token: string): Identity | undefined;
+  find(token: string): Known | Promise<Known>;
 }
 
 export interface AuthenticatorOptions {
@@ -60,8 +64,8 @@ export class Authenticator {
     this.#options = options;
   }
 
-  /** undefined: 401. */
-  authenticate(credentials: Credentials): Identity | undefined {
+  /** undefined: 401. At once, where nothing has to be waited for. */
+  authenticate(credentials: Credentials): Known | Promise<Known> {
     const { frontProxy, clientAuthorities, tokens, clock } = this.#options;
     let refused = false;
     if (frontProxy !== undefined || clientAuthorities !== undefined) {
@@ -79,15 +83,20 @@ export class Authenticator {
     }
     if (tokens.length > 0) {
       const token = bearerToken(credentials.headers.authorization);
-      if (token !== undefined) {
-        for (const authenticator of tokens) {
-          const user = authenticator.find(token);
-          if (user !== undefined) return user;
-        }
-        return undefined;
-      }
+      if (token !== undefined) return this.#ownerOf(token, 0);
     }
     return !refused && this.#options.anonymous ? anonymous : undefined;
+  }
+
+  /** The first that knows, from the authenticator at `index` on. */
+  #ownerOf(token: string, index: number): Known | Promise<Known> {
+    const { tokens } = this.#options;
+    for (let at = index; at < tokens.length; at++) {
+      const found = tokens[at]!.find(token);
+      if (found instanceof Promise) return found.then((known) => known ?? this.#ownerOf(token, at + 1));
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   #certificateOf(socket: Socket): PeerCertificate | undefined {

@@ -3,8 +3,10 @@ import { type Identity, MASTERS } from './identity.js';
 import type { NonResourceRule, ResourceRule } from './policy.js';
 
 export interface Decision {
-  /** false: no opinion. There are no denials. */
+  /** false: no opinion, or it is denied. */
   readonly allowed: boolean;
+  /** Nobody who comes later is asked. */
+  readonly denied?: true;
   /** '' when there is nothing to say. */
   readonly reason: string;
 }
@@ -15,10 +17,13 @@ export interface Rules {
   readonly nonResourceRules: readonly NonResourceRule[];
   /** What could not be found out; '' when nothing. */
   readonly error: string;
+  /** There may be more than is listed. */
+  readonly incomplete?: true;
 }
 
 export interface Authorizer {
-  authorize(attributes: Attributes): Decision;
+  /** At once, where nothing has to be waited for. */
+  authorize(attributes: Attributes): Decision | Promise<Decision>;
   rulesFor(user: Identity, namespace: string): Rules;
   /** False while it cannot know yet what to say. */
   readonly ready: boolean;
@@ -44,7 +49,7 @@ export const alwaysDeny: Authorizer = {
 
 const SUPERUSER: Decision = { allowed: true, reason: '' };
 
-/** `--authorization-mode`: the first of these that allows wins; members of system:masters may do everything (spec 8.2). */
+/** `--authorization-mode`: the first of these that allows or denies wins; members of system:masters may do everything (spec 8.2). */
 export function unionOf(authorizers: readonly Authorizer[]): Authorizer {
   return {
     get ready() {
@@ -52,13 +57,7 @@ export function unionOf(authorizers: readonly Authorizer[]): Authorizer {
     },
     authorize(attributes) {
       if (attributes.user.groups.includes(MASTERS)) return SUPERUSER;
-      const reasons: string[] = [];
-      for (const authorizer of authorizers) {
-        const decision = authorizer.authorize(attributes);
-        if (decision.allowed) return decision;
-        if (decision.reason !== '') reasons.push(decision.reason);
-      }
-      return { allowed: false, reason: reasons.join('\n') };
+      return decideFrom(authorizers, attributes, 0, []);
     },
     rulesFor(user, namespace) {
       const all = authorizers.map((authorizer) => authorizer.rulesFor(user, namespace));
@@ -69,7 +68,32 @@ export function unionOf(authorizers: readonly Authorizer[]): Authorizer {
           .map(({ error }) => error)
           .filter((error) => error !== '')
           .join(', '),
+        ...(all.some(({ incomplete }) => incomplete === true) ? { incomplete: true } : {}),
       };
     },
   };
+}
+
+/** What those from `index` on decide. `reasons`: of those before. */
+function decideFrom(
+  authorizers: readonly Authorizer[],
+  attributes: Attributes,
+  index: number,
+  reasons: string[],
+): Decision | Promise<Decision> {
+  /** undefined: the next one is asked. */
+  const judge = (decision: Decision): Decision | undefined => {
+    if (decision.allowed) return decision;
+    if (decision.reason !== '') reasons.push(decision.reason);
+    return decision.denied === true ? { allowed: false, denied: true, reason: reasons.join('\n') } : undefined;
+  };
+  for (let at = index; at < authorizers.length; at++) {
+    const decision = authorizers[at]!.authorize(attributes);
+    if (decision instanceof Promise) {
+      return decision.then((later) => judge(later) ?? decideFrom(authorizers, attributes, at + 1, reasons));
+    }
+    const judged = judge(decision);
+    if (judged !== undefined) return judged;
+  }
+  return { allowed: false, reason: reasons.join('\n') };
 }

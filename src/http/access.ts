@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { isExact } from '../api/field-selector.js';
+import { type FieldRequirement, isExact } from '../api/field-selector.js';
 import { type ListSyntax, parseListOptions } from '../api/list-options.js';
 import { type Attributes, forbiddenText } from '../auth/attributes.js';
-import type { Authenticator } from '../auth/authenticator.js';
-import type { Authorizer } from '../auth/authorizer.js';
+import type { Authenticator, Known } from '../auth/authenticator.js';
+import type { Authorizer, Decision } from '../auth/authorizer.js';
 import { anonymous, type Identities, type Identity, UNAUTHENTICATED } from '../auth/identity.js';
 import { impersonates, readImpersonation } from '../auth/impersonation.js';
 import type { Exchange, ExchangeRequest } from './exchange.js';
@@ -34,50 +34,76 @@ export function answersAnyHost(access: Access | undefined, isSecure: boolean): b
   return access?.open === false && isSecure;
 }
 
-/** Finds out who asks, and whether they may. A problem: the request is refused with it, and so is one whose connection is gone. */
-export function admit(exchange: Exchange, access: Access, syntax: ListSyntax): Problem | undefined {
-  const { authorizer, watches } = access;
-  const { request } = exchange;
-  const { isSecure, headers, rawHeaders } = request;
+/** undefined: the request goes on. */
+export type Admission = Problem | undefined;
+
+/**
+ * Finds out who asks, and whether they may. A problem: the request is refused with it, and so is one whose connection is gone.
+ * There is a promise only where something else has to be asked.
+ */
+export function admit(exchange: Exchange, access: Access, syntax: ListSyntax): Admission | Promise<Admission> {
+  const { isSecure, headers, rawHeaders, connection: socket } = exchange.request;
   if (!isSecure) return undefined;
-  let user = authenticate(exchange, access);
-  if (user === undefined) return { kind: 'unauthorized' };
-  if (impersonates(headers)) {
-    const acting = actAs(user, rawHeaders, access);
-    if ('kind' in acting) return acting;
-    user = acting;
-  }
+  const known = socket === undefined ? undefined : access.authenticator.authenticate({ headers, rawHeaders, socket });
+  if (known instanceof Promise) return known.then((later) => admitKnown(exchange, access, syntax, later));
+  return admitKnown(exchange, access, syntax, known);
+}
+
+function admitKnown(
+  exchange: Exchange,
+  access: Access,
+  syntax: ListSyntax,
+  known: Known,
+): Admission | Promise<Admission> {
+  const { request } = exchange;
+  // HTTP/2 is easily abused (CVE-2023-44487): as in kube-apiserver, who is not known gets a connection for one request.
+  if (request.isHttp2 && isUnknown(known)) exchange.headers['connection'] = 'close';
+  if (known === undefined) return { kind: 'unauthorized' };
+  if ('kind' in known) return known;
+  const { headers, rawHeaders } = request;
+  if (!impersonates(headers)) return admitUser(exchange, access, syntax, known);
+  return actAs(known, rawHeaders, access).then((acting) =>
+    'kind' in acting ? acting : admitUser(exchange, access, syntax, acting),
+  );
+}
+
+function admitUser(
+  exchange: Exchange,
+  access: Access,
+  syntax: ListSyntax,
+  user: Identity,
+): Admission | Promise<Admission> {
+  const { authorizer, watches } = access;
   exchange.user = user;
   if (authorizer === undefined) return undefined;
-  const attributes = attributesOf(request, user, syntax);
-  const decision = authorizer.authorize(attributes);
-  if (decision.allowed) {
+  const attributes = attributesOf(exchange.request, user, syntax);
+  const judge = ({ allowed, reason }: Decision): Admission => {
+    if (!allowed) return refusal(authorizer, attributes, reason);
     if (attributes.verb === 'watch') watches.add(exchange, attributes);
     return undefined;
-  }
-  return refusal(authorizer, attributes, decision.reason);
+  };
+  const decision = authorizer.authorize(attributes);
+  return decision instanceof Promise ? decision.then(judge) : judge(decision);
 }
 
-function authenticate({ request, headers: ofResponse }: Exchange, { authenticator }: Access): Identity | undefined {
-  const { headers, rawHeaders, connection: socket } = request;
-  const user = socket === undefined ? undefined : authenticator.authenticate({ headers, rawHeaders, socket });
-  // HTTP/2 is easily abused (CVE-2023-44487): as in kube-apiserver, who is not known gets a connection for one request.
-  if (request.isHttp2 && (user === undefined || isUnknown(user))) ofResponse['connection'] = 'close';
-  return user;
-}
-
-function isUnknown({ name, groups }: Identity): boolean {
-  return name === anonymous.name || groups.includes(UNAUTHENTICATED);
+/** A Failure says nothing about who it is. */
+function isUnknown(known: Known): boolean {
+  if (known === undefined) return true;
+  return 'groups' in known && (known.name === anonymous.name || known.groups.includes(UNAUTHENTICATED));
 }
 
 /** The user as whom the request goes on, or why it does not. */
-function actAs(user: Identity, rawHeaders: readonly string[], { authorizer, identities }: Access): Identity | Problem {
+async function actAs(
+  user: Identity,
+  rawHeaders: readonly string[],
+  { authorizer, identities }: Access,
+): Promise<Identity | Problem> {
   const asked = readImpersonation(user, rawHeaders);
   if (asked === 'nameless') {
     return { kind: 'badRequest', message: 'requested groups, uid or extra without impersonating a user name' };
   }
   for (const check of authorizer === undefined ? [] : asked.checks) {
-    const decision = authorizer!.authorize(check);
+    const decision = await authorizer!.authorize(check);
     if (!decision.allowed) return refusal(authorizer!, check, decision.reason);
   }
   return identities.intern(asked.identity);
@@ -104,12 +130,19 @@ export class OpenWatches {
     exchange.sink.onClose(() => this.#open.delete(exchange));
   }
 
-  /** Ends those that are not allowed now; one that has not begun yet is cut. */
-  check(authorizer: Authorizer): void {
+  /** Ends those that are not allowed now; one that has not begun yet is cut. `concerns`: absent: all are looked at. */
+  check(authorizer: Authorizer, concerns?: (attributes: Attributes) => boolean): void {
     for (const [exchange, attributes] of this.#open) {
-      if (authorizer.authorize(attributes).allowed) continue;
-      if (exchange.endWatch === undefined) exchange.cut();
-      else exchange.endWatch();
+      if (concerns?.(attributes) === false) continue;
+      const judge = ({ allowed }: Decision) => {
+        if (allowed || !this.#open.has(exchange)) return;
+        if (exchange.endWatch === undefined) exchange.cut();
+        else exchange.endWatch();
+      };
+      const decision = authorizer.authorize(attributes);
+      if (!(decision instanceof Promise)) judge(decision);
+      // Who cannot be asked now has no say in a watch that was allowed.
+      else void decision.then(judge, () => undefined);
     }
   }
 
@@ -127,6 +160,7 @@ export function attributesOf(request: ExchangeRequest, user: Identity, syntax: L
   const { group, version, resource, subresource = '' } = path;
   const name = path.name ?? '';
   const verb = verbOf(request, path);
+  const fields = name === '' && method === 'GET' && !path.watch ? selectedFields(request, syntax) : NONE_SELECTED;
   return {
     user,
     verb,
@@ -136,7 +170,8 @@ export function attributesOf(request: ExchangeRequest, user: Identity, syntax: L
     subresource,
     // A namespace lies in itself.
     namespace: path.namespace ?? (group === '' && resource === 'namespaces' ? name : ''),
-    name: name === '' && method === 'GET' && !path.watch ? selectedName(request, syntax) : name,
+    name: fields.length === 0 ? name : selectedName(fields),
+    fields,
   };
 }
 
@@ -160,11 +195,17 @@ function verbOf({ method, query }: ExchangeRequest, path: ResourcePath): string 
   }
 }
 
-/** A collection of one name is asked for like that object. Read by the very grammar that the LIST is read by. */
-function selectedName({ query }: ExchangeRequest, syntax: ListSyntax): string {
-  if (!query.has('fieldSelector')) return '';
+const NONE_SELECTED: readonly FieldRequirement[] = [];
+
+/** Read by the very grammar that the LIST is read by; of a selector that does not parse nothing counts. */
+function selectedFields({ query }: ExchangeRequest, syntax: ListSyntax): readonly FieldRequirement[] {
+  if (!query.has('fieldSelector')) return NONE_SELECTED;
   const options = parseListOptions(query, syntax);
-  if (!options.ok) return '';
-  const name = options.value.fieldSelector.find((term) => term.field === 'metadata.name' && isExact(term))?.value ?? '';
+  return options.ok ? options.value.fieldSelector : NONE_SELECTED;
+}
+
+/** A collection of one name is asked for like that object. */
+function selectedName(fields: readonly FieldRequirement[]): string {
+  const name = fields.find((term) => term.field === 'metadata.name' && isExact(term))?.value ?? '';
   return name === '.' || name === '..' || /[/%]/.test(name) ? '' : name;
 }

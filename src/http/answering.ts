@@ -4,7 +4,7 @@ import { parseTimeoutMs } from '../api/duration.js';
 import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
-import { type Access, admit, answersAnyHost } from './access.js';
+import { type Access, type Admission, admit, answersAnyHost } from './access.js';
 import { answerDocument, type DocumentContext } from './documents.js';
 import {
   type Answer,
@@ -20,6 +20,7 @@ import {
 import { hostRefusal, isHostRepeated, isLoopbackHost } from './gate.js';
 import { InFlight, TOO_MANY_REQUESTS } from './in-flight.js';
 import { compressed } from './objects.js';
+import type { ParsedPath } from './paths.js';
 import { RequestBodies } from './request-body.js';
 import { problemAnswer } from './respond.js';
 import { answerResource, isWatch, labelResource, type ResourceContext } from './resources.js';
@@ -95,8 +96,8 @@ export class Answering {
   }
 
   #answer(exchange: Exchange): Outcome | Promise<Outcome> {
-    const { request, labels } = exchange;
-    const { limits, clock, resources, documents, access } = this.#context;
+    const { request } = exchange;
+    const { limits, resources, access } = this.#context;
     // Beyond that Node passes headers over: those that a proxy has put last would be missing.
     if (request.rawHeaders.length >= 2 * limits.headersMax) {
       return unhandled(exchange, '431 Request Header Fields Too Large', 431);
@@ -121,6 +122,16 @@ export class Answering {
     }
     if (this.#context.shuttingDown()) return problemAnswer(request, { kind: 'shuttingDown' });
     const refused = access === undefined ? undefined : admit(exchange, access, resources.listSyntax);
+    if (refused instanceof Promise) {
+      return refused.then((later) => (exchange.isOver ? STREAMED : this.#admitted(exchange, path, later)));
+    }
+    return this.#admitted(exchange, path, refused);
+  }
+
+  /** `refused`: why it is not, if so. */
+  #admitted(exchange: Exchange, path: AnswerablePath, refused: Admission): Outcome | Promise<Outcome> {
+    const { request, labels } = exchange;
+    const { limits, clock, resources, documents, access } = this.#context;
     if (refused !== undefined) {
       if (path.type === 'resource') labelResource(exchange, resources, path);
       return problemAnswer(request, refused);
@@ -252,5 +263,8 @@ function bufferOf(body: string | Uint8Array): Buffer {
   if (typeof body === 'string') return Buffer.from(body);
   return Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.length);
 }
+
+/** One that names something. */
+type AnswerablePath = Exclude<ParsedPath, { readonly type: 'bad' | 'incomplete' }>;
 
 const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };

@@ -22,7 +22,7 @@ export interface Review {
   readonly kind: string;
   readonly message: string;
   /** The status, and the spec if there is one; or what is wrong with the spec. */
-  answer(user: Identity, authorizer: Authorizer, spec: Json): Json | Problem;
+  answer(user: Identity, authorizer: Authorizer, spec: Json): Json | Problem | Promise<Json | Problem>;
 }
 
 const AUTHORIZATION = 'authorization.k8s.io';
@@ -74,7 +74,7 @@ export async function answerReview(
   const object = readObject(body, type, review);
   if (typeof object === 'string') return refuse({ kind: 'badRequest', message: object });
   const user = exchange.user ?? UNSECURED;
-  const answered = review.answer(
+  const answered = await review.answer(
     user,
     exchange.user === undefined ? alwaysAllow : (authorizer ?? alwaysAllow),
     memberOf(object, 'spec'),
@@ -128,7 +128,7 @@ function isNestedTooDeeply(json: Buffer): boolean {
   return false;
 }
 
-function mayI(user: Identity, authorizer: Authorizer, spec: Json): Json | Problem {
+async function mayI(user: Identity, authorizer: Authorizer, spec: Json): Promise<Json | Problem> {
   const resource = spec['resourceAttributes'];
   const path = spec['nonResourceAttributes'];
   if (isObject(resource) === isObject(path)) {
@@ -147,20 +147,20 @@ function mayI(user: Identity, authorizer: Authorizer, spec: Json): Json | Proble
         name: textOf(resource, 'name'),
       }
     : { user, verb: textOf(path as Json, 'verb'), path: textOf(path as Json, 'path') };
-  const { allowed, reason } = authorizer.authorize(attributes);
-  return { spec, status: { allowed, ...(reason === '' ? {} : { reason }) } };
+  const { allowed, denied, reason } = await authorizer.authorize(attributes);
+  return { spec, status: { allowed, ...(denied === true ? { denied } : {}), ...(reason === '' ? {} : { reason }) } };
 }
 
 function whatMayI(user: Identity, authorizer: Authorizer, spec: Json): Json | Problem {
   const namespace = textOf(spec, 'namespace');
   if (namespace === '') return { kind: 'badRequest', message: 'no namespace on request' };
-  const { resourceRules, nonResourceRules, error } = authorizer.rulesFor(user, namespace);
+  const { resourceRules, nonResourceRules, error, incomplete = false } = authorizer.rulesFor(user, namespace);
   return {
     spec: {},
     status: {
       resourceRules: resourceRules.map(withoutEmpty),
       nonResourceRules: nonResourceRules.map(withoutEmpty),
-      incomplete: false,
+      incomplete,
       ...(error === '' ? {} : { evaluationError: error }),
     },
   };

@@ -108,6 +108,9 @@ export interface Limits {
   readonly verdictsPerUserMax: number;
   /** Users that a front proxy names, or that are impersonated, whose decisions are kept. */
   readonly identitiesMax: number;
+  /** Bearer tokens whose owner is remembered, and for how long. */
+  readonly tokensMax: number;
+  readonly tokenKeptMs: number;
   readonly requestBodyBytesMax: number;
   /** Bodies that are being read, all together: the next one is refused. */
   readonly requestBodiesBytesMax: number;
@@ -208,6 +211,8 @@ export const defaultLimits: Limits = {
   cheapListBytes: 1_000_000,
   verdictsPerUserMax: 1_024,
   identitiesMax: 4_096,
+  tokensMax: 4_096,
+  tokenKeptMs: 300_000,
   requestBodyBytesMax: 3 * 2 ** 20,
   requestBodiesBytesMax: 64 * 2 ** 20,
   headerBytesMax: 2 ** 20,

@@ -54,6 +54,17 @@ const accepted: readonly [flags: FlagValues, part: (config: Config) => unknown, 
   [{}, ({ access }) => access, undefined],
   [{ 'token-auth-file': 'f' }, ({ access }) => [access?.anonymous, access?.modes], [true, []]],
   [{ 'authorization-mode': 'AlwaysAllow' }, ({ access }) => access, undefined],
+  [{ 'authorization-mode': 'Node,RBAC' }, ({ access }) => access?.modes, ['Node', 'RBAC']],
+  [
+    { 'service-account-key-file': ['f', 'g'], 'service-account-issuer': ['https://a', 'b'] },
+    ({ access }) => access?.serviceAccounts,
+    { keyFiles: ['f', 'g'], issuers: ['https://a', 'b'], audiences: ['https://a', 'b'], lookup: true },
+  ],
+  [
+    { 'service-account-key-file': ['f'], 'api-audiences': 'x,y', 'service-account-lookup': 'false' },
+    ({ access }) => [access?.serviceAccounts?.audiences, access?.serviceAccounts?.lookup],
+    [['x', 'y'], false],
+  ],
   [{ 'authorization-mode': 'RBAC,AlwaysDeny' }, ({ access }) => access?.modes, ['RBAC', 'AlwaysDeny']],
   [{ 'authorization-mode': 'RBAC,AlwaysAllow', 'client-ca-file': 'f' }, ({ access }) => access?.modes, []],
   [
@@ -182,9 +193,18 @@ const refused: readonly [flags: FlagValues, message: RegExp][] = [
   [{ 'bind-address': '0.0.0.0', 'anonymous-auth': 'true' }, /only loopback addresses/],
   [{ 'bind-address': '0.0.0.0', 'token-auth-file': 'f', 'anonymous-auth': true }, /^--anonymous-auth true: anyone /],
   [{ 'insecure-bind-address': '0.0.0.0', 'token-auth-file': 'f' }, /only loopback addresses/],
-  [{ 'authorization-mode': 'RBAC,Node' }, /^--authorization-mode "Node": not there yet/],
+  [{ 'authorization-mode': 'RBAC,ABAC' }, /^--authorization-mode "ABAC": not there yet/],
+  [
+    { 'service-account-issuer': ['https://a'] },
+    /^--service-account-issuer has no effect without --service-account-key/,
+  ],
+  [
+    { 'service-account-key-file': ['f'], 'service-account-issuer': [':b'] },
+    /^--service-account-issuer ":b": it has a colon, so a URL is expected/,
+  ],
+  [{ 'service-account-key-file': [''] }, /^--service-account-key-file "": a value is needed/],
   [{ 'authorization-mode': 'RBAC,RBAC' }, /expected each mode once/],
-  [{ 'authorization-mode': 'rbac' }, /expected AlwaysAllow or RBAC or AlwaysDeny/],
+  [{ 'authorization-mode': 'rbac' }, /expected AlwaysAllow or Node or RBAC or AlwaysDeny/],
   [{ 'authorization-mode': 'RBAC', 'bind-address': '0.0.0.0' }, /only loopback addresses/],
   [{ 'anonymous-auth': 'false' }, /^--anonymous-auth false leaves nobody/],
   [

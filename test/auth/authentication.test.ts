@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect as connectHttp2 } from 'node:http2';
 import { after, before, test } from 'node:test';
-import { Authenticator, type AuthenticatorOptions } from '../../src/auth/authenticator.js';
+import { Authenticator, type AuthenticatorOptions, type Known } from '../../src/auth/authenticator.js';
 import { Identities, type Identity } from '../../src/auth/identity.js';
 import { Authorities } from '../../src/auth/peer-certificate.js';
 import { StaticTokens } from '../../src/auth/token-file.js';
@@ -32,8 +32,9 @@ const clock: Clock = { ...systemClock, nowMs: () => systemClock.nowMs() + offset
 const seen: (Identity | undefined)[] = [];
 
 class Recorder extends Authenticator {
-  override authenticate(...parameters: Parameters<Authenticator['authenticate']>): Identity | undefined {
+  override authenticate(...parameters: Parameters<Authenticator['authenticate']>): Known | Promise<Known> {
     const user = super.authenticate(...parameters);
+    assert.ok(user === undefined || 'groups' in user);
     seen.push(user);
     return user;
   }

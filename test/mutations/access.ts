@@ -24,6 +24,45 @@ export const accessMutations: readonly Mutation[] = [
     ],
   ),
   ...of(
+    'src/auth/jwt.ts',
+    ['auth/service-account-tokens'],
+    [['an algorithm belongs to a kind of key', 'return own === algorithm ?', 'return algorithm !== undefined ?']],
+  ),
+  ...of(
+    'src/auth/service-account-tokens.ts',
+    ['auth/service-account-tokens'],
+    [
+      [
+        'a token that is known expires all the same',
+        'const late = claims.legacy ?',
+        'const late = this.#verified.has(key) ?',
+      ],
+      [
+        'what was made anew is not what a token is bound to',
+        'if (object.uid === uid) return undefined;',
+        'if (object.uid !== uid) return undefined;',
+      ],
+      ['a token is meant for somebody', 'if (audiences.length > 0 && !meant', 'if (audiences.length > 9 && !meant'],
+      ['deleted objects vouch for a minute', 'claims.legacy || deletedMs < nowMs - LEEWAY_MS', 'claims.legacy'],
+    ],
+  ),
+  ...of(
+    'src/auth/node-graph.ts',
+    ['auth/node-graph'],
+    [
+      [
+        'references are counted',
+        'if (count > 1) nodes.set(pod.node, count - 1);',
+        'if (count > 9) nodes.set(pod.node, count - 1);',
+      ],
+      [
+        'a volume belongs to who has its claim',
+        'return volume !== undefined && this',
+        'return volume !== undefined || this',
+      ],
+    ],
+  ),
+  ...of(
     'src/auth/rbac.ts',
     ['auth/rbac'],
     [
