@@ -86,7 +86,7 @@ export class CustomResourceCodec extends MessageCodec implements KindCodec {
     let changed = !isJsonObject(given);
     const metadata: JsonObject = isJsonObject(given) ? given : {};
     if (changed) object['metadata'] = metadata;
-    const dropped = ['resourceVersion', 'selfLink', ...(this.omitsManagedFields ? ['managedFields'] : [])];
+    const dropped = ['resourceVersion', ...(this.omitsManagedFields ? ['managedFields'] : [])];
     for (const member of dropped) {
       if (!Object.hasOwn(metadata, member)) continue;
       delete metadata[member];

@@ -12,6 +12,8 @@ import { type BuildInfo, versionDocument } from './version.js';
 import type { PlainDocument } from './respond.js';
 
 export interface DocumentContext {
+  /** What is missing below the others is not there, as if nobody had routed it. */
+  readonly isBuiltInGroup: (group: string) => boolean;
   readonly discovery: () => Discovery;
   readonly health: Health;
   readonly metrics: Metrics;
@@ -62,7 +64,7 @@ function groupOrVersion(exchange: Exchange, context: DocumentContext, path: stri
   const known = group === '' ? discovery.apiVersions('') : discovery.group(group);
   if (known === undefined) return NOT_FOUND;
   const document = version === undefined ? discovery.group(group) : discovery.resources(group, version);
-  if (document === undefined || more.length > 0) return unrouted(exchange);
+  if (document === undefined || more.length > 0) return context.isBuiltInGroup(group) ? unrouted(exchange) : NOT_FOUND;
   return getOnly(exchange, () => plain(exchange, document));
 }
 

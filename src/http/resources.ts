@@ -88,6 +88,7 @@ export function answerResource(
     const what = `${path.resource}/${path.subresource ?? ''}`;
     return refuse(DEEDS.has(what) ? { kind: 'notServed', what } : { kind: 'noRoute' });
   }
+  if (kind.custom !== undefined && isVerbOfOneNamespace(exchange, kind, path)) return NOT_FOUND;
   label(exchange, kind, path);
   if (kind.deprecation !== undefined) warn(exchange, context, kind.deprecation);
   if (request.method !== 'GET' && !isHeadOfCustom(exchange, kind, path)) {
@@ -137,6 +138,11 @@ function isWrite(method: string, kind: Kind, path: ResourcePath): boolean {
     return method === 'PUT' || method === 'PATCH' || (method === 'DELETE' && path.subresource === undefined);
   }
   return (method === 'POST' || method === 'DELETE') && (!kind.namespaced || path.namespace !== undefined);
+}
+
+/** Across all namespaces, upstream's handler of custom resources knows lists and watches only. */
+function isVerbOfOneNamespace({ request }: Exchange, { namespaced }: Kind, { namespace }: ResourcePath): boolean {
+  return namespaced && namespace === undefined && request.method !== 'GET' && request.method !== 'HEAD';
 }
 
 /**

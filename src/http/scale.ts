@@ -1,6 +1,7 @@
 import { quoteGo } from '../api/go-text.js';
 import type { KindCodec } from '../codec/codec.js';
 import type { CustomKind } from '../codec/kind.js';
+import { isObject } from '../lib/is-object.js';
 import { failed, type Result, success } from '../serve/failure.js';
 import type { ObjectAnswer } from '../serve/reader.js';
 import { at, text } from './encode/table/json-path.js';
@@ -31,15 +32,65 @@ export function customScaleOf(
 ): Result<PlainDocument> {
   const { bytes, start, end } = answer.wire;
   const object = codec.read(bytes, start, end);
-  const value = (path: string) => (path === '' ? undefined : at(object, path.slice(1)));
-  const replicas = value(paths.specReplicas);
-  if (replicas === undefined) {
+  const replicas = nested(object, paths.specReplicas, 'int64');
+  const current = nested(object, paths.statusReplicas, 'int64');
+  const selected = nested(object, paths.labelSelector, 'string');
+  for (const { problem } of [replicas, current, selected]) {
+    if (problem !== undefined) return failed({ kind: 'unclassified', message: problem });
+  }
+  if (replicas.value === undefined) {
     const message = `the spec replicas field ${quoteGo(paths.specReplicas)} does not exist`;
     return failed({ kind: 'internal', message });
   }
-  const selected = value(paths.labelSelector);
-  const selectorText = typeof selected === 'string' ? selected : '';
-  return success(scaleDocument(object, replicas, value(paths.statusReplicas) ?? 0, selectorText));
+  const selectorText = String(selected.value ?? '');
+  return success(scaleDocument(object, int32Of(replicas.value), int32Of(current.value ?? 0), selectorText));
+}
+
+interface Nested {
+  /** undefined: the object does not have it. */
+  readonly value?: unknown;
+  readonly problem?: string;
+}
+
+/** What is at `.spec.replicas`, and upstream's words where something else is on the way there, or at its end. */
+function nested(object: unknown, path: string, wanted: 'int64' | 'string'): Nested {
+  if (path === '') return {};
+  const problem = (at: string, value: unknown, expected: string) => ({
+    problem: `${at} accessor error: ${goValue(value)} is of the type ${goTypeOf(value)}, expected ${expected}`,
+  });
+  let value = object;
+  let at = '';
+  for (const member of path.slice(1).split('.')) {
+    at += `.${member}`;
+    if (value === null) return {};
+    if (!isObject(value)) return problem(at, value, 'map[string]interface{}');
+    if (!Object.hasOwn(value, member)) return {};
+    value = value[member];
+  }
+  return goTypeOf(value) === wanted ? { value } : problem(at, value, wanted);
+}
+
+/** What holds a value in Go, once it is read from JSON. */
+function goTypeOf(value: unknown): string {
+  if (value === null) return '<nil>';
+  if (Array.isArray(value)) return '[]interface {}';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
+  const types: Readonly<Record<string, string>> = { bigint: 'int64', boolean: 'bool', string: 'string' };
+  return types[typeof value] ?? 'map[string]interface {}';
+}
+
+/** As Go prints it by `%v`. */
+function goValue(value: unknown): string {
+  if (value === null) return '<nil>';
+  if (Array.isArray(value)) return `[${value.map(goValue).join(' ')}]`;
+  if (!isObject(value)) return String(value);
+  const names = Object.keys(value).sort();
+  return `map[${names.map((name) => `${name}:${goValue(value[name])}`).join(' ')}]`;
+}
+
+/** The lower half of an int64, as Go's conversion leaves it. */
+function int32Of(value: unknown): number {
+  return Number(BigInt.asIntN(32, BigInt(value as number | bigint)));
 }
 
 function scaleDocument(object: unknown, replicas: unknown, current: unknown, selectorText: string): PlainDocument {

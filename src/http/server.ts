@@ -145,6 +145,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     metrics,
     build: deps.build,
     openApi: () => (openApi ??= openOpenApi(kinds, clock, limits, deps.build)),
+    isBuiltInGroup: (group) => kinds.isBuiltInGroup(group),
   };
   const answering = new Answering({
     resources,

@@ -1,3 +1,4 @@
+import { request as httpsRequest } from 'node:https';
 import { Agent, type IncomingHttpHeaders, request as httpRequest } from 'node:http';
 
 /** A request to the byte: node's own client, which neither follows, decompresses nor adds headers of its own. */
@@ -23,9 +24,10 @@ export function createAgent(connectionsMax: number): Agent {
 
 /** Resolves with what came, however it ended; rejects only when there was no answer at all. */
 export function send(base: string, request: RawRequest, agent?: Agent, timeoutMs = 30_000): Promise<Answer> {
-  const { hostname, port } = new URL(base);
+  const { hostname, port, protocol } = new URL(base);
   return new Promise((resolve, reject) => {
-    const outgoing = httpRequest({
+    const outgoing = (protocol === 'https:' ? httpsRequest : httpRequest)({
+      ...(protocol === 'https:' ? { rejectUnauthorized: false } : {}),
       hostname,
       port,
       method: request.method ?? 'GET',

@@ -12,7 +12,9 @@ export function customTable({ columns: own }: CustomKind): TableKind {
     return {
       columns: columns('Age:date'),
       reads: '',
-      row: (object) => ({ cells: [text(object, 'metadata.name'), age(object)] }),
+      row: (object) => ({
+        cells: [text(object, 'metadata.name'), text(object, 'metadata.creationTimestamp') === '' ? null : age(object)],
+      }),
     };
   }
   const paths = own.map(({ path }) => compiled(path));
@@ -44,7 +46,7 @@ function cell({ type }: CustomColumn, path: JsonPath | undefined, object: unknow
   switch (type) {
     case 'integer':
       if (typeof value === 'bigint') return value;
-      return typeof value === 'number' ? Math.trunc(value) : null;
+      return typeof value === 'number' ? int64Of(value) : null;
     case 'number':
       return typeof value === 'number' || typeof value === 'bigint' ? value : null;
     case 'boolean':
@@ -58,6 +60,13 @@ function cell({ type }: CustomColumn, path: JsonPath | undefined, object: unknow
     default:
       return null;
   }
+}
+
+const INT64 = 2 ** 63;
+
+/** As Go converts a float64 on amd64: what does not fit is the least of all integers. */
+function int64Of(value: number): number | bigint {
+  return value >= -INT64 && value < INT64 ? Math.trunc(value) : -(2n ** 63n);
 }
 
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;

@@ -1,0 +1,8 @@
+#!/bin/sh
+# Builds the server into the folder $1. Prints nothing but errors.
+set -eu
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+cd "$(dirname "$0")"
+export GOFLAGS="${GOFLAGS:-} -mod=readonly"
+go build -p "${GO_BUILD_JOBS:-1}" -ldflags "-s -w" -o "$out/apiextensions" .
