@@ -320,3 +320,44 @@ test('a request may leave managed fields out, in every form', async () => {
 
 /** Knows nothing, and keeps all. */
 const OPEN = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+
+test('a CRD that is defined again with another scope is another kind', async () => {
+  await serving.put('customresourcedefinitions', crd());
+  await eventually('the kind is served', () => served() !== undefined);
+  await put('a', 'red');
+  assert.equal((await get(`${FOOS}/a`)).status, 200);
+  await serving.remove('customresourcedefinitions', undefined, 'foos.ex.io');
+  await eventually('the kind is gone', () => served() === undefined);
+  const definition = crd() as { spec: object };
+  await serving.put('customresourcedefinitions', {
+    ...definition,
+    spec: { ...definition.spec, scope: 'Cluster' },
+  });
+  await eventually('the kind is back', () => served() !== undefined);
+  const object = { apiVersion: 'ex.io/v1', kind: 'Foo', metadata: { name: 'wide' }, spec: { color: 'red' } };
+  const value = Buffer.from(`${JSON.stringify(object)}\n`);
+  await serving.store.write([{ type: 'put', key: utf8('/registry/ex.io/foos/wide'), value }]);
+  assert.match((await get('/apis/ex.io/v1/foos/wide')).body, /"name":"wide"/);
+  assert.deepEqual([(await get(FOOS)).status, (await get(FOOS)).body], [404, '404 page not found\n']);
+});
+
+test('a CRD that is not established, or has lost its names, is served by what was accepted', async () => {
+  const definition = crd() as { status: object };
+  const { status } = definition;
+  const conditions = [{ type: 'Established', status: 'False', reason: 'NotAccepted' }];
+  await serving.put('customresourcedefinitions', { ...definition, status: { ...status, conditions } });
+  const others = crd() as { spec: object; status: object };
+  await serving.put('customresourcedefinitions', {
+    ...others,
+    metadata: { name: 'bars.ex.io' },
+    // Its short name is another CRD's: established, but without it.
+    spec: { ...others.spec, names: { plural: 'bars', singular: 'bar', kind: 'Bar', shortNames: ['fo'] } },
+    status: { ...others.status, acceptedNames: { plural: 'bars', singular: 'bar', kind: 'Bar' } },
+  });
+  await eventually('the other kind is served', () => serving.kinds.find('ex.io', 'v1', 'bars') !== undefined);
+  assert.equal(served(), undefined);
+  assert.equal((await get(FOOS)).status, 404);
+  const { body } = await get('/apis/ex.io/v1');
+  assert.match(body, /"name":"bars"/);
+  assert.doesNotMatch(body, /shortNames|foos/);
+});
