@@ -18,7 +18,7 @@ import { configMap, configMapKey } from './objects.js';
 
 const COUNT = 10_000;
 const TLS_COUNT = 500;
-/** Measured: 9 KiB for one that has asked for something, less for the others. */
+/** Measured: 12.5 KB each over plain HTTP, 90 KB over TLS, with and without a handshake, in a process that also grew otherwise. */
 const BYTES_EACH_MAX = 24 * 2 ** 10;
 const TLS_BYTES_EACH_MAX = 160 * 2 ** 10;
 const SLACK_BYTES = 32 * 2 ** 20;
