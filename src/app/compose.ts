@@ -7,6 +7,7 @@ import { isSecret, type Kind } from '../codec/kind.js';
 import { createKindCodec } from '../codec/kind-codec.js';
 import { KindSet } from '../codec/kind-set.js';
 import { kinds as registry } from '../codec/kinds.js';
+import { decryptingSource } from '../encryption/decrypting-source.js';
 import type { HealthCheck } from '../http/health.js';
 import { createHttpServer } from '../http/server.js';
 import { FragmentCache } from '../serve/fragment-cache.js';
@@ -26,8 +27,9 @@ import { checkPorts, type Listening, openListeners } from './listen.js';
 import { type FillParts, fillStore, type Running } from './fill-store.js';
 import type { LoadSummary } from './load/load.js';
 import { createMemoryBudget, memoryReport } from './memory.js';
-import { meteredSource, type ReportRequest } from './metered-source.js';
+import { meteredSource, type ReportRequest, resourceOf } from './metered-source.js';
 import { TwinRecord } from '../engine/twin.js';
+import { Encryption } from './open-encryption.js';
 import { openCheckpoints } from './open-checkpoints.js';
 import { openSource } from './open-source.js';
 import type { Stoppable } from './shutdown.js';
@@ -52,6 +54,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   const { secure } = config;
   const pair = secure === undefined ? undefined : await provideCertificate(secure.tls, secure.address, clock.nowMs());
   const access = config.access === undefined ? undefined : openAccess(config.access, limits, parts);
+  const encryption = config.encryption === undefined ? undefined : new Encryption(config.encryption, clock, log);
   const opened = openSource(config.store, limits, parts);
   const { embedded } = opened;
   // The server, which has the metrics, is made from readers that read the source: so it is named later.
@@ -61,13 +64,17 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     registry.filter((kind) => kind.servedByDefault).map((kind) => withDeclaredFields(kind, config.indexFields)),
     (kind) => withDeclaredFields(kind, config.indexFields),
   );
-  const metered = (one: Source) => meteredSource(one, store.prefix, kinds, clock, (...request) => report(...request));
+  const metered = (one: Source) => {
+    const source = meteredSource(one, store.prefix, kinds, clock, (...request) => report(...request));
+    if (encryption === undefined) return source;
+    return decryptingSource(source, (key) => encryption.decryptionOf(resourceOf(key, store.prefix, kinds)));
+  };
   const source = store.kind === 'embedded' ? opened.source : metered(opened.source);
   const sources = openSources(source, config.etcdOverrides, (endpoints) =>
     metered(openSource({ ...store, endpoints } as StoreConfig, limits, parts).source),
   );
   const codec = codecs(config);
-  const checkpoints = openCheckpoints(config, source, parts);
+  const checkpoints = openCheckpoints(config, source, encryption, parts);
   const twins = new TwinRecord((message) => parts.log.error({ twin: config.twin }, message));
   const caches = openCaches(config, codec, sources.of, checkpoints, twins, parts);
   const encoder = new EncodePool({
@@ -158,6 +165,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     budget.stop();
     collector.stop();
     customKinds.stop();
+    encryption?.stop();
     await running?.stop();
     fragments?.stop();
     await encoder.close();
@@ -178,6 +186,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     });
     budget.start();
     collector.start();
+    encryption?.start();
     checkpoints?.start(() => caches.all());
     const listening = await openListeners(http, config, pair, access?.ca ?? []);
     if (pair !== undefined && secure !== undefined && 'certFile' in secure.tls) {

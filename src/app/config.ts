@@ -8,6 +8,7 @@ import { type EtcdOverrides, readEtcdOverrides } from './etcd-overrides.js';
 import { defaultFeatureGates, type FeatureGates, readFeatureGates } from './feature-gates.js';
 import type { ReplayConfig } from './replay.js';
 import { type SampleOptions, readSample } from './sample/options.js';
+import type { EncryptionConfig } from './open-encryption.js';
 import { resolveTlsProtocol, type TlsProtocol, tlsProtocolFlags } from './tls-protocol.js';
 import { UsageError } from './usage-error.js';
 import {
@@ -34,6 +35,8 @@ import {
 export interface Config {
   readonly store: StoreConfig;
   readonly etcdOverrides: EtcdOverrides;
+  /** How encrypted values are read; undefined: they are not. */
+  readonly encryption: EncryptionConfig | undefined;
   /** HTTPS with HTTP/2, what client-go uses; undefined: off. */
   readonly secure: (Listener & { readonly tls: TlsConfig; readonly protocol: TlsProtocol }) | undefined;
   /** Who may ask over HTTPS; undefined: everybody. */
@@ -107,6 +110,16 @@ export const serveFlags = [
     'group/resource#url;url,...: built-in resources that live in another etcd, e.g. /events#http://10.0.0.6:2379',
   ],
   ['etcd-prefix', '<prefix>', 'what the keys begin with (default /registry)'],
+  [
+    'encryption-provider-config',
+    '<file>',
+    'EncryptionConfiguration with the keys of values that are encrypted at rest',
+  ],
+  [
+    'encryption-provider-config-automatic-reload',
+    '[bool]',
+    'look every minute whether that file has changed (default false)',
+  ],
   ['etcd-cafile', '<file>', "certificate authority of etcd's certificates"],
   ['etcd-certfile', '<file>', 'client certificate for etcd'],
   ['etcd-keyfile', '<file>', 'key of the client certificate for etcd'],
@@ -298,6 +311,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
   return {
     store,
     etcdOverrides: value('etcd-servers-overrides', readEtcdOverrides) ?? new Map(),
+    encryption: resolveEncryption(flags, boolean('encryption-provider-config-automatic-reload', false)),
     secure: secure === undefined ? undefined : { ...secure, tls, protocol },
     access,
     insecure,
@@ -337,6 +351,15 @@ const readMemoryBudget: ValueReader<number> = (flag, text) => {
   return bytes;
 };
 
+function resolveEncryption(flags: FlagValues, reload: boolean): EncryptionConfig | undefined {
+  const file = flags['encryption-provider-config'];
+  if (typeof file === 'string') return { file: readText('encryption-provider-config', file), reload };
+  if (reload) {
+    throw new UsageError('--encryption-provider-config-automatic-reload must be set with --encryption-provider-config');
+  }
+  return undefined;
+}
+
 function resolveStore(flags: FlagValues, environment: Environment): StoreConfig {
   const text = (flag: FlagName) => (typeof flags[flag] === 'string' ? readText(flag, flags[flag]) : undefined);
   const prefix = readPrefix('etcd-prefix', text('etcd-prefix') ?? '/registry');
@@ -344,6 +367,7 @@ function resolveStore(flags: FlagValues, environment: Environment): StoreConfig 
   if (servers === undefined) {
     for (const flag of [
       'etcd-servers-overrides',
+      'encryption-provider-config',
       'etcd-cafile',
       'etcd-certfile',
       'etcd-keyfile',

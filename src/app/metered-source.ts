@@ -70,7 +70,8 @@ function operationOf({ from, to, keysOnly }: RangeRequest): EtcdOperation {
 const NO_RESOURCE = { group: '', resource: '' };
 const SEGMENTS_MAX = 2; // `services/specs`, `apiextensions.k8s.io/customresourcedefinitions`
 
-function resourceOf(
+/** Which resource a key belongs to, or the prefix of its keys. */
+export function resourceOf(
   key: Uint8Array | undefined,
   prefix: string,
   kinds: KindSet,

@@ -9,6 +9,7 @@ import type { Source } from '../source/source.js';
 import { makeFolder } from './certificates.js';
 import type { Config } from './config.js';
 import { fileProblem } from './load/files.js';
+import type { Encryption } from './open-encryption.js';
 import type { Log } from './log.js';
 import { UsageError } from './usage-error.js';
 
@@ -20,7 +21,12 @@ export interface CheckpointParts {
 }
 
 /** Checkpoints in --cache-dir, which is made, or checked; throws UsageError. undefined without the flag. */
-export function openCheckpoints(config: Config, source: Source, parts: CheckpointParts): Checkpoints | undefined {
+export function openCheckpoints(
+  config: Config,
+  source: Source,
+  encryption: Encryption | undefined,
+  parts: CheckpointParts,
+): Checkpoints | undefined {
   const { cacheDir: folder, etcdOverrides, limits, omitManagedFields, store } = config;
   if (folder === undefined) return undefined;
   const { clock, random, log, version } = parts;
@@ -32,7 +38,11 @@ export function openCheckpoints(config: Config, source: Source, parts: Checkpoin
     make: `listwatch ${version}${omitManagedFields ? ' without managedFields' : ''}`,
     // What a custom resource looks like is in its CRD, which may have changed meanwhile; files are of one store, the main one.
     isPrivate: (kind) =>
-      isSecret(kind) || kind.custom !== undefined || etcdOverrides.has(groupResourceOf(kind.group, kind.resource)),
+      isSecret(kind) ||
+      // What was encrypted at rest is not written decrypted.
+      encryption?.covers(kind) === true ||
+      kind.custom !== undefined ||
+      etcdOverrides.has(groupResourceOf(kind.group, kind.resource)),
     clock,
     random,
     limits,

@@ -1,3 +1,4 @@
+import { unreadableReason } from '../api/unreadable-value.js';
 import { CodecError, ENVELOPE_TAIL } from './codec.js';
 import { after, readEnd, readTag, skipField, textOf } from './wire.js';
 
@@ -43,11 +44,14 @@ export function unreadable(encoding: Encoding, value: Uint8Array, start: number,
     }
     case 'cbor':
       return new CodecError('the value is CBOR, which is not supported', 0);
-    default:
+    default: {
+      const reason = unreadableReason(value, start, end);
+      if (reason !== undefined) return new CodecError(reason, 0);
       return new CodecError(
         start === end ? 'the value is empty' : 'the value is neither protobuf (k8s\\0) nor JSON',
         0,
       );
+    }
   }
 }
 

@@ -124,7 +124,7 @@ async function openPage(source: Source, request: RangeRequest, { gate, signal }:
 }
 
 /** For sources that hand out entries only while they read: the page is copied. */
-async function fetchByRange(source: Source, request: RangeRequest, signal?: AbortSignal): Promise<FetchedRange> {
+export async function fetchByRange(source: Source, request: RangeRequest, signal?: AbortSignal): Promise<FetchedRange> {
   const rows: { readonly bytes: Uint8Array; readonly keyLength: number; readonly revisions: readonly number[] }[] = [];
   let size = 0;
   const result = await source.range(
