@@ -98,7 +98,7 @@ test('a changed file takes effect, ends the watches of its resources, and is kep
   assert.equal(encryption.covers({ group: '', resource: 'pods' }), false);
 });
 
-const provider = (text: string) => configurationOf('secrets', 'a').replace(/- aescbc:[^]*$/, text);
+const provider = (text: string) => configurationOf('secrets', 'a').replace(/- aescbc:[\s\S]*$/, text);
 const rejected: [text: string, problem: string][] = [
   ['resources: [', 'not YAML'],
   ['kind: Pod', 'expected kind EncryptionConfiguration'],
