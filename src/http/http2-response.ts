@@ -84,10 +84,11 @@ export class Http2Response implements HttpResponse {
     if (!this.closed) this.#stream.end();
   }
 
+  /** The client gets RST_STREAM. After `close(code)` it would get a whole body, of what was written, or no word at all if nothing was. */
   destroy(): void {
     if (this.closed) return;
     if (this.#stream.closed) this.#stream.destroy();
-    else this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    else this.#stream.destroy(new Error('the response was cut')); // sent as INTERNAL_ERROR
   }
 }
 
