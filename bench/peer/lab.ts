@@ -186,9 +186,7 @@ export class Lab {
   async #leaveCheckpoints(): Promise<string> {
     const folder = join(this.#folder, 'checkpoints');
     rmSync(folder, { recursive: true, force: true });
-    const command = await this.#command('listwatch');
-    const args = [...command.args, '--cache-dir', folder, '--checkpoint-interval', '1s'];
-    const server = await this.#launch('listwatch', { ...command, args });
+    const server = await this.#launchWith(['--cache-dir', folder, '--checkpoint-interval', '1s']);
     try {
       const wanted = KINDS.split(',').filter((kind) => kind !== 'secrets');
       const isWritten = () => {

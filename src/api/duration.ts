@@ -1,3 +1,4 @@
+import { digitsUpTo } from './go-text.js';
 import { type Parsed, parsed, unparsable } from './parsed.js';
 
 const INT64_MAX = 2n ** 63n - 1n;
@@ -24,10 +25,10 @@ export function parseDurationMs(text: string): Parsed<number> {
   let total = 0n;
   while (rest !== '') {
     const number = /^([0-9]*)(\.[0-9]*)?/.exec(rest)!;
-    const whole = number[1]!.replace(/^0+(?=.)/, '');
+    const whole = digitsUpTo(INT64_DIGITS, number[1]!);
     const fraction = (number[2] ?? '').slice(1);
     if (whole === '' && fraction === '') return invalid;
-    if (whole.length > INT64_DIGITS) return invalid;
+    if (whole === undefined) return invalid;
     rest = rest.slice(number[0].length);
     const unitText = /^[^.0-9]*/.exec(rest)![0];
     if (unitText === '') return unparsable(`time: missing unit in duration ${quoteBytes(text)}`);

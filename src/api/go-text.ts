@@ -25,12 +25,20 @@ export function marshalGo(text: string): string {
   );
 }
 
+/**
+ * Digits without leading zeros; undefined: there are more than `most`. A BigInt of a megabyte of digits would hold up everybody
+ * else, so they are counted before one is made.
+ */
+export function digitsUpTo(most: number, text: string): string | undefined {
+  const digits = text.replace(/^0+(?=.)/, '');
+  return digits.length > most ? undefined : digits;
+}
+
 /** strconv.ParseInt(text, 10, 64). */
 export function parseInt64(text: string): Parsed<bigint> {
   if (!/^[+-]?[0-9]+$/.test(text)) return unparsable(parseIntError(text, 'invalid syntax'));
-  const digits = text.replace(/^[+-]?0*(?=.)/, '');
-  // A BigInt of a megabyte of digits would hold up everybody else.
-  if (digits.length > INT64_DIGITS) return unparsable(parseIntError(text, 'value out of range'));
+  const digits = digitsUpTo(INT64_DIGITS, text.replace(/^[+-]/, ''));
+  if (digits === undefined) return unparsable(parseIntError(text, 'value out of range'));
   const value = BigInt(text.startsWith('-') ? `-${digits}` : digits);
   if (value > INT64_MAX || value < INT64_MIN) return unparsable(parseIntError(text, 'value out of range'));
   return parsed(value);

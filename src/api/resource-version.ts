@@ -1,4 +1,4 @@
-import { quoteGo } from './go-text.js';
+import { digitsUpTo, quoteGo } from './go-text.js';
 import type { ModRevision } from './revision.js';
 
 const UINT64_MAX = 2n ** 64n - 1n;
@@ -16,9 +16,8 @@ export type ParsedResourceVersion =
 export function parseResourceVersion(text: string): ParsedResourceVersion {
   if (text === '') return { ok: true, value: 0n };
   if (!/^[0-9]+$/.test(text)) return { ok: false, message: parseUintError(text, 'invalid syntax') };
-  const digits = text.replace(/^0+(?=.)/, '');
-  // A BigInt of a megabyte of digits would hold up everybody else.
-  const value = digits.length > UINT64_DIGITS ? undefined : BigInt(digits);
+  const digits = digitsUpTo(UINT64_DIGITS, text);
+  const value = digits === undefined ? undefined : BigInt(digits);
   if (value === undefined || value > UINT64_MAX)
     return { ok: false, message: parseUintError(text, 'value out of range') };
   return { ok: true, value };

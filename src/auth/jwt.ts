@@ -7,6 +7,7 @@ import {
   type VerifyKeyObjectInput,
   X509Certificate,
 } from 'node:crypto';
+import { isObject } from '../lib/is-object.js';
 
 /** A public key that tokens may be signed by. */
 export interface VerificationKey {
@@ -82,9 +83,7 @@ export function parseJwt(token: string): Jwt | undefined {
 function objectOf(part: string): Record<string, unknown> | undefined {
   try {
     const value = JSON.parse(Buffer.from(part, 'base64url').toString('utf8')) as unknown;
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
+    return isObject(value) ? value : undefined;
   } catch {
     return undefined;
   }

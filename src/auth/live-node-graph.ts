@@ -1,10 +1,10 @@
-import type { Clock } from '../lib/clock.js';
+import { type Clock, coalesced } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
-import { type FollowedName, type Follower, type Following, follow } from '../serve/follow.js';
+import { type FollowedName, type Follower, type Following, followAll } from '../serve/follow.js';
 import type { Reader } from '../serve/reader.js';
 import { NodeAuthorizer } from './node-authorizer.js';
 import { NodeGraph } from './node-graph.js';
-import { nodeOfPod, ownerOf, podReferences, volumeReferences } from './node-references.js';
+import { nodeNameOf, podReferences, volumeReferences } from './node-references.js';
 
 /** What the graph is made from. */
 export const NODE_GRAPH_KINDS = [
@@ -25,8 +25,7 @@ export class LiveNodeGraph {
   readonly #graph = new NodeGraph();
   readonly #clock: Clock;
   readonly #limits: Limits;
-  readonly #followings: Following[] = [];
-  #told = false;
+  #following: Following | undefined;
 
   constructor(clock: Clock, limits: Limits) {
     this.authorizer = new NodeAuthorizer(this.#graph);
@@ -36,51 +35,41 @@ export class LiveNodeGraph {
 
   /** `readerFor`: undefined for what is not served. `lost` is called some time after something has gone that nodes could read by. */
   start(readerFor: (group: string, resource: string) => Reader | undefined, lost: () => void): void {
-    const readers = NODE_GRAPH_KINDS.flatMap(([group, resource]) => {
+    const { authorizer } = this;
+    const soon = coalesced(this.#clock, TELL_MS, lost);
+    const followed = NODE_GRAPH_KINDS.flatMap(([group, resource]) => {
       const reader = readerFor(group, resource);
-      return reader === undefined ? [] : [[resource, reader] as const];
-    });
-    const missing = new Set<Resource>(readers.map(([resource]) => resource));
-    for (const [resource, reader] of readers) {
-      const follower: Follower = {
+      if (reader === undefined) return [];
+      const follower: Omit<Follower, 'synced'> = {
         put: (object, name) => this.#put(resource, object, name),
         remove: (name) => {
           this.#remove(resource, name);
-          this.#tell(lost);
-        },
-        synced: () => {
-          missing.delete(resource);
-          this.authorizer.ready = missing.size === 0;
+          if (authorizer.ready) soon();
         },
       };
-      this.#followings.push(follow(reader, follower, this.#clock, this.#limits));
-    }
+      return [[reader, follower] as const];
+    });
+    const synced = () => {
+      authorizer.ready = true;
+    };
+    this.#following = followAll(followed, synced, this.#clock, this.#limits);
   }
 
   stop(): void {
-    for (const following of this.#followings) following.stop();
+    this.#following?.stop();
   }
 
   #put(resource: Resource, object: unknown, name: FollowedName): void {
-    if (resource === 'pods') this.#graph.setPod(name, nodeOfPod(object), podReferences(object));
+    if (resource === 'pods') this.#graph.setPod(name, nodeNameOf(object), podReferences(object));
     else if (resource === 'persistentvolumes') {
       const { claim, secrets } = volumeReferences(object);
       this.#graph.setVolume(name.name, claim, secrets);
-    } else this.#graph.setOwner(resource, name.name, ownerOf(object));
+    } else this.#graph.setOwner(resource, name.name, nodeNameOf(object));
   }
 
   #remove(resource: Resource, name: FollowedName): void {
     if (resource === 'pods') this.#graph.deletePod(name);
     else if (resource === 'persistentvolumes') this.#graph.deleteVolume(name.name);
     else this.#graph.setOwner(resource, name.name, '');
-  }
-
-  #tell(lost: () => void): void {
-    if (this.#told || !this.authorizer.ready) return;
-    this.#told = true;
-    this.#clock.setTimer(TELL_MS, () => {
-      this.#told = false;
-      lost();
-    });
   }
 }

@@ -1,6 +1,6 @@
-import type { Clock } from '../lib/clock.js';
+import { type Clock, coalesced } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
-import { type Follower, type Following, follow } from '../serve/follow.js';
+import { type Follower, type Following, followAll } from '../serve/follow.js';
 import type { Reader } from '../serve/reader.js';
 import { readBinding, readRole } from './policy.js';
 import { Rbac } from './rbac.js';
@@ -13,8 +13,7 @@ export class LiveRbac {
   readonly rbac: Rbac;
   readonly #clock: Clock;
   readonly #limits: Limits;
-  readonly #followings: Following[] = [];
-  #told = false;
+  #following: Following | undefined;
 
   constructor(clock: Clock, limits: Limits) {
     this.rbac = new Rbac(limits.verdictsPerUserMax);
@@ -25,18 +24,13 @@ export class LiveRbac {
   /** `changed` is called once the loop has time, after one change or many. */
   start(readerFor: (resource: string) => Reader, changed: () => void): void {
     const { rbac } = this;
-    const missing = new Set<string>(RESOURCES);
+    const soon = coalesced(this.#clock, 0, changed);
     const tell = () => {
-      if (this.#told || !rbac.ready) return;
-      this.#told = true;
-      this.#clock.setTimer(0, () => {
-        this.#told = false;
-        changed();
-      });
+      if (rbac.ready) soon();
     };
-    for (const resource of RESOURCES) {
+    const followed = RESOURCES.map((resource) => {
       const isRole = resource === 'roles' || resource === 'clusterroles';
-      const follower: Follower = {
+      const follower: Omit<Follower, 'synced'> = {
         put(object) {
           if (isRole) rbac.setRole(readRole(object));
           else rbac.setBinding(readBinding(object));
@@ -47,16 +41,16 @@ export class LiveRbac {
           else rbac.deleteBinding(name);
           tell();
         },
-        synced() {
-          missing.delete(resource);
-          rbac.ready = missing.size === 0;
-        },
       };
-      this.#followings.push(follow(readerFor(resource), follower, this.#clock, this.#limits));
-    }
+      return [readerFor(resource), follower] as const;
+    });
+    const synced = () => {
+      rbac.ready = true;
+    };
+    this.#following = followAll(followed, synced, this.#clock, this.#limits);
   }
 
   stop(): void {
-    for (const following of this.#followings) following.stop();
+    this.#following?.stop();
   }
 }

@@ -96,10 +96,6 @@ export function podReferences(object: unknown): PodReference[] {
   return found;
 }
 
-export function nodeOfPod(object: unknown): string {
-  return (object as Pod).spec?.nodeName ?? '';
-}
-
 type SecretParts = 'cephfs' | 'cinder' | 'flexVolume' | 'rbd' | 'scaleIO' | 'iscsi' | 'storageos';
 
 function partsWithSecret(volume: { readonly [part in SecretParts]?: Ref }): (Ref | undefined)[] {
@@ -148,7 +144,7 @@ export function volumeReferences(object: unknown): {
   return { claim, secrets };
 }
 
-/** The node of a VolumeAttachment or ResourceSlice, both as JSON; '' when there is none. */
-export function ownerOf(object: unknown): string {
+/** The node of a Pod, VolumeAttachment or ResourceSlice, as JSON has them; '' when there is none. */
+export function nodeNameOf(object: unknown): string {
   return (object as { readonly spec?: { readonly nodeName?: string } }).spec?.nodeName ?? '';
 }

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { quoteGo } from '../api/go-text.js';
 import type { Clock } from '../lib/clock.js';
-import { isObject } from '../lib/is-object.js';
+import { isObject, textMember } from '../lib/is-object.js';
 import type { Limits } from '../lib/limits.js';
 import type { Known, TokenAuthenticator } from './authenticator.js';
 import type { BoundName, BoundObject, BoundObjects, BoundResource, Looked } from './bound-objects.js';
@@ -185,20 +185,20 @@ function readClaims(claims: Jwt['claims'], legacy: boolean): Claims | string {
   const account = refOf(kubernetes['serviceaccount']) ?? { name: '', uid: '' };
   return {
     ...common,
-    namespace: textOf(kubernetes, 'namespace'),
+    namespace: textMember(kubernetes, 'namespace'),
     account,
     pod: refOf(kubernetes['pod']),
     secret: refOf(kubernetes['secret']),
     node: refOf(kubernetes['node']),
-    id: textOf(claims, 'jti'),
+    id: textMember(claims, 'jti'),
   };
 }
 
 type Times = Pick<Claims, 'legacy' | 'expiresMs' | 'notBeforeMs' | 'issuedMs'>;
 
 function readLegacyClaims(claims: Jwt['claims'], times: Times): Claims | string {
-  const claim = (name: string) => textOf(claims, `${LEGACY_CLAIM}${name}`);
-  const subject = textOf(claims, 'sub');
+  const claim = (name: string) => textMember(claims, `${LEGACY_CLAIM}${name}`);
+  const subject = textMember(claims, 'sub');
   if (subject === '') return 'sub claim is missing';
   const namespace = claim('namespace');
   if (namespace === '') return 'namespace claim is missing';
@@ -270,14 +270,14 @@ function tieProblem(
   if (claims.legacy && resource === 'secrets') return legacySecretProblem(tie, object, claims, token);
   if (object.uid === uid) return undefined;
   if (isAccount) return `service account UID (${object.uid}) does not match claim (${uid})`;
-  const [said, what] = SAID[resource];
-  return `${said} UID (${object.uid}) does not match service account ${what} ref claim (${uid})`;
+  const one = SINGULAR[resource];
+  return `${one} UID (${object.uid}) does not match service account ${one} ref claim (${uid})`;
 }
 
-const SAID: Readonly<Record<Exclude<BoundResource, 'serviceaccounts'>, readonly [string, string]>> = {
-  pods: ['pod', 'pod'],
-  secrets: ['secret', 'secret'],
-  nodes: ['node', 'node'],
+const SINGULAR: Readonly<Record<Exclude<BoundResource, 'serviceaccounts'>, string>> = {
+  pods: 'pod',
+  secrets: 'secret',
+  nodes: 'node',
 };
 
 function legacySecretProblem(tie: Tie, object: BoundObject, claims: Claims, token: string): string | undefined {
@@ -329,10 +329,5 @@ function quoteAll(texts: readonly string[]): string {
 }
 
 function refOf(value: unknown): Ref | undefined {
-  return isObject(value) ? { name: textOf(value, 'name'), uid: textOf(value, 'uid') } : undefined;
-}
-
-function textOf(object: Readonly<Record<string, unknown>>, name: string): string {
-  const value = object[name];
-  return typeof value === 'string' ? value : '';
+  return isObject(value) ? { name: textMember(value, 'name'), uid: textMember(value, 'uid') } : undefined;
 }

@@ -1,4 +1,5 @@
 import type { ModRevision } from '../api/revision.js';
+import type { ByteWriter } from '../lib/bytes.js';
 import type { Kind } from './kind.js';
 
 /**
@@ -52,12 +53,7 @@ export interface WireObject {
 }
 
 /** A growing buffer: `bytes` may be replaced when it grows, so re-read it after every call. */
-export interface ByteWriter {
-  bytes: Buffer;
-  position: number;
-  /** Makes room for `size` more bytes after `position`. */
-  reserve(size: number): void;
-}
+export type { ByteWriter };
 
 /** Filled by `toWire`: the object occupies headerStart..position of `bytes`. */
 export interface WireWriter extends ByteWriter {

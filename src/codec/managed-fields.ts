@@ -33,13 +33,8 @@ export function writeWithoutManagedFields(bytes: Uint8Array, start: number, end:
   const hasMetadata = metadata.end > metadata.start;
   const tail = hasMetadata ? metadata.end : start;
   const objectSize = (hasMetadata ? 1 + varintSize(metadataSize) + metadataSize : 0) + (end - tail);
-  into.reserve(1 + varintSize(objectSize) + objectSize);
+  let at = beginItem(into, objectSize);
   const out = into.bytes;
-  let at = into.position;
-  into.headerStart = at;
-  out[at++] = ITEM;
-  at = writeVarint(out, at, objectSize);
-  into.start = at;
   if (hasMetadata) {
     out[at++] = METADATA;
     at = writeVarint(out, at, metadataSize);
@@ -48,6 +43,15 @@ export function writeWithoutManagedFields(bytes: Uint8Array, start: number, end:
   }
   out.set(bytes.subarray(tail, end), at);
   into.position = at + (end - tail);
+}
+
+/** Makes room for an object and writes its list-item header; where the object begins. */
+function beginItem(into: WireWriter, objectSize: number): number {
+  into.reserve(1 + varintSize(objectSize) + objectSize);
+  into.headerStart = into.position;
+  into.bytes[into.position] = ITEM;
+  into.start = writeVarint(into.bytes, into.position + 1, objectSize);
+  return into.start;
 }
 
 /** The same for what a codec has just written: in place, and only if there is something to leave out. */
@@ -65,13 +69,8 @@ export function dropManagedFields(written: WireWriter): void {
  */
 export function writeCustomWithoutManagedFields(bytes: Uint8Array, start: number, end: number, into: WireWriter): void {
   const { metadata, metadataSize, head, cut, headSize, tail, objectSize } = customParts(bytes, start, end);
-  into.reserve(1 + varintSize(objectSize) + objectSize);
+  let at = beginItem(into, objectSize);
   const out = into.bytes;
-  let at = into.position;
-  into.headerStart = at;
-  out[at++] = ITEM;
-  at = writeVarint(out, at, objectSize);
-  into.start = at;
   out[at++] = METADATA;
   at = writeVarint(out, at, metadataSize);
   out.set(bytes.subarray(metadata.start, metadata.start + metadataSize), at);

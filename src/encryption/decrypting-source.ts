@@ -20,20 +20,24 @@ export type DecryptionOf = (key: Uint8Array) => ResourceDecryption;
  * which the codec reports as that object's error: others of its kind, and other kinds, are not concerned.
  */
 export function decryptingSource(source: Source, decryptionOf: DecryptionOf): Source {
-  const plain = (request: RangeRequest) =>
-    request.keysOnly === true || request.countOnly === true || decryptionOf(request.from).transformers() === undefined;
+  /** undefined: what is read is not encrypted, or has no values. */
+  const decryptionFor = ({ from, keysOnly, countOnly }: RangeRequest): ResourceDecryption | undefined => {
+    if (keysOnly === true || countOnly === true) return undefined;
+    const decryption = decryptionOf(from);
+    return decryption.transformers() === undefined ? undefined : decryption;
+  };
   const identify = source.identify?.bind(source);
   const range: Source['range'] = (request, visit, signal) => {
-    if (plain(request)) return source.range(request, visit, signal);
-    return source.range(request, opening(decryptionOf(request.from), visit), signal);
+    const decryption = decryptionFor(request);
+    return source.range(request, decryption === undefined ? visit : opening(decryption, visit), signal);
   };
   return {
     name: source.name,
     range,
     async fetch(request, signal) {
       const fetched = await (source.fetch?.(request, signal) ?? fetchByRange(source, request, signal));
-      if (plain(request)) return fetched;
-      const decryption = decryptionOf(request.from);
+      const decryption = decryptionFor(request);
+      if (decryption === undefined) return fetched;
       return { ...fetched, visit: (visit, from, size) => fetched.visit(opening(decryption, visit), from, size) };
     },
     currentRevision: (signal) => source.currentRevision(signal),

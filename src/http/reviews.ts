@@ -11,7 +11,7 @@ import type { ParsedPath, ResourcePath } from './paths.js';
 import type { RequestBodies } from './request-body.js';
 import { documentAnswer, problemAnswer } from './respond.js';
 import type { Problem } from './to-status.js';
-import { isObject } from '../lib/is-object.js';
+import { isObject, textMember } from '../lib/is-object.js';
 import type { Limits } from '../lib/limits.js';
 
 /** Objects that are posted to ask about oneself, and are kept nowhere (spec 8.6): `kubectl auth can-i` and `whoami`. */
@@ -138,21 +138,21 @@ async function mayI(user: Identity, authorizer: Authorizer, spec: Json): Promise
   const attributes: Attributes = isObject(resource)
     ? {
         user,
-        verb: textOf(resource, 'verb'),
-        group: textOf(resource, 'group'),
-        version: textOf(resource, 'version'),
-        resource: textOf(resource, 'resource'),
-        subresource: textOf(resource, 'subresource'),
-        namespace: textOf(resource, 'namespace'),
-        name: textOf(resource, 'name'),
+        verb: textMember(resource, 'verb'),
+        group: textMember(resource, 'group'),
+        version: textMember(resource, 'version'),
+        resource: textMember(resource, 'resource'),
+        subresource: textMember(resource, 'subresource'),
+        namespace: textMember(resource, 'namespace'),
+        name: textMember(resource, 'name'),
       }
-    : { user, verb: textOf(path as Json, 'verb'), path: textOf(path as Json, 'path') };
+    : { user, verb: textMember(path as Json, 'verb'), path: textMember(path as Json, 'path') };
   const { allowed, denied, reason } = await authorizer.authorize(attributes);
   return { spec, status: { allowed, ...(denied === true ? { denied } : {}), ...(reason === '' ? {} : { reason }) } };
 }
 
 function whatMayI(user: Identity, authorizer: Authorizer, spec: Json): Json | Problem {
-  const namespace = textOf(spec, 'namespace');
+  const namespace = textMember(spec, 'namespace');
   if (namespace === '') return { kind: 'badRequest', message: 'no namespace on request' };
   const { resourceRules, nonResourceRules, error, incomplete = false } = authorizer.rulesFor(user, namespace);
   return {
@@ -188,9 +188,4 @@ function isProblem(answer: Json | Problem): answer is Problem {
 function memberOf(object: Json, name: string): Json {
   const value = object[name];
   return isObject(value) ? value : {};
-}
-
-function textOf(object: Json, name: string): string {
-  const value = object[name];
-  return typeof value === 'string' ? value : '';
 }

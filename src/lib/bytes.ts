@@ -9,6 +9,14 @@ export function rangeOf(bytes: Uint8Array): ByteRange {
   return { bytes, start: 0, end: bytes.length };
 }
 
+/** Bytes that are appended to. */
+export interface ByteWriter {
+  bytes: Buffer;
+  position: number;
+  /** Makes room for `size` more bytes after `position`. */
+  reserve(size: number): void;
+}
+
 export function utf8(text: string): Uint8Array {
   return Buffer.from(text, 'utf8');
 }

@@ -46,6 +46,19 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
   });
 }
 
+/** `run`, so much later than it is asked for; once for all who ask until then. */
+export function coalesced(clock: Clock, delayMs: number, run: () => void): () => void {
+  let isDue = false;
+  return () => {
+    if (isDue) return;
+    isDue = true;
+    clock.setTimer(delayMs, () => {
+      isDue = false;
+      run();
+    });
+  };
+}
+
 export interface FakeClock extends Clock {
   /** Moves time forward, firing due timers in order of their time. */
   advance(deltaMs: number): void;

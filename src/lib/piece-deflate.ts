@@ -1,10 +1,4 @@
-/** Where compressed bytes go. */
-export interface ByteSink {
-  bytes: Buffer;
-  position: number;
-  /** Makes room for `size` more bytes after `position`. */
-  reserve(size: number): void;
-}
+import type { ByteWriter } from './bytes.js';
 
 /** The piece refers to nothing before it. */
 export const ALONE = -1;
@@ -48,7 +42,7 @@ export class PieceDeflater {
    * Appends `piece`, compressed. `gap`: how many bytes stand between it and the piece before, which was written or made known last;
    * ALONE: it refers to nothing before it.
    */
-  write(piece: Uint8Array, gap: number, into: ByteSink): void {
+  write(piece: Uint8Array, gap: number, into: ByteWriter): void {
     const from = this.#append(piece, gap !== ALONE);
     into.reserve(Math.ceil((piece.length * 9) / 8) + ENDS_BYTES);
     into.position = this.#compress(from, this.#end, gap, into.bytes, into.position);
@@ -95,18 +89,20 @@ export class PieceDeflater {
     let end = position;
     let bits = 0b010; // not the last block, fixed code
     let count = 3;
-    while (at <= lastMatch) {
-      const hash = hashAt(text, at);
-      const match = table[hash]! - base;
-      table[hash] = base + at;
+    while (at < to) {
       let length = 0;
       let distance = 0;
-      if (match >= knownFrom) {
-        const isBefore = match < from;
-        distance = at - match + (isBefore ? gap : 0);
-        if (distance <= DISTANCE_MAX) {
-          const most = Math.min(MATCH_MAX, isBefore ? Math.min(from - match, to - at) : to - at);
-          while (length < most && text[match + length] === text[at + length]) length++;
+      if (at <= lastMatch) {
+        const hash = hashAt(text, at);
+        const match = table[hash]! - base;
+        table[hash] = base + at;
+        if (match >= knownFrom) {
+          const isBefore = match < from;
+          distance = at - match + (isBefore ? gap : 0);
+          if (distance <= DISTANCE_MAX) {
+            const most = Math.min(MATCH_MAX, isBefore ? Math.min(from - match, to - at) : to - at);
+            while (length < most && text[match + length] === text[at + length]) length++;
+          }
         }
       }
       if (length < MATCH_MIN) {
@@ -131,16 +127,6 @@ export class PieceDeflater {
         for (at++; at < learnTo; at++) table[hashAt(text, at)] = base + at;
         at = next;
       }
-      while (count >= 8) {
-        out[end++] = bits;
-        bits >>>= 8;
-        count -= 8;
-      }
-    }
-    for (; at < to; at++) {
-      const literal = LITERALS[text[at]!]!;
-      bits |= (literal >>> 4) << count;
-      count += literal & 15;
       while (count >= 8) {
         out[end++] = bits;
         bits >>>= 8;

@@ -64,6 +64,27 @@ export function follow(reader: Reader, follower: Follower, clock: Clock, limits:
   return { stop: () => over.abort() };
 }
 
+/** Follows several kinds. `synced` is called once: the first state of all of them is complete. */
+export function followAll(
+  followed: readonly (readonly [Reader, Omit<Follower, 'synced'>])[],
+  synced: () => void,
+  clock: Clock,
+  limits: Limits,
+): Following {
+  const missing = new Set<number>(followed.keys());
+  const followings = followed.map(([reader, follower], index) => {
+    const known = () => {
+      if (missing.delete(index) && missing.size === 0) synced();
+    };
+    return follow(reader, { ...follower, synced: known }, clock, limits);
+  });
+  return {
+    stop() {
+      for (const following of followings) following.stop();
+    },
+  };
+}
+
 const WITH_STATE = new Map([
   ['watch', 'true'],
   ['sendInitialEvents', 'true'],

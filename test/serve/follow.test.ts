@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { WatchSink } from '../../src/cache/cache.js';
 import { systemClock } from '../../src/lib/clock.js';
 import { defaultLimits } from '../../src/lib/limits.js';
-import { follow } from '../../src/serve/follow.js';
+import { follow, followAll } from '../../src/serve/follow.js';
 import type { Reader } from '../../src/serve/reader.js';
 import { eventually } from '../http/client.js';
 import { configMaps, createWorld, list, okOf } from './world.js';
@@ -108,4 +108,41 @@ test('two followers of one kind hear the same, whenever they came', async () => 
     ['a', 'b'],
   ]);
   for (const following of followings) following.stop();
+});
+
+test('followers of several kinds are synced together, once, and stop together', async () => {
+  await using world = createWorld({});
+  await world.put(configMaps, { metadata: { namespace: 'd', name: 'a' }, data: {} });
+  const [first, second] = [endable(world.cached.reader(configMaps)), endable(world.cached.reader(configMaps))];
+  second.break(new Error('not yet'));
+  const heard: string[] = [];
+  const follower = (which: string) => ({
+    put: (_: unknown, { name }: { readonly name: string }) => void heard.push(`${which} ${name}`),
+    remove: () => {},
+  });
+  const following = followAll(
+    [
+      [first.reader, follower('first')],
+      [second.reader, follower('second')],
+    ],
+    () => heard.push('synced'),
+    systemClock,
+    limits,
+  );
+  await eventually('the first is known', () => heard.includes('first a'));
+  first.end();
+  assert.ok(!heard.includes('synced'), 'one of them is missing');
+  second.break(undefined);
+  await eventually('both are known', () => heard.includes('synced'));
+  assert.ok(heard.indexOf('synced') > heard.indexOf('second a'));
+  first.end();
+  second.end();
+  await world.put(configMaps, { metadata: { namespace: 'd', name: 'b' }, data: {} });
+  await eventually('both go on', () => heard.includes('first b') && heard.includes('second b'));
+  assert.equal(heard.filter((line) => line === 'synced').length, 1);
+  following.stop();
+  const before = heard.length;
+  await world.put(configMaps, { metadata: { namespace: 'd', name: 'c' }, data: {} });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(heard.length, before);
 });
