@@ -19,6 +19,7 @@ import {
   readBytes,
   readDurationMs,
   readEndpoints,
+  readGoAwayChance,
   readInteger,
   isCustomResource,
   readKinds,
@@ -66,6 +67,8 @@ export interface Config {
   readonly limits: Limits;
   /** Threads that encode LISTs; 0: the one that does everything else. */
   readonly encodeWorkers: number;
+  /** Of an HTTP/2 request: that its connection is asked to leave with the answer, 0 to 0.02. */
+  readonly goAwayChance: number;
   readonly shutdownDelayMs: number;
   readonly verbosity: number;
   readonly logFormat: 'text' | 'json';
@@ -168,6 +171,11 @@ export const serveFlags = [
     '<size>',
     'what the process may use: caches are emptied and large LISTs refused rather than more; 0: any (default: 80% of what there is)',
   ],
+  [
+    'initial-history',
+    '<revisions>',
+    'begin this many revisions before the present one, if etcd has them, so that clients of other replicas resume here (default 0)',
+  ],
   ['history-bytes', '<size>', 'events kept per resource for watches to resume from, in bytes or Ki, Mi, Gi'],
   [
     'fragment-cache-bytes',
@@ -191,6 +199,11 @@ export const serveFlags = [
   ],
   ['max-connections', '<number>', 'open at once; more are closed as soon as they come; 0 for any (default 0)'],
   ['http2-max-streams-per-connection', '<number>', 'that an HTTP/2 client may have open at once (default 1000)'],
+  [
+    'goaway-chance',
+    '<number>',
+    'share of HTTP/2 requests whose connection is asked to leave (GOAWAY), so that clients spread over replicas; 0 to 0.02 (default 0)',
+  ],
   ['shutdown-delay-duration', '<duration>', 'go on serving this long after SIGTERM, while /readyz fails (default 0s)'],
   ['load', '<path...>', 'fill the embedded store from manifests: YAML or JSON, files or folders'],
   ['load-ignore-errors', '[bool]', 'go on when --load rejects objects (default false)'],
@@ -237,7 +250,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
   const secure = listener('bind-address', 'secure-port', SECURE_PORT);
   const tls = resolveTls(flags, environment);
   const protocol = resolveTlsProtocol(value('tls-min-version', readText), value('tls-cipher-suites', readText));
-  for (const flag of ['tls-min-version', 'tls-cipher-suites'] as const) {
+  for (const flag of ['tls-min-version', 'tls-cipher-suites', 'goaway-chance'] as const) {
     if (given(flag) && secure === undefined) throw new UsageError(`--${flag} has no effect without the HTTPS listener`);
   }
   const insecure = listener('insecure-bind-address', 'insecure-port', etcd ? 0 : EMBEDDED_INSECURE_PORT);
@@ -274,6 +287,12 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
   // As upstream, 0 is the default, not any number.
   const http2StreamsMax = value('http2-max-streams-per-connection', readInteger(0, 2 ** 31 - 1));
   if (http2StreamsMax !== undefined && http2StreamsMax > 0) Object.assign(limits, { http2StreamsMax });
+
+  const initialHistoryRevisions = value('initial-history', readInteger(0, 1_000_000));
+  if (initialHistoryRevisions !== undefined) {
+    if (!etcd) throw new UsageError('--initial-history has no effect without --etcd-servers');
+    Object.assign(limits, { initialHistoryRevisions });
+  }
 
   const cacheDir = value('cache-dir', readText);
   if (cacheDir !== undefined && !etcd) {
@@ -328,6 +347,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
     cacheDir,
     limits,
     encodeWorkers: value('encode-workers', readInteger(0, 64)) ?? Math.min(availableParallelism() - 1, 64),
+    goAwayChance: value('goaway-chance', readGoAwayChance) ?? 0,
     shutdownDelayMs: value('shutdown-delay-duration', readDurationMs) ?? 0,
     verbosity: value('v', readInteger(0, 10)) ?? 1,
     logFormat: value('logging-format', readOneOf('text', 'json')) ?? 'text',

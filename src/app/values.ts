@@ -55,6 +55,18 @@ export const readDurationMs: ValueReader<number> = (flag, text) => {
   return Math.round(totalMs);
 };
 
+const GOAWAY_CHANCE_MAX = 0.02;
+
+/** The bound, and what is said of it, are kube-apiserver's. */
+export const readGoAwayChance: ValueReader<number> = (flag, text) => {
+  const chance = /^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]{1,3})?$/i.test(text) ? Number(text) : Number.NaN;
+  if (Number.isNaN(chance)) throw bad(flag, text, 'expected a number from 0 to 0.02, such as 0.001');
+  if (chance < 0 || chance > GOAWAY_CHANCE_MAX) {
+    throw new UsageError(`--${flag} can not be less than 0 or greater than ${GOAWAY_CHANCE_MAX}`);
+  }
+  return chance;
+};
+
 /** Of a replay: `0.5`, `10`, or `max`, which is infinity. */
 export const readSpeed: ValueReader<number> = (flag, text) => {
   if (text === 'max') return Number.POSITIVE_INFINITY;

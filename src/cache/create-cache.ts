@@ -33,6 +33,8 @@ import { Watchers } from './watchers.js';
 const TIDY_EVERY_MS = 1_000;
 /** A restored cache answers its first reads before it is compared with the source, key by key. */
 const CHECK_RESTORED_AFTER_MS = 2_000;
+/** Then it waits once more. */
+const CATCH_UP_WAIT_MS = 60_000;
 
 export interface CacheOptions {
   readonly kind: Kind;
@@ -74,6 +76,7 @@ export class LiveCache implements Cache, Shortenable {
   readonly #readyWaiters: Waiters;
   readonly #ownWheel: TimingWheel | undefined;
   #installs = 0;
+  #catchingUpTo: ModRevision | undefined;
   #unreadySinceMs: number;
   #tidyTimer: Timer | undefined;
   readonly #saved: SavedState | undefined;
@@ -102,16 +105,21 @@ export class LiveCache implements Cache, Shortenable {
     this.#watchers = new Watchers({ cache, codec, prefix, wheel, clock, random, limits });
     const events = {
       changed: (bytes: number) => {
-        this.#watchers.changed(bytes);
-        this.#revisionWaiters.reached(cache.revision);
+        if (cache.ready) this.#watchers.changed(bytes);
+        this.#moved();
       },
       progressed: () => {
-        this.#watchers.progressed();
-        this.#revisionWaiters.reached(cache.revision);
+        if (cache.ready) this.#watchers.progressed();
+        this.#moved();
       },
       ending: () => this.#watchers.endAll(),
-      installed: () => this.#installed(),
+      installed: (present: ModRevision) => {
+        this.#catchingUpTo = undefined;
+        if (cache.ready) this.#installed();
+        else void this.#catchUp(present);
+      },
       discarded: () => {
+        this.#catchingUpTo = undefined;
         this.#unreadySinceMs = clock.monotonicMs();
       },
     };
@@ -300,6 +308,27 @@ export class LiveCache implements Cache, Shortenable {
   verify(): void {
     this.#state.verify();
     this.#watchers.verify();
+  }
+
+  /**
+   * The first state was of the past: nobody reads it before it has come to what was the present then. A kind of which
+   * nothing changes comes there by the source's word, which is asked for meanwhile.
+   */
+  async #catchUp(present: ModRevision): Promise<void> {
+    this.#catchingUpTo = present;
+    while (this.#catchingUpTo === present && this.state !== 'stopped') {
+      await this.#revisionWaiters.wait(present, CATCH_UP_WAIT_MS, undefined);
+    }
+  }
+
+  #moved(): void {
+    const { revision } = this.#state;
+    if (this.#catchingUpTo !== undefined && revision >= this.#catchingUpTo) {
+      this.#catchingUpTo = undefined;
+      this.#state.caughtUp();
+      this.#installed();
+    }
+    this.#revisionWaiters.reached(revision);
   }
 
   #installed(): void {

@@ -5,6 +5,7 @@ import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
 import { listPrefix } from '../source/list-prefix.js';
 import type { PageGate } from '../source/page-gate.js';
+import { pastRevision } from '../source/past-revision.js';
 import { type ChangeType, type Source, SourceError, type WatchEnd, type WatchHandle } from '../source/source.js';
 import type { ListFill } from './list-fill.js';
 import {
@@ -26,7 +27,8 @@ export interface FollowerEvents {
   progressed(): void;
   /** Before the state is replaced: nobody may go on from the history. */
   ending(): void;
-  installed(): void;
+  /** `present`: what the source had reached by then. The state may be of before: then the changes up to there follow. */
+  installed(present: ModRevision): void;
   /** Not ready any more. */
   discarded(): void;
 }
@@ -57,11 +59,13 @@ export class Follower {
   #timer: Timer | undefined;
   #listAbort: AbortController | undefined;
   /** Takes over the list, or the earlier state, that is complete. */
-  #install: (() => void) | undefined;
+  #install: { readonly takeOver: () => void; readonly present: ModRevision } | undefined;
   #watch: WatchSession | undefined;
   #generation: number | undefined;
   /** Lists in a row that compaction overtook; see listPrefix. */
   #overtakenLists = 0;
+  /** How many revisions before the present one the first state is to be of. */
+  #initialHistory: number;
   /** Of the source's progress reports; see Source.progressTrusted. */
   #trusted = false;
   #connected = false;
@@ -70,6 +74,7 @@ export class Follower {
   constructor(options: FollowerOptions) {
     this.#options = options;
     this.#heardMs = options.clock.monotonicMs();
+    this.#initialHistory = options.limits.initialHistoryRevisions;
   }
 
   /** True while the source has answered on the present watch (or gave the list that it continues). */
@@ -90,7 +95,7 @@ export class Follower {
   restored(state: RestoredState, generation: number): void {
     this.lists++; // A later list is one that had to be done again.
     this.#generation = generation;
-    this.#install = () => this.#options.cache.adopt(state);
+    this.#install = { takeOver: () => this.#options.cache.adopt(state), present: state.revision };
     this.input({ kind: 'restored', revision: state.revision });
   }
 
@@ -128,10 +133,11 @@ export class Follower {
         const install = this.#install;
         assert(install !== undefined, 'a list is taken over before it is complete');
         this.#install = undefined;
+        this.#initialHistory = 0;
         events.ending();
-        install();
+        install.takeOver();
         this.#heard();
-        events.installed();
+        events.installed(install.present);
         return;
       }
       case 'watch':
@@ -176,7 +182,8 @@ export class Follower {
     const fill = cache.startFill(mode);
     let refusal: unknown; // Not thrown through the source: its page is read to the end first.
     try {
-      const { revision, generation } = await listPrefix(
+      const past = mode === 'fresh' ? await this.#past(signal) : undefined;
+      const { revision, present, generation } = await listPrefix(
         source,
         prefix,
         (bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision) => {
@@ -192,6 +199,7 @@ export class Follower {
           pageBytes: limits.listPageBytes,
           attempt: this.#overtakenLists,
           signal,
+          ...(past === undefined ? {} : { revision: past }),
           ...(pageGate === undefined ? {} : { gate: pageGate }),
         },
       );
@@ -201,7 +209,7 @@ export class Follower {
       this.#listAbort = undefined;
       this.#overtakenLists = 0;
       this.#generation = generation;
-      this.#install = () => cache.install(fill, revision);
+      this.#install = { takeOver: () => cache.install(fill, revision, present), present };
       this.input({ kind: 'listed', revision });
     } catch (error) {
       this.#dropFill(fill);
@@ -212,6 +220,17 @@ export class Follower {
       if (failure.kind === 'compacted') this.#overtakenLists++;
       this.input({ kind: 'listFailed', error: failure });
     }
+  }
+
+  /**
+   * Where to begin so that watches can go on from before our start (docs/adr/0042); undefined: at the present. Whether the
+   * cache has come to the present is told by the source's progress, so that must be trusted.
+   */
+  async #past(signal: AbortSignal): Promise<ModRevision | undefined> {
+    const { source, prefix } = this.#options;
+    if (this.#initialHistory === 0 || this.#overtakenLists > 0) return undefined;
+    if (!(await source.progressTrusted(signal))) return undefined;
+    return pastRevision(source, prefix, this.#initialHistory, signal);
   }
 
   #dropFill(fill: ListFill): void {

@@ -181,8 +181,11 @@ export class WatchCache {
     }
   }
 
-  /** Takes over a complete list. The watchers have been ended: the list is no continuation of the history. */
-  install(fill: ListFill, revision: ModRevision): void {
+  /**
+   * Takes over a complete list. The watchers have been ended: the list is no continuation of the history. When the source
+   * was further than the list, at `present`, nobody reads before `caughtUp`.
+   */
+  install(fill: ListFill, revision: ModRevision, present = revision): void {
     const nowMs = this.#options.clock.monotonicMs();
     fill.finish(revision);
     if (fill.storage !== this.storage) {
@@ -196,9 +199,15 @@ export class WatchCache {
     this.history.clear(revision, nowMs);
     this.revision = revision;
     this.#committed = revision;
-    this.ready = true;
+    this.ready = false;
     this.#reclaim();
     this.#measureHistory();
+    if (revision >= present) this.caughtUp();
+  }
+
+  /** What was taken over is recent enough to be read. */
+  caughtUp(): void {
+    this.ready = true;
     if (this.index.pending) this.#buildIndex();
   }
 
@@ -225,9 +234,8 @@ export class WatchCache {
     }
     this.revision = revision;
     this.#committed = revision;
-    this.ready = true;
     this.#measureHistory();
-    if (this.index.pending) this.#buildIndex();
+    this.caughtUp();
   }
 
   /**

@@ -17,6 +17,8 @@ export interface Limits {
   readonly historyMs: number;
   readonly historyBytesMin: number;
   readonly historyBytesFraction: number;
+  /** Of the source, before the present one: where a cache begins, so that watches can go on from before its start. docs/adr/0042 */
+  readonly initialHistoryRevisions: number;
   /** A read that waits for a revision gives up after this long, as upstream's cacher. */
   readonly freshWaitMs: number;
   /** While a read waits for freshness, ask etcd for progress this often. */
@@ -160,6 +162,7 @@ export const defaultLimits: Limits = {
   historyMs: 75_000,
   historyBytesMin: 64 * 2 ** 20,
   historyBytesFraction: 0.25,
+  initialHistoryRevisions: 0,
   freshWaitMs: 3_000,
   progressRequestEveryMs: 100,
   bookmarkEveryMs: 60_000,

@@ -21,6 +21,8 @@ export interface ListPrefixOptions {
 export interface ListPrefixResult {
   /** The revision that every entry was read at: a watch continues from the next one. */
   readonly revision: ModRevision;
+  /** What the store had reached when the first page was read; more than `revision` if an older one was asked for. */
+  readonly present: ModRevision;
   readonly count: number;
   /** To be passed on to that watch. */
   readonly generation?: number;
@@ -56,8 +58,8 @@ export async function listPrefix(
     openPage(source, { from, to, limit, keysOnly, ...(revision === undefined ? {} : { revision }) }, options);
   let limit = whole ? 0 : pageBytes === undefined ? pageCount : Math.min(pageCount, FIRST_PAGE_COUNT);
   let current = await ask(prefix, limit, options.revision);
-  const revision = options.revision ?? current.fetched.revision;
-  const { generation } = current.fetched;
+  const { revision: present, generation } = current.fetched;
+  const revision = options.revision ?? present;
   let count = 0;
   for (;;) {
     const { fetched, leave } = current;
@@ -88,7 +90,7 @@ export async function listPrefix(
       leave();
     }
     count += entries;
-    if (next === undefined) return { revision, count, ...(generation === undefined ? {} : { generation }) };
+    if (next === undefined) return { revision, present, count, ...(generation === undefined ? {} : { generation }) };
     current = await next;
     if (signal?.aborted) {
       current.leave();

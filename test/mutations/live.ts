@@ -59,6 +59,36 @@ const validators: Mutation[] = [
   ]),
 ];
 
+const BEGINNING = ['cache/initial-history'] as const;
+const beginning: Mutation[] = [
+  ...of('src/cache/watch-cache.ts', BEGINNING, [
+    [
+      'nobody reads a cache that has not come to the present',
+      'if (revision >= present) this.caughtUp();',
+      'this.caughtUp();',
+    ],
+  ]),
+  ...of('src/source/past-revision.ts', BEGINNING, [
+    [
+      'a cache begins where etcd has compacted to, if that is later',
+      "return end?.kind === 'compacted' ? Math.min(end.compactRevision, present) : present;",
+      'return present;',
+    ],
+  ]),
+  ...of('src/cache/create-cache.ts', BEGINNING, [
+    [
+      'a cache that catches up asks how far the source is',
+      'await this.#revisionWaiters.wait(present, CATCH_UP_WAIT_MS, undefined);',
+      'return;',
+    ],
+  ]),
+  ...of(
+    'src/http/answering.ts',
+    ['http/goaway'],
+    [['only HTTP/2 draws for GOAWAY', 'if (goAwayChance > 0 && request.isHttp2 && ', 'if (goAwayChance > 0 && ']],
+  ),
+];
+
 const CACHE = ['cache/watch-cache', 'cache/rules', 'cache/parts', 'cache/follow', 'cache/watchers'] as const;
 const cache: Mutation[] = [
   ...of(
@@ -378,4 +408,4 @@ const source: Mutation[] = [
   ),
 ];
 
-export const liveMutations: readonly Mutation[] = [...validators, ...cache, ...source];
+export const liveMutations: readonly Mutation[] = [...validators, ...beginning, ...cache, ...source];

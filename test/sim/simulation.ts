@@ -32,6 +32,8 @@ const limits: Limits = {
 };
 
 const NAMES = ['a/1', 'a/2', 'a/3', 'b/1', 'b/2', 'c/1', 'c/2', 'c/3'];
+/** Of every other cache: how many revisions before the present one it begins. */
+const LOOKS_BACK = 15;
 const CLIENT_COUNT = 4;
 const STEPS = 90;
 const OTHER_KEY = utf8('/registry/pods/a/other');
@@ -71,6 +73,7 @@ class Simulation implements Surroundings {
   readonly #stores: EmbeddedStore[] = [];
   /** While a cache is being replaced by a new one, as a restarted server. */
   #cache: LiveCache;
+  #looksBack = false;
   #service: Service;
   #written = 0;
   readonly #complaints: string[] = [];
@@ -214,6 +217,7 @@ class Simulation implements Surroundings {
   async #restart(): Promise<void> {
     this.note('restart');
     const old = this.#cache;
+    this.#looksBack = !this.#looksBack;
     this.#cache = this.#newCache();
     this.#service = this.#newService();
     this.firstEpoch = this.model.epoch;
@@ -279,7 +283,7 @@ class Simulation implements Surroundings {
       prefix: utf8(PREFIX),
       clock: this.#clock,
       random: this.random,
-      limits,
+      limits: this.#looksBack ? { ...limits, initialHistoryRevisions: LOOKS_BACK } : limits,
     });
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { ModRevision } from '../../../src/api/revision.js';
 import { prefixEnd } from '../../../src/lib/bytes.js';
 import { listPrefix } from '../../../src/source/list-prefix.js';
+import { pastRevision } from '../../../src/source/past-revision.js';
 import type { Source } from '../../../src/source/source.js';
 import { recordWatch } from '../../support/watch-recorder.js';
 import { bytes, type PromiseTest, put, read, rejects, remove, text, type TestStore } from './context.js';
@@ -190,6 +191,34 @@ export function readTests(promise: PromiseTest): void {
       ],
     );
     assert.equal(entries[0]!.createRevision, again);
+  });
+
+  promise('the past reaches back as far as asked, at most to the last compaction', async ({ store, root }) => {
+    const prefix = bytes(`${root}/`);
+    const compacted = await put(store, `${root}/a`, '0');
+    await store.compact(compacted);
+    for (let count = 0; count < 4; count++) await put(store, `${root}/a`, 'x');
+    const last = await put(store, `${root}/a`, 'last');
+    assert.equal(last, compacted + 5);
+    const past = (revisions: number) => pastRevision(store, prefix, revisions);
+    assert.deepEqual(await Promise.all([0, 2, 5, 6, 1_000].map(past)), [
+      last,
+      last - 2,
+      compacted,
+      compacted,
+      compacted,
+    ]);
+    // From there everything can be had.
+    const { entries, result } = await read(store, `${root}/`, { revision: compacted });
+    assert.deepEqual([entries.map(({ value }) => value), result.revision], [['0'], last]);
+    const recorder = recordWatch(store, `${root}/`, compacted + 1);
+    await recorder.untilRevision(last);
+    assert.deepEqual(
+      recorder.revisions.map(({ revision }) => revision),
+      [1, 2, 3, 4, 5].map((count) => compacted + count),
+    );
+    recorder.handle!.close();
+    await rejects('closed', pastRevision(store, prefix, 2, AbortSignal.abort()));
   });
 
   promise('an aborted read rejects', async ({ store, root }) => {
