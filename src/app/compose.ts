@@ -147,6 +147,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     build: { packageVersion: parts.version },
     access,
     listSyntax: { extendedFieldSelectors: config.extendedFieldSelectors },
+    goAwayChance: config.goAwayChance,
     limits,
     clock,
     random,

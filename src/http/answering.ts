@@ -37,6 +37,8 @@ export interface AnsweringContext {
   readonly log: FastifyBaseLogger | undefined;
   /** Who may ask over HTTPS; absent: everybody, but only requests that mean this machine are answered. */
   readonly access: Access | undefined;
+  /** Of an HTTP/2 request: that its connection is asked to leave with the answer, 0 to 1. */
+  readonly goAwayChance: number;
 }
 
 /**
@@ -74,11 +76,13 @@ export class Answering {
   }
 
   #serve(request: ExchangeRequest, response: HttpResponse, router: Router | undefined): Promise<void> | undefined {
-    const { clock, random, resources } = this.#context;
+    const { clock, goAwayChance, random, resources } = this.#context;
     const exchange = new Exchange(request, response, router, clock.monotonicMs());
     const { headers } = exchange;
     headers['audit-id'] = request.headers['audit-id']?.toString() || random.uuid();
     headers['cache-control'] = 'no-cache, private';
+    // The client's next request opens a connection, which a load balancer may give to another replica.
+    if (goAwayChance > 0 && request.isHttp2 && random.chance(goAwayChance)) headers['connection'] = 'close';
     resources.metrics.begin();
     this.exchanges.add(exchange);
     response.onClose(() => this.#ended(exchange));

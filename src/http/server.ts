@@ -60,6 +60,8 @@ export interface HttpServerDeps {
   readonly listSyntax?: ListSyntax;
   /** Who may ask over HTTPS; absent: everybody, but only requests that mean this machine are answered. */
   readonly access?: Access | undefined;
+  /** Of an HTTP/2 request: that its connection is asked to leave with the answer, 0 to 1; absent: 0. */
+  readonly goAwayChance?: number;
 }
 
 export interface Listening {
@@ -156,6 +158,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     random,
     log,
     access: deps.access,
+    goAwayChance: deps.goAwayChance ?? 0,
   });
   const { exchanges } = answering;
   const connections = new Connections(clock, limits);

@@ -7,7 +7,7 @@ import type { KindCodec } from '../../src/codec/codec.js';
 import { createHttpServer, type HttpServer, type HttpServerDeps } from '../../src/http/server.js';
 import { type Clock, systemClock } from '../../src/lib/clock.js';
 import { defaultLimits, type Limits } from '../../src/lib/limits.js';
-import { seededRandom } from '../../src/lib/random.js';
+import { type Random, seededRandom } from '../../src/lib/random.js';
 import { utf8 } from '../../src/lib/bytes.js';
 import { type Caches, createCaches } from '../../src/cache/caches.js';
 import { createCowBtree } from '../../src/engine/cow-btree.js';
@@ -43,6 +43,8 @@ export interface ServingOptions {
   readonly shardedListAndWatch?: boolean;
   readonly healthChecks?: HttpServerDeps['healthChecks'];
   readonly access?: HttpServerDeps['access'];
+  readonly goAwayChance?: number;
+  readonly random?: Random;
 }
 
 export const servedKinds = kinds.filter(({ servedByDefault }) => servedByDefault);
@@ -53,7 +55,7 @@ export function kindOf(resource: string): Kind {
 
 export function startServing(options: ServingOptions = {}): Serving {
   const clock = options.clock ?? systemClock;
-  const random = seededRandom(1);
+  const random = options.random ?? seededRandom(1);
   const limits = { ...defaultLimits, ...options.limits };
   const store = options.store ?? createEmbeddedStore({ clock, random });
   const codecs = new Map<Kind, KindCodec>();
@@ -101,6 +103,7 @@ export function startServing(options: ServingOptions = {}): Serving {
     healthChecks: options.healthChecks ?? [],
     build: { packageVersion: '0.1.0' },
     access: options.access,
+    goAwayChance: options.goAwayChance ?? 0,
     limits,
     clock,
     random,
