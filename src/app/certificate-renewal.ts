@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import type { Clock, Timer } from '../lib/clock.js';
+import type { Clock } from '../lib/clock.js';
 import { checkPair, type KeyPair } from './certificates.js';
+import { FollowedFiles } from './followed-files.js';
 import type { Log } from './log.js';
 import { oneLine } from './usage-error.js';
 
@@ -20,54 +20,22 @@ export interface RenewalOptions {
  * Follows the files of the HTTPS listener's certificate: who connects after they have changed is shown what is in them. Files
  * that do not fit each other, as between the writing of one and of the other, are told of once and left until they do.
  */
-export class CertificateRenewal {
-  readonly #options: RenewalOptions;
-  /** The text of both, as last seen. */
-  #seen: string;
-  #timer: Timer | undefined;
-  #stopped = false;
-
-  constructor(options: RenewalOptions) {
-    this.#options = options;
-    this.#seen = textOf(options.pair);
-    this.#later();
-  }
-
-  stop(): void {
-    this.#stopped = true;
-    this.#timer?.cancel();
-  }
-
-  #later(): void {
-    const { clock, everyMs } = this.#options;
-    if (!this.#stopped) this.#timer = clock.setTimer(everyMs, () => void this.#look().finally(() => this.#later()));
-  }
-
-  async #look(): Promise<void> {
-    const { certFile, keyFile, renewed, log } = this.#options;
-    try {
-      const [cert, key] = await Promise.all([readFile(certFile, 'utf8'), readFile(keyFile, 'utf8')]);
-      const text = textOf({ cert, key });
-      if (text === this.#seen || this.#stopped) return;
-      this.#seen = text;
-      checkPair('tls-cert-file', certFile, cert, keyFile, key);
-      renewed({ cert, key });
+export function followCertificate(options: RenewalOptions): FollowedFiles {
+  const { certFile, keyFile, pair, everyMs, renewed, clock, log } = options;
+  const followed = new FollowedFiles({
+    files: [certFile, keyFile],
+    inUse: [pair.cert, pair.key],
+    everyMs,
+    take([cert, key]) {
+      checkPair('tls-cert-file', certFile, cert!, keyFile, key!);
+      renewed({ cert: cert!, key: key! });
       log.info({ file: certFile }, 'the certificate was renewed');
-    } catch (error) {
-      const text = oneLine(error);
-      if (text === this.#seen) return;
-      // Said once, unless something else is wrong next time; whatever is read then is looked at.
-      if (isMissing(error)) this.#seen = text;
-      log.warn({ file: certFile }, `the certificate stays as it was: ${text}`);
-    }
-  }
-}
-
-function textOf({ cert, key }: KeyPair): string {
-  return `${cert}\n${key}`;
-}
-
-/** The files could not be read, so nothing of them was seen. */
-function isMissing(error: unknown): boolean {
-  return typeof (error as NodeJS.ErrnoException).code === 'string';
+    },
+    refused(error, again) {
+      if (!again) log.warn({ file: certFile }, `the certificate stays as it was: ${oneLine(error)}`);
+    },
+    clock,
+  });
+  followed.start();
+  return followed;
 }

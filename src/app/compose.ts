@@ -8,6 +8,7 @@ import { createKindCodec } from '../codec/kind-codec.js';
 import { KindSet } from '../codec/kind-set.js';
 import { kinds as registry } from '../codec/kinds.js';
 import { decryptingSource } from '../encryption/decrypting-source.js';
+import type { KmsCallObserver } from '../http/encryption-metrics.js';
 import type { HealthCheck } from '../http/health.js';
 import { createHttpServer } from '../http/server.js';
 import { FragmentCache } from '../serve/fragment-cache.js';
@@ -15,7 +16,7 @@ import { EncodePool } from '../workers/encode-pool.js';
 import { createService } from '../serve/service.js';
 import type { Source, WritableStore } from '../source/source.js';
 import { openCaches } from './caches.js';
-import { CertificateRenewal } from './certificate-renewal.js';
+import { followCertificate } from './certificate-renewal.js';
 import { provideCertificate } from './certificates.js';
 import type { Config, StoreConfig } from './config.js';
 import { CustomKinds } from './custom-kinds.js';
@@ -25,6 +26,7 @@ import { IdleCollector } from './heap.js';
 import { openAccess } from './open-access.js';
 import { checkPorts, type Listening, openListeners } from './listen.js';
 import { type FillParts, fillStore, type Running } from './fill-store.js';
+import type { FollowedFiles } from './followed-files.js';
 import type { LoadSummary } from './load/load.js';
 import { createMemoryBudget, memoryReport } from './memory.js';
 import { meteredSource, type ReportRequest, resourceOf } from './metered-source.js';
@@ -54,11 +56,15 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   const { secure } = config;
   const pair = secure === undefined ? undefined : await provideCertificate(secure.tls, secure.address, clock.nowMs());
   const access = config.access === undefined ? undefined : openAccess(config.access, limits, parts);
-  const encryption = config.encryption === undefined ? undefined : new Encryption(config.encryption, clock, log);
-  const opened = openSource(config.store, limits, parts);
-  const { embedded } = opened;
   // The server, which has the metrics, is made from readers that read the source: so it is named later.
   let report: ReportRequest = () => undefined;
+  let reportKms: KmsCallObserver = () => undefined;
+  const encryption =
+    config.encryption === undefined
+      ? undefined
+      : new Encryption(config.encryption, { clock, random, limits, log, report: (...call) => reportKms(...call) });
+  const opened = openSource(config.store, limits, parts);
+  const { embedded } = opened;
   const { store } = config;
   const kinds = new KindSet(
     registry.filter((kind) => kind.servedByDefault).map((kind) => withDeclaredFields(kind, config.indexFields)),
@@ -67,7 +73,8 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   const metered = (one: Source) => {
     const source = meteredSource(one, store.prefix, kinds, clock, (...request) => report(...request));
     if (encryption === undefined) return source;
-    return decryptingSource(source, (key) => encryption.decryptionOf(resourceOf(key, store.prefix, kinds)));
+    const decryptionOf = (key: Uint8Array) => encryption.decryptionOf(resourceOf(key, store.prefix, kinds));
+    return decryptingSource(source, decryptionOf, limits.kmsHeldBytesMax);
   };
   const source = store.kind === 'embedded' ? opened.source : metered(opened.source);
   const sources = openSources(source, config.etcdOverrides, (endpoints) =>
@@ -143,7 +150,11 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     encodeWorkers: () => encoder.stats,
     checkpoints: () => checkpoints?.stats,
     twins: () => (config.twin === undefined ? undefined : twins),
-    healthChecks: healthChecks(sources.all, config, () => [...eager].map((kind) => caches.get(kind)), customKinds),
+    encryption: encryption === undefined ? undefined : () => encryption.stats,
+    healthChecks: [
+      ...healthChecks(sources.all, config, () => [...eager].map((kind) => caches.get(kind)), customKinds),
+      ...(encryption?.healthChecks ?? []),
+    ],
     build: { packageVersion: parts.version },
     access,
     listSyntax: { extendedFieldSelectors: config.extendedFieldSelectors },
@@ -155,11 +166,12 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     log: log.child({}, { level: config.verbosity > 3 ? log.level : 'warn' }),
   });
   report = (...request) => http.metrics.etcdRequest(...request);
+  reportKms = http.metrics.kmsCall;
   http.metrics.reportMemory(() =>
     memoryReport(budget, caches, collector.collections, { fragments: fragments?.bytes ?? 0, unsent: http.unsentBytes }),
   );
   let running: Running | undefined;
-  let renewal: CertificateRenewal | undefined;
+  let renewal: FollowedFiles | undefined;
   const release = async () => {
     renewal?.stop();
     access?.stop();
@@ -192,7 +204,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     const listening = await openListeners(http, config, pair, access?.ca ?? []);
     if (pair !== undefined && secure !== undefined && 'certFile' in secure.tls) {
       const renewed = http.renewCertificate;
-      renewal = new CertificateRenewal({ ...secure.tls, pair, everyMs: limits.certificatePollMs, renewed, clock, log });
+      renewal = followCertificate({ ...secure.tls, pair, everyMs: limits.certificatePollMs, renewed, clock, log });
     }
     log.info({ ...urlsOf(listening), source: source.name }, 'serving');
     return {

@@ -116,7 +116,7 @@ export const serveFlags = [
   [
     'encryption-provider-config',
     '<file>',
-    'EncryptionConfiguration with the keys of values that are encrypted at rest',
+    'EncryptionConfiguration with the keys, or KMS v2 plugins, of values that are encrypted at rest',
   ],
   [
     'encryption-provider-config-automatic-reload',

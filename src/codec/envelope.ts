@@ -46,7 +46,7 @@ export function unreadable(encoding: Encoding, value: Uint8Array, start: number,
       return new CodecError('the value is CBOR, which is not supported', 0);
     default: {
       const reason = unreadableReason(value, start, end);
-      if (reason !== undefined) return new CodecError(reason, 0);
+      if (reason !== undefined) return new CodecError(reason);
       return new CodecError(
         start === end ? 'the value is empty' : 'the value is neither protobuf (k8s\\0) nor JSON',
         0,

@@ -1,9 +1,22 @@
 import { parse } from 'yaml';
 import { isObject } from '../lib/is-object.js';
 import { aescbc, aesgcm, secretbox } from './ciphers.js';
-import type { Transformer } from './transformer.js';
+import { KMS_FIELDS, readKms } from './kms-configuration.js';
+import type { KmsSettings } from './kms-plugin.js';
+import { byteString, keyedProvider, type Transformer } from './transformer.js';
 
-/** `secrets`, `deployments.apps`, `*.apps`, `*.` (the core group) or `*.*` -> providers with their keys, in order. */
+/** What the file says. */
+export interface EncryptionFile {
+  /** `secrets`, `deployments.apps`, `*.apps`, `*.` (the core group) or `*.*` -> providers with their keys, in order. */
+  readonly providers: ReadonlyMap<string, readonly Provider[]>;
+  /** The KMS providers among them, in the order of the file. */
+  readonly kms: readonly KmsSettings[];
+}
+
+/** KMS providers are settings, until somebody connects them. */
+export type Provider = Transformer | KmsSettings;
+
+/** The same, with KMS providers that are connected. */
 export type EncryptionConfiguration = ReadonlyMap<string, readonly Transformer[]>;
 
 const API_VERSIONS = ['apiserver.config.k8s.io/v1'];
@@ -18,7 +31,7 @@ export class ConfigurationError extends Error {
 }
 
 /** Reads an EncryptionConfiguration, YAML or JSON. Throws ConfigurationError. */
-export function readEncryptionConfiguration(text: string): EncryptionConfiguration {
+export function readEncryptionConfiguration(text: string): EncryptionFile {
   let file: unknown;
   try {
     file = parse(text);
@@ -35,7 +48,9 @@ export function readEncryptionConfiguration(text: string): EncryptionConfigurati
   }
   const problems: string[] = [];
   unknown(file, ['apiVersion', 'kind', 'resources'], '', problems);
-  const configuration = new Map<string, Transformer[]>();
+  const configuration = new Map<string, Provider[]>();
+  const kms: KmsSettings[] = [];
+  const kmsNames = new Set<string>();
   const entries = list(file['resources'], 'resources', problems);
   if (entries.length === 0) problems.push('resources: Required value: at least one resources is required');
   for (const [index, entry] of entries.entries()) {
@@ -53,15 +68,25 @@ export function readEncryptionConfiguration(text: string): EncryptionConfigurati
     if (providers.length === 0) {
       problems.push(`${path}.providers: Required value: at least one ${path}.providers is required`);
     }
-    const transformers = providers.flatMap((provider, at) =>
-      readProvider(provider, `${path}.providers[${at}]`, problems),
+    const read = providers.flatMap((provider, at) =>
+      readProvider(provider, `${path}.providers[${at}]`, kmsNames, problems),
     );
-    for (const resource of resources) addTo(configuration, canonical(resource), transformers, problems);
+    kms.push(...read.filter((provider) => 'endpoint' in provider));
+    for (const resource of resources) addTo(configuration, canonical(resource), read, problems);
   }
   if (problems.length > 0) {
     throw new ConfigurationError(problems.length === 1 ? problems[0]! : `[${problems.join(', ')}]`);
   }
-  return configuration;
+  return { providers: configuration, kms };
+}
+
+/** `transformerOf`: of a KMS provider that is connected. */
+export function connected(
+  { providers }: EncryptionFile,
+  transformerOf: (settings: KmsSettings) => Transformer,
+): EncryptionConfiguration {
+  const connect = (provider: Provider) => ('endpoint' in provider ? transformerOf(provider) : provider);
+  return new Map([...providers].map(([resource, all]) => [resource, all.map(connect)]));
 }
 
 /** The providers of a resource: its own entry, else its group's, else the one of all. Undefined: none. */
@@ -85,12 +110,7 @@ function canonical(resource: string): string {
   return resource.includes('.') ? resource : `${resource}.`;
 }
 
-function addTo(
-  into: Map<string, Transformer[]>,
-  name: string,
-  added: readonly Transformer[],
-  problems: string[],
-): void {
+function addTo(into: Map<string, Provider[]>, name: string, added: readonly Provider[], problems: string[]): void {
   const group = name.slice(name.indexOf('.') + 1);
   for (const earlier of [`*.${group}`, '*.*']) {
     if (!into.has(earlier)) continue;
@@ -141,7 +161,7 @@ function resourceProblem(name: string): string | undefined {
   return undefined;
 }
 
-function readProvider(provider: unknown, path: string, problems: string[]): Transformer[] {
+function readProvider(provider: unknown, path: string, kmsNames: Set<string>, problems: string[]): Provider[] {
   const given = isObject(provider) ? provider : {};
   unknown(given, FIELDS, `${path}.`, problems);
   const found = FIELDS.filter((field) => isObject(given[field]));
@@ -159,15 +179,17 @@ function readProvider(provider: unknown, path: string, problems: string[]): Tran
     return [];
   }
   if (name === 'identity') return [{ prefix: '', open: (data) => data }];
-  if (name === 'kms') {
-    problems.push(
-      `${path}.kms: Unsupported: listwatch cannot decrypt with a KMS plugin; expected one of aescbc, aesgcm, secretbox, identity`,
-    );
-    return [];
-  }
   const settings = given[name] as Record<string, unknown>;
+  if (name === 'kms') {
+    unknown(settings, KMS_FIELDS, `${path}.kms.`, problems);
+    const kms = readKms(settings, `${path}.kms`, kmsNames, problems);
+    return kms === undefined ? [] : [kms];
+  }
   unknown(settings, ['keys'], `${path}.${name}.`, problems);
-  return readKeys(name as keyof typeof PROVIDERS, settings['keys'], `${path}.${name}.keys`, problems);
+  const cipher = name as keyof typeof PROVIDERS;
+  const keys = readKeys(cipher, settings['keys'], `${path}.${name}.keys`, problems);
+  const noMatch = `no matching key was found for the provided ${name === 'secretbox' ? 'Secretbox' : 'AES'} transformer`;
+  return [keyedProvider(`k8s:enc:${name}:v1:`, keys, noMatch)];
 }
 
 function readKeys(name: keyof typeof PROVIDERS, value: unknown, path: string, problems: string[]): Transformer[] {
@@ -197,7 +219,7 @@ function readKeys(name: keyof typeof PROVIDERS, value: unknown, path: string, pr
       );
     }
     if (problems.length > before) return [];
-    return [{ prefix: `k8s:enc:${name}:v1:${keyName as string}:`, open: PROVIDERS[name](bytes) }];
+    return [{ prefix: byteString(`${keyName as string}:`), open: PROVIDERS[name](bytes) }];
   });
 }
 

@@ -1,113 +1,98 @@
 import type { ModRevision } from '../api/revision.js';
-import { unreadableValue } from '../api/unreadable-value.js';
 import { fetchByRange } from '../source/list-prefix.js';
-import { type EntryVisitor, PUT, type RangeRequest, type Source, type WatchHandler } from '../source/source.js';
-import { DecryptError, decrypt, type Transformer } from './transformer.js';
-
-/** How values of one resource are decrypted. Asked for each value, as the configuration may be another one by then. */
-export interface ResourceDecryption {
-  /** undefined: values of the resource are not configured to be encrypted. */
-  transformers(): readonly Transformer[] | undefined;
-  /** Calls back when the resource should be read anew. Returns what ends that. */
-  onReread(reread: () => void): () => void;
-}
+import type { EntryVisitor, FetchedRange, RangeRequest, Source } from '../source/source.js';
+import { decryptEntry } from './decrypt-entry.js';
+import { DecryptingWatch } from './decrypting-watch.js';
+import { fetchesKeys, type ResourceDecryption } from './resource-decryption.js';
+import { fetchOpen, type OpenValue } from './transformer.js';
 
 /** Which resource a key or a prefix of keys belongs to. */
 export type DecryptionOf = (key: Uint8Array) => ResourceDecryption;
 
+/** Of a page, looked through in one go for data keys. */
+const LOOK_BYTES = 2 ** 20;
+
 /**
  * The same source with decrypted values. A value that cannot be decrypted is replaced by the reason (api/unreadable-value.ts),
  * which the codec reports as that object's error: others of its kind, and other kinds, are not concerned.
+ *
+ * `heldBytesMax`: of one watch, while it waits for data keys.
  */
-export function decryptingSource(source: Source, decryptionOf: DecryptionOf): Source {
+export function decryptingSource(source: Source, decryptionOf: DecryptionOf, heldBytesMax: number): Source {
   /** undefined: what is read is not encrypted, or has no values. */
   const decryptionFor = ({ from, keysOnly, countOnly }: RangeRequest): ResourceDecryption | undefined => {
     if (keysOnly === true || countOnly === true) return undefined;
     const decryption = decryptionOf(from);
     return decryption.transformers() === undefined ? undefined : decryption;
   };
+  const fetchPage = (request: RangeRequest, signal: AbortSignal | undefined) =>
+    source.fetch?.(request, signal) ?? fetchByRange(source, request, signal);
   const identify = source.identify?.bind(source);
-  const range: Source['range'] = (request, visit, signal) => {
-    const decryption = decryptionFor(request);
-    return source.range(request, decryption === undefined ? visit : opening(decryption, visit), signal);
-  };
   return {
     name: source.name,
-    range,
-    async fetch(request, signal) {
-      const fetched = await (source.fetch?.(request, signal) ?? fetchByRange(source, request, signal));
+    async range(request, visit, signal) {
       const decryption = decryptionFor(request);
-      if (decryption === undefined) return fetched;
-      return { ...fetched, visit: (visit, from, size) => fetched.visit(opening(decryption, visit), from, size) };
+      if (decryption === undefined) return source.range(request, visit, signal);
+      if (!fetchesKeys(decryption.transformers())) return source.range(request, opening(decryption, visit), signal);
+      const page = await fetchPage(request, signal);
+      page.visit(opening(decryption, visit, await fetchKeys(decryption, page)), 0, Infinity);
+      return page;
+    },
+    async fetch(request, signal) {
+      const page = await fetchPage(request, signal);
+      const decryption = decryptionFor(request);
+      if (decryption === undefined) return page;
+      const opens = fetchesKeys(decryption.transformers()) ? await fetchKeys(decryption, page) : undefined;
+      return { ...page, visit: (visit, from, size) => page.visit(opening(decryption, visit, opens), from, size) };
     },
     currentRevision: (signal) => source.currentRevision(signal),
     ...(identify === undefined ? {} : { identify: (signal?: AbortSignal) => identify(signal) }),
-    watch(request, handler) {
-      const decryption = decryptionOf(request.prefix);
-      let rereading = false;
-      let ended = false;
-      const opened = opening(decryption, (bytes, keyStart, keyEnd, valueStart, valueEnd, created, modified) =>
-        handler.change(PUT, bytes, keyStart, keyEnd, valueStart, valueEnd, created, modified),
-      );
-      const forwarding: WatchHandler = {
-        change(type, bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision) {
-          if (type === PUT) opened(bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision);
-          else handler.change(type, bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision);
-        },
-        commit: (modRevision) => handler.commit(modRevision),
-        progress: (revision) => handler.progress(revision),
-        ended(end) {
-          ended = true;
-          stopListening();
-          if (rereading) handler.ended({ kind: 'replaced', message: 'the encryption configuration has changed' });
-          else handler.ended(end);
-        },
-      };
-      const stopListening = decryption.onReread(() => {
-        if (rereading || ended) return;
-        rereading = true;
-        handle.close();
-      });
-      const handle = source.watch(request, forwarding);
-      return {
-        requestProgress: () => handle.requestProgress(),
-        close: () => {
-          rereading = false;
-          handle.close();
-        },
-      };
-    },
+    watch: (request, handler) =>
+      new DecryptingWatch(source, request, handler, decryptionOf(request.prefix), heldBytesMax),
     progressTrusted: (signal) => source.progressTrusted(signal),
     probe: (signal) => source.probe(signal),
     close: () => source.close(),
   };
 }
 
-function opening(decryption: ResourceDecryption, visit: EntryVisitor): EntryVisitor {
+/** What opens the values of a page whose data keys somebody else keeps, by etcd key. All that is missing is asked for side by side. */
+async function fetchKeys(decryption: ResourceDecryption, page: FetchedRange): Promise<Map<string, OpenValue>> {
+  const opens = new Map<string, OpenValue>();
+  const missing: Promise<void>[] = [];
+  const look: EntryVisitor = (bytes, keyStart, keyEnd, valueStart, valueEnd) => {
+    const open = fetchOpen(decryption.transformers() ?? [], bytes.subarray(valueStart, valueEnd));
+    if (open === undefined) return;
+    const key = textOf(bytes, keyStart, keyEnd);
+    if (open instanceof Promise) missing.push(open.then((fetched) => void opens.set(key, fetched)));
+    else opens.set(key, open);
+  };
+  let at = page.visit(look, 0, LOOK_BYTES);
+  while (at !== undefined) {
+    await new Promise((resolve) => setImmediate(resolve));
+    at = page.visit(look, at, LOOK_BYTES);
+  }
+  await Promise.all(missing);
+  return opens;
+}
+
+function opening(
+  decryption: ResourceDecryption,
+  visit: EntryVisitor,
+  opens?: ReadonlyMap<string, OpenValue>,
+): EntryVisitor {
   return (bytes, keyStart, keyEnd, valueStart, valueEnd, created: ModRevision, modified: ModRevision) => {
     const transformers = decryption.transformers();
     if (transformers === undefined) {
       visit(bytes, keyStart, keyEnd, valueStart, valueEnd, created, modified);
       return;
     }
-    const value = bytes.subarray(valueStart, valueEnd);
-    const key = bytes.subarray(keyStart, keyEnd);
-    const opened = openValue(transformers, value, key);
-    if (opened === value) {
-      visit(bytes, keyStart, keyEnd, valueStart, valueEnd, created, modified);
-      return;
-    }
-    const entry = Buffer.concat([key, opened]);
-    visit(entry, 0, key.length, key.length, entry.length, created, modified);
-    // The consumer has copied what it keeps; this copy leaves no plaintext behind.
-    entry.fill(0);
+    const open = opens?.get(textOf(bytes, keyStart, keyEnd));
+    decryptEntry(transformers, open, bytes, keyStart, keyEnd, valueStart, valueEnd, (shown, k0, k1, v0, v1) =>
+      visit(shown, k0, k1, v0, v1, created, modified),
+    );
   };
 }
 
-function openValue(transformers: readonly Transformer[], value: Uint8Array, key: Uint8Array): Uint8Array {
-  try {
-    return decrypt(transformers, value, key);
-  } catch (error) {
-    return unreadableValue(error instanceof DecryptError ? error.message : 'the value could not be decrypted');
-  }
+function textOf(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
 }

@@ -4,6 +4,7 @@ import type { CheckpointStats } from '../checkpoint/checkpoints.js';
 import type { FragmentStats } from '../serve/fragment-cache.js';
 import type { EncodeStats } from '../serve/fragment-encoder.js';
 import { registerEncodeMetrics } from './encode-metrics.js';
+import { type EncryptionStats, type KmsCallObserver, registerEncryptionMetrics } from './encryption-metrics.js';
 import { registerCheckpointMetrics } from './checkpoint-metrics.js';
 import { type ConnectionCounts, registerConnectionMetrics } from './connection-metrics.js';
 import { registerTwinMetrics, type TwinCounts } from './twin-metrics.js';
@@ -67,6 +68,7 @@ export class Metrics {
     encodeWorkers?: () => EncodeStats,
     checkpoints?: () => CheckpointStats | undefined,
     twins?: () => TwinCounts | undefined,
+    encryption?: () => EncryptionStats | undefined,
   ) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
@@ -170,7 +172,11 @@ export class Metrics {
     if (encodeWorkers !== undefined) registerEncodeMetrics(this.#registry, encodeWorkers);
     if (checkpoints !== undefined) registerCheckpointMetrics(this.#registry, checkpoints);
     if (twins !== undefined) registerTwinMetrics(this.#registry, twins);
+    if (encryption !== undefined) this.kmsCall = registerEncryptionMetrics(this.#registry, encryption);
   }
+
+  /** Of a KMS plugin, which is there only with encryption at rest. */
+  readonly kmsCall: KmsCallObserver = () => {};
 
   readonly contentType = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';
 

@@ -18,6 +18,7 @@ import { Answering } from './answering.js';
 import { type Access, answersAnyHost, isGuarded } from './access.js';
 import { liveDiscovery } from './discovery.js';
 import type { DocumentContext } from './documents.js';
+import type { EncryptionStats } from './encryption-metrics.js';
 import type { Upgrade } from './exchange.js';
 import { isLoopbackOrigin, originRefusal } from './gate.js';
 import { Health, type HealthCheck } from './health.js';
@@ -50,6 +51,8 @@ export interface HttpServerDeps {
   readonly checkpoints?: () => CheckpointStats | undefined;
   /** What twin engines compared. */
   readonly twins?: () => TwinCounts | undefined;
+  /** Absent: nothing is decrypted. */
+  readonly encryption?: (() => EncryptionStats) | undefined;
   readonly healthChecks: readonly HealthCheck[];
   readonly build: BuildInfo;
   readonly limits: Limits;
@@ -121,6 +124,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     deps.encodeWorkers,
     deps.checkpoints,
     deps.twins,
+    deps.encryption,
   );
   const { kinds } = deps;
   const discovery = liveDiscovery(kinds);

@@ -134,6 +134,17 @@ export interface Limits {
   readonly http2StreamsMax: number;
   /** How often it is looked whether the files of the certificate have changed. */
   readonly certificatePollMs: number;
+  /** How often it is looked whether --encryption-provider-config has changed, as kube-apiserver does. */
+  readonly encryptionPollMs: number;
+  /** Data keys of one KMS provider that are kept, and for how long, as kube-apiserver does. docs/adr/0037 */
+  readonly kmsDataKeysMax: number;
+  readonly kmsDataKeyMs: number;
+  /** Data keys that its plugin did not decrypt: they are asked for again, first after the shorter time. */
+  readonly kmsFailuresMax: number;
+  readonly kmsRetryMinMs: number;
+  readonly kmsRetryMaxMs: number;
+  /** Changes of one watch that wait for data keys. */
+  readonly kmsHeldBytesMax: number;
   /** What one HTTP/2 connection may hold for streams that do not read; beyond it, new streams are refused. */
   readonly http2SessionBytesMax: number;
   /** Of a hollow cluster: nodes, pods, open watches, and seconds that its report can show one by one. */
@@ -228,6 +239,13 @@ export const defaultLimits: Limits = {
   connectionsMax: 0,
   http2StreamsMax: 1_000,
   certificatePollMs: 5_000,
+  encryptionPollMs: 60_000,
+  kmsDataKeysMax: 4_096,
+  kmsDataKeyMs: 24 * 3_600_000,
+  kmsFailuresMax: 256,
+  kmsRetryMinMs: 1_000,
+  kmsRetryMaxMs: 30_000,
+  kmsHeldBytesMax: 16 * 2 ** 20,
   http2SessionBytesMax: 128 * 2 ** 20,
   hollowNodesMax: 5_000,
   hollowPodsMax: 200_000,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { generate } from 'selfsigned';
-import { CertificateRenewal } from '../../src/app/certificate-renewal.js';
+import { followCertificate } from '../../src/app/certificate-renewal.js';
 import type { KeyPair } from '../../src/app/certificates.js';
 import type { Log } from '../../src/app/log.js';
 import { systemClock } from '../../src/lib/clock.js';
@@ -28,7 +28,7 @@ test('the pair in the files is followed; one that does not fit is told of once a
   const said: string[] = [];
   const say = (_fields: object, message: string) => void said.push(message);
   const log = { info: say, warn: say } as unknown as Log;
-  const renewal = new CertificateRenewal({
+  const renewal = followCertificate({
     certFile,
     keyFile,
     pair: first,

@@ -5,14 +5,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { unreadableReason } from '../../src/api/unreadable-value.js';
-import { createLog } from '../../src/app/log.js';
+import { createLog, type Log } from '../../src/app/log.js';
 import { Encryption } from '../../src/app/open-encryption.js';
 import { UsageError } from '../../src/app/usage-error.js';
 import { decryptingSource } from '../../src/encryption/decrypting-source.js';
 import { systemClock } from '../../src/lib/clock.js';
+import { defaultLimits } from '../../src/lib/limits.js';
 import { seededRandom } from '../../src/lib/random.js';
 import { createEmbeddedStore } from '../../src/source/embedded/embedded-store.js';
 import type { Source, WatchEnd } from '../../src/source/source.js';
+
+const partsWith = (log: Log) => ({
+  clock: systemClock,
+  random: seededRandom(1),
+  limits: defaultLimits,
+  log,
+  report() {},
+});
 
 const PREFIX = Buffer.from('/registry/secrets/');
 const SECRETS = { group: '', resource: 'secrets' };
@@ -58,10 +67,11 @@ test('a changed file takes effect, ends the watches of its resources, and is kep
   const file = fileIn(context, configurationOf('secrets', 'a'));
   const log = createLog(0, 'json');
   log.level = 'silent';
-  const encryption = new Encryption({ file, reload: true }, systemClock, log);
+  const encryption = new Encryption({ file, reload: true }, partsWith(log));
+  context.after(() => encryption.stop());
   const store = createEmbeddedStore({ clock: systemClock, random: seededRandom(1) });
   context.after(() => store.close());
-  const source = decryptingSource(store, () => encryption.decryptionOf(SECRETS));
+  const source = decryptingSource(store, () => encryption.decryptionOf(SECRETS), 2 ** 20);
   await store.write([
     { type: 'put', key: Buffer.from('/registry/secrets/d/1'), value: encrypted('a', 'one') },
     { type: 'put', key: Buffer.from('/registry/secrets/d/2'), value: encrypted('b', 'two') },
@@ -77,12 +87,12 @@ test('a changed file takes effect, ends the watches of its resources, and is kep
   watch();
 
   writeFileSync(file, 'resources: [');
-  encryption.look();
+  await encryption.look();
   assert.deepEqual(await valuesOf(source), ['one', missing]);
   assert.deepEqual(ends, []);
 
   writeFileSync(file, configurationOf('secrets', 'b', 'a'));
-  encryption.look();
+  await encryption.look();
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(ends, ['replaced']);
   assert.deepEqual(await valuesOf(source), ['one', 'two']);
@@ -92,7 +102,7 @@ test('a changed file takes effect, ends the watches of its resources, and is kep
   assert.deepEqual(ends, ['replaced', 'closed']);
 
   writeFileSync(file, configurationOf('configmaps', 'a'));
-  encryption.look();
+  await encryption.look();
   assert.equal(encryption.covers(SECRETS), true);
   assert.equal(encryption.covers({ group: '', resource: 'configmaps' }), true);
   assert.equal(encryption.covers({ group: '', resource: 'pods' }), false);
@@ -113,7 +123,60 @@ const rejected: [text: string, problem: string][] = [
   [configurationOf('secrets'), 'resources[0].providers[0].aescbc.keys: Required value: at least one keys is required'],
   [provider('- {}'), 'provider does not contain any of the expected providers'],
   [provider('- {identity: {}, aescbc: {}}'), 'more than one provider specified in a single element'],
-  [provider('- {kms: {apiVersion: v2, name: k, endpoint: unix:///k}}'), 'cannot decrypt with a KMS plugin'],
+  [
+    provider('- {kms: {name: k, endpoint: unix:///k}}'),
+    'resources[0].providers[0].kms.apiVersion: Invalid value: "": KMS v1, which is meant where no apiVersion is given, is deprecated in Kubernetes and not supported by listwatch: use v2',
+  ],
+  [
+    provider('- {kms: {apiVersion: v1, name: k, endpoint: unix:///k, cachesize: 7}}'),
+    'KMS v1 is deprecated in Kubernetes and not supported by listwatch: use v2',
+  ],
+  [
+    provider('- {kms: {apiVersion: v3, name: k, endpoint: unix:///k}}'),
+    'unsupported apiVersion apiVersion for KMS provider, only v2 is supported',
+  ],
+  [
+    provider('- {kms: {apiVersion: v2, name: k, endpoint: unix:///k, cachesize: 7}}'),
+    'resources[0].providers[0].kms.cachesize: Invalid value: 7: cachesize is not supported in v2',
+  ],
+  [
+    provider('- {kms: {apiVersion: v2, endpoint: unix:///k}}'),
+    'resources[0].providers[0].kms.name: Required value: name is a mandatory field for a provider',
+  ],
+  [
+    provider("- {kms: {apiVersion: v2, name: 'a:b', endpoint: unix:///k}}"),
+    "invalid KMS provider name a:b, must not contain ':'",
+  ],
+  [
+    provider(
+      '- {kms: {apiVersion: v2, name: k, endpoint: unix:///k}}\n  - {kms: {apiVersion: v2, name: k, endpoint: unix:///l}}',
+    ),
+    'resources[0].providers[1].kms.name: Invalid value: "k": duplicate KMS provider name k, names must be unique',
+  ],
+  [
+    provider('- {kms: {apiVersion: v2, name: k}}'),
+    'resources[0].providers[0].kms.endpoint: Invalid value: "": endpoint is a mandatory field for a kms',
+  ],
+  [
+    provider('- {kms: {apiVersion: v2, name: k, endpoint: tcp://localhost:1}}'),
+    'unsupported scheme "tcp" for KMS provider, only unix is supported',
+  ],
+  [
+    provider('- {kms: {apiVersion: v2, name: k, endpoint: unix://k}}'),
+    'invalid endpoint for kms provider, error: expected unix:///path/of/the.sock',
+  ],
+  [
+    provider('- {kms: {apiVersion: v2, name: k, endpoint: unix:///k, timeout: 0s}}'),
+    'resources[0].providers[0].kms.timeout: Invalid value: "0s": timeout should be a positive value',
+  ],
+  [
+    provider('- {kms: {apiVersion: v2, name: k, endpoint: unix:///k, timeout: 3}}'),
+    'resources[0].providers[0].kms.timeout: Invalid value: 3: expected a duration such as 3s',
+  ],
+  [
+    provider('- {kms: {apiVersion: v2, name: k, endpoint: unix:///k, keys: []}}'),
+    'strict decoding error: unknown field "resources[0].providers[0].kms.keys"',
+  ],
   [provider('- {aescbc: {keys: [{name: a, secret: hunter2!}]}}'), 'secrets must be base64 encoded'],
   [provider('- {secretbox: {keys: [{name: a, secret: aHVudGVyMg==}]}}'), 'got 7, expected one of [32]'],
   [
@@ -125,7 +188,7 @@ for (const [text, problem] of rejected) {
   test(`a configuration is rejected: ${problem}`, (context) => {
     const file = fileIn(context, text);
     assert.throws(
-      () => new Encryption({ file, reload: false }, systemClock, createLog(0, 'json')),
+      () => new Encryption({ file, reload: false }, partsWith(createLog(0, 'json'))),
       (error: Error) =>
         error instanceof UsageError && error.message.includes(problem) && !/hunter2|aHVudGVy/.test(error.message),
     );

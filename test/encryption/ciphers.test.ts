@@ -3,7 +3,7 @@ import { createCipheriv } from 'node:crypto';
 import { test } from 'node:test';
 import { xsalsa20poly1305 } from '@noble/ciphers/salsa.js';
 import fc from 'fast-check';
-import { readEncryptionConfiguration, transformersOf } from '../../src/encryption/configuration.js';
+import { connected, readEncryptionConfiguration, transformersOf } from '../../src/encryption/configuration.js';
 import { DecryptError, decrypt } from '../../src/encryption/transformer.js';
 
 const KEY = Buffer.alloc(32, 7);
@@ -31,6 +31,10 @@ const providers = Object.keys(write) as Provider[];
 const value = (provider: Provider, name: string, body: Uint8Array) =>
   Buffer.concat([Buffer.from(`k8s:enc:${provider}:v1:${name}:`), body]);
 
+function noKms(): never {
+  throw new Error('there is no KMS provider');
+}
+
 /** `aescbc/a=KEY aescbc/b=OTHER identity`. */
 function secretsWith(...given: (readonly [Provider, string, Uint8Array] | 'identity')[]) {
   const all = given.map((one) =>
@@ -43,7 +47,7 @@ function secretsWith(...given: (readonly [Provider, string, Uint8Array] | 'ident
     kind: 'EncryptionConfiguration',
     resources: [{ resources: ['secrets'], providers: all }],
   };
-  return transformersOf(readEncryptionConfiguration(JSON.stringify(file)), '', 'secrets')!;
+  return transformersOf(connected(readEncryptionConfiguration(JSON.stringify(file)), noKms), '', 'secrets')!;
 }
 
 for (const provider of providers) {

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { createCipheriv } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,16 +9,7 @@ import { eventually } from '../support/command.js';
 import { startEtcd } from '../support/etcd.js';
 import { etcdKv } from '../support/etcd-kv.js';
 import { startServer } from '../support/server.js';
-
-const KEY = Buffer.alloc(32, 5);
-
-function encrypted(key: string, plain: Uint8Array, name = 'k'): Buffer {
-  const nonce = Buffer.alloc(12, 3);
-  const cipher = createCipheriv('aes-256-gcm', KEY, nonce);
-  cipher.setAAD(Buffer.from(key));
-  const parts = [nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()];
-  return Buffer.concat([Buffer.from(`k8s:enc:aesgcm:v1:${name}:`), ...parts]);
-}
+import { encryptGcm, fileOf, gcm, IDENTITY } from './objects.js';
 
 test('encrypted values are listed and watched, and are not written to checkpoints', async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'encryption-'));
@@ -27,22 +17,10 @@ test('encrypted values are listed and watched, and are not written to checkpoint
   await using etcd = await startEtcd();
   const kv = etcdKv(etcd.endpoint);
   const file = join(folder, 'encryption.json');
-  writeFileSync(
-    file,
-    JSON.stringify({
-      apiVersion: 'apiserver.config.k8s.io/v1',
-      kind: 'EncryptionConfiguration',
-      resources: [
-        {
-          resources: ['configmaps'],
-          providers: [{ aesgcm: { keys: [{ name: 'k', secret: KEY.toString('base64') }] } }, { identity: {} }],
-        },
-      ],
-    }),
-  );
+  writeFileSync(file, fileOf('configmaps', [gcm('k'), IDENTITY]));
   const put = async (name: string, keyName = 'k') => {
     const key = configMapKey('d', name);
-    return kv.put(key, encrypted(key, Buffer.from(configMap('d', name)), keyName));
+    return kv.put(key, encryptGcm(key, configMap('d', name), keyName));
   };
   await kv.put(configMapKey('d', 'plain'), configMap('d', 'plain'));
   const revision = await put('one');

@@ -1,0 +1,16 @@
+import type { Transformer } from './transformer.js';
+
+/** How values of one resource are decrypted. Asked for each value, as the configuration may be another one by then. */
+export interface ResourceDecryption {
+  /** undefined: values of the resource are not configured to be encrypted. */
+  transformers(): readonly Transformer[] | undefined;
+  /** Calls back when the resource should be read anew. Returns what ends that. */
+  onReread(reread: () => void): () => void;
+}
+
+/** Whether a value may need a data key that somebody else keeps. */
+export function fetchesKeys(transformers: readonly Transformer[] | undefined): boolean {
+  if (transformers === undefined) return false;
+  for (const { fetchOpen } of transformers) if (fetchOpen !== undefined) return true;
+  return false;
+}
