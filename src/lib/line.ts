@@ -24,6 +24,11 @@ export function ownTurn(): Promise<void> | undefined {
   return undefined;
 }
 
+/** This turn still, after the callbacks that Node owes: as long as promises follow on promises, it does not come to them. */
+export function ownTick(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve));
+}
+
 function arm(): void {
   if (armed) return;
   armed = true;

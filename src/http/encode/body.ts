@@ -1,7 +1,7 @@
 import type { Transform } from 'node:stream';
 import { createGzip, constants as zlib } from 'node:zlib';
 import type { Clock } from '../../lib/clock.js';
-import { nextTurn, ownTurn } from '../../lib/line.js';
+import { nextTurn, ownTick, ownTurn } from '../../lib/line.js';
 import { createZstd } from '../../lib/zstd.js';
 import type { ContentCoding } from '../negotiate.js';
 import type { ByteSink, Done } from '../sinks.js';
@@ -193,10 +193,13 @@ export class Body extends BufferWriter {
     }
     if (filled.length === 0) return this.#write(pieces);
     const { chunks } = this.#options;
-    return this.#write(pieces, (error) => {
+    const written = await this.#write(pieces, (error) => {
       // After an error it is not known whether anybody reads them.
       if (!error) for (const buffer of filled) chunks.give(buffer);
     });
+    // Node says in a tick of its own that the kernel has taken everything: without it, a fast client's LIST would take new chunks for a whole slice.
+    await ownTick();
+    return written;
   }
 
   #leaveBuffer(): void {
