@@ -8,6 +8,7 @@ import type { VersionId, Versions } from '../versions/versions.js';
 import type { Fragment, FragmentCache, FragmentFormat, FragmentScope } from './fragment-cache.js';
 import type { EncodedItems, EncodeTask, FragmentEncoder } from './fragment-encoder.js';
 import { type DeflatedRows, deflateRows } from './deflated-rows.js';
+import { encodedLeaf, type JsonLeaf, type JsonRange, patchedLeaf } from './json-leaf.js';
 import { itemIn, type LeafRows, type RowEncoder, type RowRange, RowsMaker } from './leaf-rows.js';
 import type { DeflatedItems, ZstdItems } from './reader.js';
 import { WireLeaves } from './wire-leaves.js';
@@ -28,17 +29,8 @@ export interface LeafSource {
 
 /** JSON on its way. Either `take` or `cancel` is called, once. */
 export interface JsonJob {
-  take(): Uint8Array | Promise<Uint8Array>;
+  take(): JsonRange | Promise<JsonRange>;
   cancel(): void;
-}
-
-/** The items of a leaf as JSON, a comma between two. */
-export interface JsonFragment extends Fragment {
-  readonly bytes: Buffer;
-  /** Item i lies at `starts[i]` and ends before the comma in front of `starts[i + 1]`. */
-  readonly starts: Uint32Array;
-  readonly ids: Int32Array;
-  readonly revisions: Float64Array;
 }
 
 /** What is compressed is awaited, and nobody changes it meanwhile. */
@@ -46,15 +38,14 @@ export type Compress<Items extends ZstdItems> = (made: Uint8Array | Promise<Uint
 
 /** A leaf that somebody encodes, and how many LISTs wait for it. */
 interface Encoding {
-  readonly task: { take(): JsonFragment | Promise<JsonFragment>; cancel(): void };
+  readonly task: { take(): JsonLeaf | Promise<JsonLeaf>; cancel(): void };
   takers: number;
-  taken: JsonFragment | Promise<JsonFragment> | undefined;
+  taken: JsonLeaf | Promise<JsonLeaf> | undefined;
   keep: boolean;
 }
 
 /** What a fragment costs besides its bytes: its objects, and the slot that it is found by. */
 const OVERHEAD_BYTES = 512;
-const COMMA = 0x2c;
 const compressedJson = ['json-deflate', 'json-zstd'] as const;
 const NOTHING: EncodedItems = { bytes: Buffer.alloc(0), starts: Uint32Array.of(1) };
 const NOTHING_TO_DO: EncodeTask = { take: () => NOTHING, cancel: () => {} };
@@ -64,7 +55,7 @@ const NOTHING_TO_DO: EncodeTask = { take: () => NOTHING, cancel: () => {} };
  *
  *     leaf, edition 7   [ a@3 b@5 c@9 ]        json: {a@3},{b@5},{c@9}      deflated: 4b 4c ...
  *     b is written
- *     leaf, edition 8   [ a@3 b@12 c@9 ]       json: {a@3} and {c@9} are copied, b@12 is encoded
+ *     leaf, edition 8   [ a@3 b@12 c@9 ]       json: {a@3} and {c@9} are used again, b@12 is encoded
  *
  * A fragment is right for its edition, whoever asks. For any other edition its JSON is material: an item is used again
  * if the leaf holds the same version. An id alone does not say so, since ids are used again, but no two versions
@@ -114,12 +105,15 @@ export class KindFragments {
   /** Items `start` to `end - 1` of a leaf as JSON. `keep`: for later LISTs. */
   json(scope: FragmentScope, source: LeafSource, leaf: LeafItems, start: number, end: number, keep: boolean): JsonJob {
     const { edition, place, ids } = leaf;
-    const held = this.#cache.get(scope, place, 'json', edition) as JsonFragment | undefined;
-    if (held?.edition === edition) return { take: () => cut(held, start, end), cancel: () => {} };
+    const held = this.#cache.get(scope, place, 'json', edition) as JsonLeaf | undefined;
+    if (held?.edition === edition) return { take: () => ({ leaf: held, start, end }), cancel: () => {} };
     // A small part of a leaf does not pay for the rest of it.
     if ((end - start) * 2 < ids.length) {
       const part = this.#encode(edition, ids.subarray(start, end), source, held);
-      return { take: () => map(part.take, ({ bytes }) => bytes), cancel: () => part.cancel() };
+      return {
+        take: () => map(part.take, (made) => ({ leaf: made, start: 0, end: end - start })),
+        cancel: () => part.cancel(),
+      };
     }
     const name = `${scope.number} ${edition}`;
     let encoding = this.#encoding.get(name);
@@ -145,7 +139,7 @@ export class KindFragments {
         const { taken } = shared;
         return map(
           () => taken,
-          (fragment) => cut(fragment, start, end),
+          (fragment) => ({ leaf: fragment, start, end }),
         );
       },
       cancel: () => {
@@ -157,8 +151,8 @@ export class KindFragments {
   }
 
   /** What is kept of the leaf at a place, perhaps of another edition of it; nothing is made. */
-  kept(scope: FragmentScope, { place, edition }: Pick<LeafItems, 'place' | 'edition'>): JsonFragment | undefined {
-    return this.#cache.get(scope, place, 'json', edition) as JsonFragment | undefined;
+  kept(scope: FragmentScope, { place, edition }: Pick<LeafItems, 'place' | 'edition'>): JsonLeaf | undefined {
+    return this.#cache.get(scope, place, 'json', edition) as JsonLeaf | undefined;
   }
 
   /** Items `start` to `end - 1` of a leaf as rows. What is kept is found by the leaf alone, so `encode` is always the same. */
@@ -247,13 +241,13 @@ export class KindFragments {
     return ids.some((id) => versions.wireSize(id) > this.#limits.fragmentObjectBytesMax);
   }
 
-  /** What `base` does not hold is encoded, the rest copied. Whoever takes it holds a state with this leaf. */
+  /** What `base` does not hold is encoded, the rest used again. Whoever takes it holds a state with this leaf. */
   #encode(
     edition: number,
     ids: Int32Array,
     { versions, hold }: LeafSource,
-    base: JsonFragment | undefined,
-  ): { take(): JsonFragment | Promise<JsonFragment>; cancel(): void } {
+    base: JsonLeaf | undefined,
+  ): { take(): JsonLeaf | Promise<JsonLeaf>; cancel(): void } {
     const count = ids.length;
     const revisions = new Float64Array(count);
     /** Position of each item in the base; -1: it has to be encoded. */
@@ -279,10 +273,9 @@ export class KindFragments {
             hold,
           });
     const kept = ids.slice();
-    const finish = (encoded: EncodedItems): JsonFragment => {
-      const { bytes, starts } = base === undefined ? encoded : merge(base, found, encoded);
-      const cost = bytes.length + starts.byteLength + revisions.byteLength + kept.byteLength + OVERHEAD_BYTES;
-      return { edition, cost, bytes, starts, ids: kept, revisions };
+    const finish = (encoded: EncodedItems): JsonLeaf => {
+      const versions = { edition, ids: kept, revisions };
+      return base === undefined ? encodedLeaf(versions, encoded) : patchedLeaf(versions, base, found, encoded);
     };
     return { take: () => map(() => task.take(), finish), cancel: () => task.cancel() };
   }
@@ -291,28 +284,6 @@ export class KindFragments {
 function readVersion(versions: Versions, id: VersionId, into: WireObject): WireObject {
   const { bytes, start, end } = versions.object(id, into);
   return Object.assign(into, { bytes, headerStart: start, start, end });
-}
-
-/** The items of a leaf in order: those found in the base, and in between those that were encoded. */
-function merge(base: JsonFragment, found: Int32Array, encoded: EncodedItems): EncodedItems {
-  const count = found.length;
-  const starts = new Uint32Array(count + 1);
-  let size = 0;
-  for (let index = 0, fresh = 0; index < count; index++) {
-    starts[index] = size;
-    const at = found[index]!;
-    size += at === -1 ? encoded.starts[fresh + 1]! - encoded.starts[fresh++]! : base.starts[at + 1]! - base.starts[at]!;
-  }
-  starts[count] = size;
-  const bytes = mappedBytes(Math.max(0, size - 1));
-  for (let index = 0, fresh = 0; index < count; index++) {
-    const to = starts[index]!;
-    if (index > 0) bytes[to - 1] = COMMA;
-    const from = found[index] === -1 ? encoded : base;
-    const at = found[index] === -1 ? fresh++ : found[index]!;
-    from.bytes.copy(bytes, to, from.starts[at]!, from.starts[at + 1]! - 1);
-  }
-  return { bytes, starts };
 }
 
 /** `then`, at once where there is nothing to wait for. `failed` is called when `start` throws or rejects. */
@@ -359,8 +330,4 @@ function exact(bytes: Buffer): Uint8Array {
   const copy = mappedBytes(bytes.length);
   copy.set(bytes);
   return copy;
-}
-
-function cut({ bytes, starts }: JsonFragment, start: number, end: number): Uint8Array {
-  return bytes.subarray(starts[start]!, starts[end]! - 1);
 }

@@ -87,15 +87,15 @@ export interface ListRuns {
   readonly count: number;
   /** The run's items as they lie. */
   protobuf(run: number, into: WireSink): void;
-  /** The run's items as JSON, a comma between two. Runs are asked for in order. */
-  json(run: number): Uint8Array | Promise<Uint8Array>;
-  /** Bytes of `json(run)`, without making it where they are known. */
+  /** Writes the run's items as JSON, a comma between two. Runs are asked for in order. */
+  json(run: number, into: WireSink): void | Promise<void>;
+  /** Bytes of the run's items as JSON, without making it where they are known. */
   jsonSize(run: number): number | Promise<number>;
   /** The run's items as rows of a Table, kept for later LISTs: `encode` is the same for all of them. */
   rows(run: number, encode: RowEncoder): RowRange;
   /** What follows the last hole of these rows of the run, compressed and kept: see `deflateRows`. */
   deflatedRows(run: number, range: RowRange, gaps: Int32Array): DeflatedRows;
-  /** `json(run)`, or the run's items as they lie, compressed: at once when that is kept. */
+  /** The run's items as JSON, or as they lie, compressed: at once when that is kept. */
   deflated(run: number, format: 'json' | 'protobuf'): DeflatedItems | Promise<DeflatedItems>;
   zstd(run: number, format: 'json' | 'protobuf'): ZstdItems | Promise<ZstdItems>;
 }

@@ -14,6 +14,7 @@ import {
   zstd,
 } from './fragments.js';
 import type { DeflatedRows } from './deflated-rows.js';
+import { joinJson, type JsonRange, jsonSize, writeJson } from './json-leaf.js';
 import type { RowEncoder, RowRange } from './leaf-rows.js';
 import type { DeflatedItems, ListRuns, ZstdItems } from './reader.js';
 import type { WireSink } from './wire-leaves.js';
@@ -89,7 +90,7 @@ export class LeafRuns implements ListRuns, Disposable {
   readonly #check: () => void;
   readonly #jobs = new Map<number, JsonJob>();
   /** What had to be made to learn its size, until it is asked for. */
-  readonly #measured = new Map<number, Uint8Array>();
+  readonly #measured = new Map<number, JsonRange>();
   /** Of parts of leaves, which may be kept nowhere: a LIST has two at most, and asks for each several times. */
   readonly #rows = new Map<number, RowRange>();
   readonly #wire = rangeOf(new Uint8Array(0));
@@ -111,9 +112,12 @@ export class LeafRuns implements ListRuns, Disposable {
     this.#fragments.wires.write(this.#scope, this.#source.versions, this.#leaf(run), start, start + count, into);
   }
 
-  json(run: number): Uint8Array | Promise<Uint8Array> {
+  json(run: number, into: WireSink): void | Promise<void> {
     for (let next = run; next <= run + this.#fragments.ahead && next < this.count; next++) this.#start(next, true);
-    return this.#take(run, true);
+    return map(
+      () => this.#take(run, true),
+      (range) => writeJson(range, into),
+    );
   }
 
   jsonSize(run: number): number | Promise<number> {
@@ -122,9 +126,9 @@ export class LeafRuns implements ListRuns, Disposable {
     if (known !== undefined) return known;
     return map(
       () => this.#take(run, false),
-      (json) => {
-        this.#measured.set(run, json);
-        return json.length;
+      (range) => {
+        this.#measured.set(run, range);
+        return jsonSize(range);
       },
     );
   }
@@ -177,10 +181,10 @@ export class LeafRuns implements ListRuns, Disposable {
         continue;
       this.#start(next, false);
     }
-    return this.#take(run, false);
+    return map(() => this.#take(run, false), joinJson);
   }
 
-  #take(run: number, keep: boolean): Uint8Array | Promise<Uint8Array> {
+  #take(run: number, keep: boolean): JsonRange | Promise<JsonRange> {
     const measured = this.#measured.get(run);
     this.#measured.delete(run);
     if (measured !== undefined) return measured;

@@ -24,7 +24,7 @@ export function fromFragments(format: WatchFormat, fragments: KindFragments | un
         const found = kept === undefined ? -1 : itemIn(kept, id, revision, next);
         if (kept !== undefined && found !== -1) {
           next = found + 1;
-          added(kept.bytes, kept.starts[found]!, kept.starts[next]! - 1, into);
+          added(kept.pieces[kept.pieceOf[found]!]!, kept.starts[found]!, kept.ends[found]!, into);
           continue;
         }
         const { bytes, start: headerStart, end: wireEnd } = versions.wire(id, range);

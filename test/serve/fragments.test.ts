@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createKindCodec } from '../../src/codec/kind-codec.js';
 import { createWriter } from '../../src/codec/writer.js';
+import { wholeBody } from '../../src/http/encode/document.js';
+import { BufferWriter } from '../../src/http/encode/writer.js';
 import { createCowBtree } from '../../src/engine/cow-btree.js';
 import { rangeOf, utf8 } from '../../src/lib/bytes.js';
 import { createFakeClock } from '../../src/lib/clock.js';
@@ -10,6 +12,7 @@ import { seededRandom } from '../../src/lib/random.js';
 import { FragmentCache } from '../../src/serve/fragment-cache.js';
 import { type FragmentEncoder, InThreadEncoder, type ItemsToEncode } from '../../src/serve/fragment-encoder.js';
 import { KindFragments, type LeafItems } from '../../src/serve/fragments.js';
+import { joinJson } from '../../src/serve/json-leaf.js';
 import { collectLeaves, LeafRuns } from '../../src/serve/runs.js';
 import { createVersions } from '../../src/versions/create-versions.js';
 import { NONE, type VersionId } from '../../src/versions/versions.js';
@@ -97,7 +100,7 @@ class Store {
       want: want.join(','),
       async json() {
         const texts: string[] = [];
-        for (let run = 0; run < runs.count; run++) texts.push(Buffer.from(await runs.json(run)).toString());
+        for (let run = 0; run < runs.count; run++) texts.push(await jsonOf(runs, run));
         return texts.join(',');
       },
       dispose() {
@@ -107,6 +110,12 @@ class Store {
       },
     };
   }
+}
+
+async function jsonOf(runs: LeafRuns, run: number): Promise<string> {
+  const into = wholeBody(new BufferWriter(256));
+  await runs.json(run, into);
+  return into.bytes.toString('utf8', 0, into.position);
 }
 
 for (const [name, create] of [
@@ -185,7 +194,7 @@ test('a leaf that a page cuts exactly in half is made once, as JSON and as rows'
     [0, 10],
     [10, 20],
   ] as const) {
-    texts.push(Buffer.from(await fragments.json(scope, source, leaf, start, end, true).take()).toString());
+    texts.push(joinJson(await fragments.json(scope, source, leaf, start, end, true).take()).toString());
     const range = rows(start, end);
     assert.equal(encoded, 20, 'the second half is made with the first');
     assert.deepEqual([range.start, range.end, range.rows.ids.length], [start, end, 20]);
@@ -204,7 +213,7 @@ test('LISTs at once share what is being encoded, and one that leaves takes nothi
   const store = new Store(encoder);
   for (let index = 0; index < 500; index++) store.write(`c${1_000 + index}`, 'x');
   const [staying, leaving] = [store.list(), store.list()];
-  const begun = leaving.runs.json(0);
+  const begun = jsonOf(leaving.runs, 0);
   const all = staying.json();
   leaving.dispose();
   store.write('c1200', 'z'); // what the one that left had held may be freed now
@@ -225,7 +234,7 @@ test('what a LIST had started and nobody takes is released with it', async () =>
   const store = new Store(encoder);
   for (let index = 0; index < 500; index++) store.write(`c${1_000 + index}`, 'x');
   const list = store.list();
-  await list.runs.json(0);
+  await jsonOf(list.runs, 0);
   assert.equal(encoder.open, encoder.ahead);
   list.dispose();
   assert.equal(encoder.open, 0);

@@ -103,7 +103,7 @@ export class Body extends BufferWriter {
   /** Appends bytes that nobody changes while the transport holds them: large ones go there as they are. */
   append(bytes: Uint8Array): void {
     if (bytes.length < APART_BYTES_MIN) {
-      writeBytes(this, bytes);
+      this.copy(bytes, 0, bytes.length);
       return;
     }
     this.#cut();

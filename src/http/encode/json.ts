@@ -18,8 +18,8 @@ export async function writeJsonList(list: ListDocument, body: ListBody): Promise
   }
   for (let run = 0; run < (runs?.count ?? 0); run++) {
     if (run > 0) writeText(body, ',');
-    const items = runs!.json(run);
-    body.append(items instanceof Promise ? await items : items);
+    const written = runs!.json(run, body);
+    if (written !== undefined) await written;
     if (body.due() && !(await body.flush())) return false;
   }
   const kept = runs !== undefined || filled !== undefined;
