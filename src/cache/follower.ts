@@ -182,7 +182,7 @@ export class Follower {
     const fill = cache.startFill(mode);
     let refusal: unknown; // Not thrown through the source: its page is read to the end first.
     try {
-      const past = mode === 'fresh' ? await this.#past(signal) : undefined;
+      const past = mode === 'fresh' && this.#initialHistory > 0 ? await this.#past(signal) : undefined;
       const { revision, present, generation } = await listPrefix(
         source,
         prefix,
@@ -228,7 +228,7 @@ export class Follower {
    */
   async #past(signal: AbortSignal): Promise<ModRevision | undefined> {
     const { source, prefix } = this.#options;
-    if (this.#initialHistory === 0 || this.#overtakenLists > 0) return undefined;
+    if (this.#overtakenLists > 0) return undefined;
     if (!(await source.progressTrusted(signal))) return undefined;
     return pastRevision(source, prefix, this.#initialHistory, signal);
   }
