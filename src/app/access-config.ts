@@ -1,6 +1,13 @@
 import type { FrontProxy } from '../auth/authenticator.js';
 import type { FlagName, FlagValues, Listener } from './config.js';
 import { UsageError } from './usage-error.js';
+import {
+  type AccessWebhookConfig,
+  resolveAccessWebhook,
+  resolveTokenWebhook,
+  type TokenWebhookConfig,
+  webhookFlags,
+} from './webhook-config.js';
 import { bad, isLoopback, readBoolean, readList, readOneOf, readText, type ValueReader } from './values.js';
 
 /** How those who ask over HTTPS are known, and what they may do. Files are named, not read. */
@@ -9,12 +16,15 @@ export interface AccessConfig {
   readonly tokenAuthFile: string | undefined;
   readonly frontProxy: FrontProxyConfig | undefined;
   readonly serviceAccounts: ServiceAccountConfig | undefined;
+  readonly tokenWebhook: TokenWebhookConfig | undefined;
   readonly anonymous: boolean;
   /** Empty: whoever is known may do everything. */
   readonly modes: readonly AuthorizationMode[];
+  /** Who is asked by the mode Webhook. */
+  readonly accessWebhook: AccessWebhookConfig | undefined;
 }
 
-export type AuthorizationMode = 'Node' | 'RBAC' | 'AlwaysDeny';
+export type AuthorizationMode = 'AlwaysAllow' | 'Node' | 'RBAC' | 'Webhook' | 'AlwaysDeny';
 
 /** How tokens of service accounts are verified. */
 export interface ServiceAccountConfig {
@@ -41,7 +51,11 @@ export const accessFlags = [
     'public or private keys, or certificates, that tokens of service accounts are verified by (repeatable)',
   ],
   ['service-account-issuer', '<url...>', 'who may have issued such tokens: their `iss` (repeatable)'],
-  ['api-audiences', '<list>', 'one of these must be in the `aud` of such tokens (default: --service-account-issuer)'],
+  [
+    'api-audiences',
+    '<list>',
+    'for whom tokens must be: one of these in their `aud`, or in the answer of the webhook (default: --service-account-issuer)',
+  ],
   [
     'service-account-lookup',
     '[bool]',
@@ -51,8 +65,9 @@ export const accessFlags = [
   [
     'authorization-mode',
     '<list>',
-    'AlwaysAllow, Node, RBAC, AlwaysDeny: who may do what over HTTPS (default AlwaysAllow)',
+    'AlwaysAllow, Node, RBAC, Webhook, AlwaysDeny: who may do what over HTTPS (default AlwaysAllow)',
   ],
+  ...webhookFlags,
   [
     'requestheader-client-ca-file',
     '<file>',
@@ -80,25 +95,30 @@ export function resolveAccess(flags: FlagValues, secure: Listener | undefined): 
   const tokenAuthFile = text('token-auth-file');
   const frontProxy = resolveFrontProxy(flags, text('requestheader-client-ca-file'));
   const serviceAccounts = resolveServiceAccounts(flags);
-  const authenticates =
-    clientCaFile !== undefined ||
-    tokenAuthFile !== undefined ||
-    frontProxy !== undefined ||
-    serviceAccounts !== undefined;
+  const tokenWebhook = resolveTokenWebhook(flags, audiencesOf(flags, serviceAccounts?.issuers ?? []));
+  if (serviceAccounts === undefined && tokenWebhook === undefined && flags['api-audiences'] !== undefined) {
+    throw new UsageError(
+      '--api-audiences has no effect without --service-account-key-file or --authentication-token-webhook-config-file',
+    );
+  }
+  const ways = [clientCaFile, tokenAuthFile, frontProxy, serviceAccounts, tokenWebhook];
+  const authenticates = ways.some((way) => way !== undefined);
   const onLoopback = secure === undefined || isLoopback(secure.address);
   const anonymous =
     typeof flags['anonymous-auth'] === 'string'
       ? readBoolean('anonymous-auth', flags['anonymous-auth'])
       : (flags['anonymous-auth'] ?? onLoopback);
-  const modes =
-    typeof flags['authorization-mode'] === 'string' ? readModes('authorization-mode', flags['authorization-mode']) : [];
+  const accessWebhook = resolveAccessWebhook(flags);
+  const modes = resolveModes(flags, accessWebhook);
+  const allowsAnybody = modes.length === 0 || modes.includes('AlwaysAllow');
   if (!authenticates) {
     if (!onLoopback) {
       throw bad(
         'bind-address',
         secure.address,
         'only loopback addresses (127.0.0.1, ::1) are accepted where there is no authentication (--client-ca-file, ' +
-          '--token-auth-file, --service-account-key-file, --requestheader-client-ca-file): anyone who can connect could read every Secret',
+          '--token-auth-file, --service-account-key-file, --requestheader-client-ca-file, ' +
+          '--authentication-token-webhook-config-file): anyone who can connect could read every Secret',
       );
     }
     if (anonymous === false) {
@@ -113,13 +133,22 @@ export function resolveAccess(flags: FlagValues, secure: Listener | undefined): 
       '--secure-port 0: the flags of authentication and authorization have no effect without the HTTPS listener',
     );
   }
-  if (anonymous === true && !onLoopback && modes.length === 0) {
+  if (anonymous === true && !onLoopback && allowsAnybody) {
     throw new UsageError(
       `--anonymous-auth true: anyone who can connect to ${secure.address} could read every Secret; ` +
         'give --authorization-mode RBAC, or a loopback --bind-address',
     );
   }
-  return { clientCaFile, tokenAuthFile, frontProxy, serviceAccounts, anonymous: anonymous === true, modes };
+  return {
+    clientCaFile,
+    tokenAuthFile,
+    frontProxy,
+    serviceAccounts,
+    tokenWebhook,
+    anonymous: anonymous === true,
+    modes,
+    accessWebhook,
+  };
 }
 
 function resolveServiceAccounts(flags: FlagValues): ServiceAccountConfig | undefined {
@@ -127,7 +156,7 @@ function resolveServiceAccounts(flags: FlagValues): ServiceAccountConfig | undef
     [flags[flag] ?? []].flat().map((text) => readText(flag, text === true ? '' : text));
   const keyFiles = all('service-account-key-file');
   if (keyFiles.length === 0) {
-    for (const flag of ['service-account-issuer', 'api-audiences', 'service-account-lookup'] as const) {
+    for (const flag of ['service-account-issuer', 'service-account-lookup'] as const) {
       if (flags[flag] !== undefined) throw new UsageError(`--${flag} has no effect without --service-account-key-file`);
     }
     return undefined;
@@ -142,25 +171,46 @@ function resolveServiceAccounts(flags: FlagValues): ServiceAccountConfig | undef
       );
     }
   }
-  const { 'api-audiences': audiences, 'service-account-lookup': lookup = true } = flags;
+  const { 'service-account-lookup': lookup = true } = flags;
   return {
     keyFiles,
     issuers,
-    audiences: typeof audiences === 'string' ? readList('api-audiences', audiences) : issuers,
+    audiences: audiencesOf(flags, issuers),
     lookup: typeof lookup === 'string' ? readBoolean('service-account-lookup', lookup) : true,
   };
 }
 
-/** AlwaysAllow, wherever it stands, allows what the others have no opinion about; and no mode forbids. */
+function audiencesOf({ 'api-audiences': audiences }: FlagValues, absent: readonly string[]): readonly string[] {
+  return typeof audiences === 'string' ? readList('api-audiences', audiences) : absent;
+}
+
+function resolveModes(flags: FlagValues, webhook: AccessWebhookConfig | undefined): readonly AuthorizationMode[] {
+  const { 'authorization-mode': text } = flags;
+  const asked = typeof text === 'string' ? readModes('authorization-mode', text) : undefined;
+  if (webhook === undefined) {
+    if (asked?.includes('Webhook') !== true) return asked ?? [];
+    throw new UsageError(
+      '--authorization-mode Webhook needs --authorization-webhook-config-file, or --authorization-kubeconfig: who is to be asked?',
+    );
+  }
+  // Who delegates to a kube-apiserver names no mode.
+  if (asked === undefined && webhook.isApiserver) return ['Webhook'];
+  if (asked?.includes('Webhook') === true) return asked;
+  throw new UsageError(`--${webhook.flag} has no effect without --authorization-mode Webhook`);
+}
+
+/** No mode but Webhook denies: all others only allow, so that nothing counts beside AlwaysAllow, or behind it. */
 const readModes: ValueReader<readonly AuthorizationMode[]> = (flag, text) => {
   const modes = readList(flag, text).map((mode) => {
-    if (mode === 'Webhook' || mode === 'ABAC') {
-      throw bad(flag, mode, 'not there yet; expected AlwaysAllow, Node, RBAC or AlwaysDeny');
-    }
-    return readOneOf('AlwaysAllow', 'Node', 'RBAC', 'AlwaysDeny')(flag, mode);
+    if (mode === 'ABAC')
+      throw bad(flag, mode, 'not there yet; expected AlwaysAllow, Node, RBAC, Webhook or AlwaysDeny');
+    return readOneOf('AlwaysAllow', 'Node', 'RBAC', 'Webhook', 'AlwaysDeny')(flag, mode);
   });
   if (new Set(modes).size < modes.length) throw bad(flag, text, 'expected each mode once');
-  return modes.includes('AlwaysAllow') ? [] : modes.filter((mode) => mode !== 'AlwaysAllow');
+  const always = modes.indexOf('AlwaysAllow');
+  if (always === -1) return modes;
+  const before = modes.slice(0, always);
+  return before.includes('Webhook') ? [...before, 'AlwaysAllow'] : [];
 };
 
 function resolveFrontProxy(flags: FlagValues, clientCaFile: string | undefined): FrontProxyConfig | undefined {

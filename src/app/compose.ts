@@ -23,7 +23,7 @@ import { CustomKinds } from './custom-kinds.js';
 import { withDeclaredFields } from './declared-fields.js';
 import { openSources } from './etcd-overrides.js';
 import { IdleCollector } from './heap.js';
-import { openAccess } from './open-access.js';
+import { openAccess, type OpenAccessParts } from './open-access.js';
 import { checkPorts, type Listening, openListeners } from './listen.js';
 import { type FillParts, fillStore, type Running } from './fill-store.js';
 import type { FollowedFiles } from './followed-files.js';
@@ -55,8 +55,12 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   await checkPorts(config);
   const { secure } = config;
   const pair = secure === undefined ? undefined : await provideCertificate(secure.tls, secure.address, clock.nowMs());
-  const access = config.access === undefined ? undefined : openAccess(config.access, limits, parts);
-  // The server, which has the metrics, is made from readers that read the source: so it is named later.
+  // The server, which has the metrics, is made from what these report: so it is named later.
+  let reviewed: OpenAccessParts['reviewed'] = () => undefined;
+  const access =
+    config.access === undefined
+      ? undefined
+      : openAccess(config.access, limits, { ...parts, reviewed: (...review) => reviewed(...review) });
   let report: ReportRequest = () => undefined;
   let reportKms: KmsCallObserver = () => undefined;
   const encryption =
@@ -167,6 +171,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   });
   report = (...request) => http.metrics.etcdRequest(...request);
   reportKms = http.metrics.kmsCall;
+  reviewed = (...review) => http.metrics.reviewed(...review);
   http.metrics.reportMemory(() =>
     memoryReport(budget, caches, collector.collections, { fragments: fragments?.bytes ?? 0, unsent: http.unsentBytes }),
   );

@@ -1,5 +1,5 @@
 import { Authenticator, type TokenAuthenticator } from '../auth/authenticator.js';
-import { alwaysDeny, type Authorizer, unionOf } from '../auth/authorizer.js';
+import { allowPaths, alwaysAllow, alwaysDeny, type Authorizer, unionOf } from '../auth/authorizer.js';
 import { BoundObjects } from '../auth/bound-objects.js';
 import { Identities } from '../auth/identity.js';
 import { readVerificationKeys } from '../auth/jwt.js';
@@ -7,16 +7,23 @@ import { LiveNodeGraph } from '../auth/live-node-graph.js';
 import { LiveRbac, RBAC_GROUP } from '../auth/live-rbac.js';
 import { nodeOf } from '../auth/node-authorizer.js';
 import { Authorities } from '../auth/peer-certificate.js';
+import { ReviewClient } from '../auth/review-client.js';
 import { ServiceAccountTokens } from '../auth/service-account-tokens.js';
 import { StaticTokens } from '../auth/token-file.js';
+import { WebhookAuthorizer } from '../auth/webhook-authorizer.js';
+import { WebhookTokens } from '../auth/webhook-tokens.js';
 import { type Access, OpenWatches } from '../http/access.js';
+import type { ReviewKind } from '../http/review-metrics.js';
 import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
+import type { Random } from '../lib/random.js';
 import type { Reader } from '../serve/reader.js';
 import type { AccessConfig, AuthorizationMode } from './access-config.js';
 import { readNamed } from './certificates.js';
 import type { Log } from './log.js';
+import { readKubeconfig } from './read-kubeconfig.js';
 import { oneLine, UsageError } from './usage-error.js';
+import type { WebhookConfig } from './webhook-config.js';
 
 export interface OpenedAccess extends Access {
   /** In PEM form, of all that clients may show; empty: they are not asked for certificates. */
@@ -26,15 +33,22 @@ export interface OpenedAccess extends Access {
   stop(): void;
 }
 
+export interface OpenAccessParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Of the listwatch package. */
+  readonly version: string;
+  /** A review was posted. */
+  readonly reviewed: (kind: ReviewKind, code: string, seconds: number) => void;
+}
+
 type ReaderFor = (group: string, resource: string) => Reader | undefined;
 
 /** Reads what the flags name. Throws UsageError for what does not parse; no message holds a secret. */
-export function openAccess(
-  config: AccessConfig,
-  limits: Limits,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
-): OpenedAccess {
-  const { clientCaFile, tokenAuthFile, frontProxy, serviceAccounts } = config;
+export function openAccess(config: AccessConfig, limits: Limits, parts: OpenAccessParts): OpenedAccess {
+  const { clock, log } = parts;
+  const { clientCaFile, tokenAuthFile, frontProxy, serviceAccounts, tokenWebhook, accessWebhook } = config;
   const clientAuthorities = clientCaFile === undefined ? undefined : authorities('client-ca-file', clientCaFile);
   const proxyAuthorities =
     frontProxy === undefined ? undefined : authorities('requestheader-client-ca-file', frontProxy.clientCaFile);
@@ -52,6 +66,17 @@ export function openAccess(
     tokens.push(new ServiceAccountTokens({ keys, issuers, audiences, lookup, objects, clock, limits, refused }));
   }
   const identities = new Identities(limits.identitiesMax);
+  const clients: ReviewClient[] = [];
+  const clientOf = (webhook: WebhookConfig, review: Reviewed): ReviewClient => {
+    const client = openClient(webhook, review, limits, parts);
+    clients.push(client);
+    return client;
+  };
+  if (tokenWebhook !== undefined) {
+    const client = clientOf(tokenWebhook, TOKEN_REVIEW);
+    const failed = (reason: string) => log.error({ reason }, 'failed to make webhook authenticator request');
+    tokens.push(new WebhookTokens({ ...tokenWebhook, client, identities, clock, limits, failed }));
+  }
   const authenticator = new Authenticator({
     frontProxy:
       frontProxy === undefined || proxyAuthorities === undefined
@@ -65,34 +90,92 @@ export function openAccess(
   });
   const live = config.modes.includes('RBAC') ? new LiveRbac(clock, limits) : undefined;
   const nodes = config.modes.includes('Node') ? new LiveNodeGraph(clock, limits) : undefined;
-  const made: Readonly<Record<AuthorizationMode, () => Authorizer>> = {
-    Node: () => nodes!.authorizer,
-    RBAC: () => live!.rbac,
-    AlwaysDeny: () => alwaysDeny,
+  const made: Readonly<Record<AuthorizationMode, () => readonly Authorizer[]>> = {
+    AlwaysAllow: () => [alwaysAllow],
+    Node: () => [nodes!.authorizer],
+    RBAC: () => [live!.rbac],
+    Webhook() {
+      const client = clientOf(accessWebhook!, ACCESS_REVIEW);
+      const failed = (reason: string) => log.error({ reason }, 'failed to make webhook authorizer request');
+      const webhook = new WebhookAuthorizer({ ...accessWebhook!, client, clock, limits, failed });
+      const { alwaysAllowPaths } = accessWebhook!;
+      return alwaysAllowPaths.length === 0 ? [webhook] : [allowPaths(alwaysAllowPaths), webhook];
+    },
+    AlwaysDeny: () => [alwaysDeny],
   };
-  const authorizers = config.modes.map((mode) => made[mode]());
+  const authorizers = config.modes.flatMap((mode) => made[mode]());
   const authorizer = authorizers.length === 0 ? undefined : unionOf(authorizers);
+  const local = unionOf([
+    ...(nodes === undefined ? [] : [nodes.authorizer]),
+    ...(live === undefined ? [] : [live.rbac]),
+  ]);
+  const isLocal = accessWebhook === undefined;
   const watches = new OpenWatches();
   return {
     authenticator,
     identities,
     authorizer,
     watches,
-    open: config.anonymous && authorizer === undefined,
+    open: config.anonymous && (authorizer === undefined || config.modes.includes('AlwaysAllow')),
     ca: [clientAuthorities, proxyAuthorities].flatMap((some) => (some === undefined ? [] : [some.pem])),
     start(readerFor) {
       objects.start((resource) => readerFor('', resource)!);
       live?.start(
         (resource) => readerFor(RBAC_GROUP, resource)!,
-        () => watches.check(authorizer!),
+        () => watches.check(authorizer!, isLocal ? authorizer : local),
       );
-      nodes?.start(readerFor, () => watches.check(authorizer!, ({ user }) => nodeOf(user) !== undefined));
+      nodes?.start(readerFor, () =>
+        watches.check(authorizer!, isLocal ? authorizer : local, ({ user }) => nodeOf(user) !== undefined),
+      );
     },
     stop() {
       live?.stop();
       nodes?.stop();
+      for (const client of clients) client.close();
     },
   };
+}
+
+interface Reviewed {
+  readonly kind: ReviewKind;
+  /** Where a kube-apiserver has them. */
+  readonly path: string;
+  /** All tries together, of a webhook and of a kube-apiserver; absent: while somebody waits. */
+  readonly totalMs?: readonly [webhook: number, apiserver: number];
+}
+
+const TOKEN_REVIEW: Reviewed = {
+  kind: 'authn',
+  path: '/apis/authentication.k8s.io/v1/tokenreviews',
+  totalMs: [30_000, 10_000],
+};
+const ACCESS_REVIEW: Reviewed = { kind: 'authz', path: '/apis/authorization.k8s.io/v1/subjectaccessreviews' };
+
+/** For one answer, as k8s.io/apiserver waits for webhooks, and for a kube-apiserver. */
+const WEBHOOK_MS = 30_000;
+const APISERVER_MS = 10_000;
+
+function openClient(
+  { flag, file, isApiserver }: WebhookConfig,
+  { kind, path, totalMs }: Reviewed,
+  limits: Limits,
+  { clock, random, version, reviewed }: OpenAccessParts,
+): ReviewClient {
+  const server = readKubeconfig(flag, file, clock);
+  const url = new URL(server.url);
+  if (isApiserver) url.pathname = `${url.pathname.replace(/\/$/, '')}${path}`;
+  const timeoutMs = isApiserver ? APISERVER_MS : WEBHOOK_MS;
+  url.searchParams.set('timeout', `${timeoutMs / 1_000}s`); // as client-go, for whom it is a parameter of every request
+  return new ReviewClient({
+    server: { ...server, url },
+    timeoutMs,
+    ...(totalMs === undefined ? {} : { totalMs: totalMs[isApiserver ? 1 : 0] }),
+    clock,
+    random,
+    limits,
+    userAgent: `listwatch/v${version}`,
+    posted: (code, seconds) => reviewed(kind, code, seconds),
+  });
 }
 
 function authorities(flag: string, path: string): Authorities {

@@ -16,6 +16,8 @@ export interface ResourceAttributes {
   readonly name: string;
   /** What a collection is selected by; absent: nothing. */
   readonly fields?: readonly FieldRequirement[];
+  /** The same by labels, as it was written: few ask for more. */
+  readonly labelSelector?: string;
   readonly path?: undefined;
 }
 

@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.js';
 import type { Failure } from '../serve/failure.js';
 import { bearerToken, headerValues, prefixedHeaders } from './headers.js';
 import { anonymous, authenticated, type Identities, type Identity } from './identity.js';
+import type { Asker } from './shared-calls.js';
 import { type Authorities, type PeerCertificate, peerCertificate } from './peer-certificate.js';
 
 /** What a request says about who sends it. */
@@ -32,7 +33,7 @@ export type Known = Identity | Failure | undefined;
 
 /** One way to know the owner of a bearer token: at once, where nothing has to be waited for. */
 export interface TokenAuthenticator {
-  find(token: string): Known | Promise<Known>;
+  find(token: string, asker: Asker): Known | Promise<Known>;
 }
 
 export interface AuthenticatorOptions {
@@ -65,7 +66,7 @@ export class Authenticator {
   }
 
   /** undefined: 401. At once, where nothing has to be waited for. */
-  authenticate(credentials: Credentials): Known | Promise<Known> {
+  authenticate(credentials: Credentials, asker: Asker): Known | Promise<Known> {
     const { frontProxy, clientAuthorities, tokens, clock } = this.#options;
     let refused = false;
     if (frontProxy !== undefined || clientAuthorities !== undefined) {
@@ -83,17 +84,17 @@ export class Authenticator {
     }
     if (tokens.length > 0) {
       const token = bearerToken(credentials.headers.authorization);
-      if (token !== undefined) return this.#ownerOf(token, 0);
+      if (token !== undefined) return this.#ownerOf(token, asker, 0);
     }
     return !refused && this.#options.anonymous ? anonymous : undefined;
   }
 
   /** The first that knows, from the authenticator at `index` on. */
-  #ownerOf(token: string, index: number): Known | Promise<Known> {
+  #ownerOf(token: string, asker: Asker, index: number): Known | Promise<Known> {
     const { tokens } = this.#options;
     for (let at = index; at < tokens.length; at++) {
-      const found = tokens[at]!.find(token);
-      if (found instanceof Promise) return found.then((known) => known ?? this.#ownerOf(token, at + 1));
+      const found = tokens[at]!.find(token, asker);
+      if (found instanceof Promise) return found.then((known) => known ?? this.#ownerOf(token, asker, at + 1));
       if (found !== undefined) return found;
     }
     return undefined;
@@ -137,9 +138,6 @@ function proxiedUser(proxy: FrontProxy, raw: readonly string[]): Identity | unde
     name,
     uid: first(proxy.uidHeaders),
     groups: proxy.groupHeaders.flatMap((header) => headerValues(raw, header)),
-    extra: Object.assign({}, ...proxy.extraPrefixes.map((prefix) => prefixedHeaders(raw, prefix))) as Record<
-      string,
-      string[]
-    >,
+    extra: prefixedHeaders(raw, proxy.extraPrefixes),
   });
 }

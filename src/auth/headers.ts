@@ -7,16 +7,21 @@ export function headerValues(raw: readonly string[], name: string): string[] {
   return values;
 }
 
-/** Headers that begin with a prefix in lower case: what follows it, in lower case and percent-decoded, and the values. */
-export function prefixedHeaders(raw: readonly string[], prefix: string): Record<string, string[]> {
+/**
+ * Headers that begin with one of some prefixes in lower case: what follows it, in lower case and percent-decoded, and the values, in the
+ * order of the prefixes. Keys may be anything, `__proto__` too.
+ */
+export function prefixedHeaders(raw: readonly string[], prefixes: readonly string[]): Record<string, string[]> {
   const found = new Map<string, string[]>();
-  for (let at = 0; at + 1 < raw.length; at += 2) {
-    const name = raw[at]!.toLowerCase();
-    if (!name.startsWith(prefix)) continue;
-    const key = unescapeKey(name.slice(prefix.length));
-    const values = found.get(key);
-    if (values === undefined) found.set(key, [raw[at + 1]!]);
-    else values.push(raw[at + 1]!);
+  for (const prefix of prefixes) {
+    for (let at = 0; at + 1 < raw.length; at += 2) {
+      const name = raw[at]!.toLowerCase();
+      if (!name.startsWith(prefix)) continue;
+      const key = unescapeKey(name.slice(prefix.length));
+      const values = found.get(key);
+      if (values === undefined) found.set(key, [raw[at + 1]!]);
+      else values.push(raw[at + 1]!);
+    }
   }
   return Object.fromEntries(found);
 }

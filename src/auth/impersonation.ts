@@ -24,13 +24,13 @@ export function readImpersonation(user: Identity, raw: readonly string[]): Imper
   const name = headerValues(raw, 'impersonate-user')[0] ?? '';
   const asked = headerValues(raw, 'impersonate-group');
   const uid = headerValues(raw, 'impersonate-uid')[0] ?? '';
-  const extra = prefixedHeaders(raw, 'impersonate-extra-');
+  const extra = prefixedHeaders(raw, ['impersonate-extra-']);
   if (name === '') return 'nameless';
   const check = (group: string, resource: string, more: Partial<ResourceAttributes>): Attributes => ({
     user,
     verb: 'impersonate',
     group,
-    version: 'v1',
+    version: group === '' ? '' : 'v1', // nobody asks for users in a version
     resource,
     subresource: '',
     namespace: '',

@@ -1,6 +1,6 @@
 import { quoteGo } from '../api/go-text.js';
 import type { Attributes, ResourceAttributes } from './attributes.js';
-import type { Authorizer, Decision, Rules } from './authorizer.js';
+import { aggregated, type Authorizer, type Decision, type Rules } from './authorizer.js';
 import type { Identity } from './identity.js';
 import { type Binding, type PolicyRule, type Role, ruleAllowsPath, ruleConcerns, type Subject } from './policy.js';
 
@@ -117,7 +117,7 @@ export class Rbac implements Authorizer {
       nonResourceRules: rules
         .filter(({ nonResourceURLs }) => nonResourceURLs.length > 0)
         .map(({ verbs, nonResourceURLs }) => ({ verbs, nonResourceURLs })),
-      error: joined(errors),
+      error: aggregated([...errors]),
     };
   }
 
@@ -191,10 +191,15 @@ function roleKey(namespace: string, name: string): string {
   return `${namespace}/${name}`;
 }
 
+/**
+ * Different for different requests, whatever their parts are: who asks what he may do writes any text he likes into them. So the
+ * lengths come first, and those of paths are fewer.
+ */
 function verdictKey(attributes: Attributes): string {
-  if (attributes.path !== undefined) return `${attributes.verb}\n${attributes.path}`;
+  if (attributes.path !== undefined) return `${attributes.verb.length} ${attributes.verb}${attributes.path}`;
   const { verb, group, resource, subresource, namespace } = attributes;
-  return `${verb}\n${group}\n${resource}\n${subresource}\n${namespace}`;
+  const lengths = `${verb.length},${group.length},${resource.length},${subresource.length} `;
+  return `${lengths}${verb}${group}${resource}${subresource}${namespace}`;
 }
 
 function allowedBy({ binding, subject }: Grant): string {
@@ -209,11 +214,5 @@ function allowedBy({ binding, subject }: Grant): string {
 }
 
 function refusal(errors: ReadonlySet<string>): Decision {
-  return { allowed: false, reason: errors.size === 0 ? '' : `RBAC: ${joined(errors)}` };
-}
-
-/** As Go's aggregate of errors prints them. */
-function joined(errors: ReadonlySet<string>): string {
-  const all = [...errors];
-  return all.length > 1 ? `[${all.join(', ')}]` : (all[0] ?? '');
+  return { allowed: false, reason: errors.size === 0 ? '' : `RBAC: ${aggregated([...errors])}` };
 }

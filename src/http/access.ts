@@ -7,7 +7,7 @@ import type { Authenticator, Known } from '../auth/authenticator.js';
 import type { Authorizer, Decision } from '../auth/authorizer.js';
 import { anonymous, type Identities, type Identity, UNAUTHENTICATED } from '../auth/identity.js';
 import { impersonates, readImpersonation } from '../auth/impersonation.js';
-import type { Exchange, ExchangeRequest } from './exchange.js';
+import { type Answer, type Exchange, type ExchangeRequest, internalServerError } from './exchange.js';
 import { isSet } from './query.js';
 import type { ResourcePath } from './paths.js';
 import type { Problem } from './to-status.js';
@@ -34,55 +34,46 @@ export function answersAnyHost(access: Access | undefined, isSecure: boolean): b
   return access?.open === false && isSecure;
 }
 
-/** undefined: the request goes on. */
-export type Admission = Problem | undefined;
+/** Why the request does not go on; undefined: it does. */
+export type Admission = Problem | Answer | undefined;
 
 /**
- * Finds out who asks, and whether they may. A problem: the request is refused with it, and so is one whose connection is gone.
- * There is a promise only where something else has to be asked.
+ * Finds out who asks, and as whom they act: the first of two steps, between which kube-apiserver counts requests. Neither makes a promise
+ * where nothing has to be waited for, and a request whose connection is gone is refused.
  */
-export function admit(exchange: Exchange, access: Access, syntax: ListSyntax): Admission | Promise<Admission> {
+export function identify(exchange: Exchange, access: Access): Admission | Promise<Admission> {
   const { isSecure, headers, rawHeaders, connection: socket } = exchange.request;
   if (!isSecure) return undefined;
-  const known = socket === undefined ? undefined : access.authenticator.authenticate({ headers, rawHeaders, socket });
-  if (known instanceof Promise) return known.then((later) => admitKnown(exchange, access, syntax, later));
-  return admitKnown(exchange, access, syntax, known);
+  const known =
+    socket === undefined ? undefined : access.authenticator.authenticate({ headers, rawHeaders, socket }, exchange);
+  if (known instanceof Promise) return known.then((later) => actAsKnown(exchange, access, later));
+  return actAsKnown(exchange, access, known);
 }
 
-function admitKnown(
-  exchange: Exchange,
-  access: Access,
-  syntax: ListSyntax,
-  known: Known,
-): Admission | Promise<Admission> {
+function actAsKnown(exchange: Exchange, access: Access, known: Known): Admission | Promise<Admission> {
   const { request } = exchange;
   // HTTP/2 is easily abused (CVE-2023-44487): as in kube-apiserver, who is not known gets a connection for one request.
   if (request.isHttp2 && isUnknown(known)) exchange.headers['connection'] = 'close';
   if (known === undefined) return { kind: 'unauthorized' };
   if ('kind' in known) return known;
-  const { headers, rawHeaders } = request;
-  if (!impersonates(headers)) return admitUser(exchange, access, syntax, known);
-  return actAs(known, rawHeaders, access).then((acting) =>
-    'kind' in acting ? acting : admitUser(exchange, access, syntax, acting),
-  );
+  if (impersonates(request.headers)) return actAs(exchange, known, access);
+  exchange.user = known;
+  return undefined;
 }
 
-function admitUser(
-  exchange: Exchange,
-  access: Access,
-  syntax: ListSyntax,
-  user: Identity,
-): Admission | Promise<Admission> {
+/** Whether the one who asks may: the second step. */
+export function permit(exchange: Exchange, access: Access, syntax: ListSyntax): Admission | Promise<Admission> {
   const { authorizer, watches } = access;
-  exchange.user = user;
-  if (authorizer === undefined) return undefined;
-  const attributes = attributesOf(exchange.request, user, syntax);
-  const judge = ({ allowed, reason }: Decision): Admission => {
-    if (!allowed) return refusal(authorizer, attributes, reason);
-    if (attributes.verb === 'watch') watches.add(exchange, attributes);
+  const { user, request } = exchange;
+  if (authorizer === undefined || user === undefined) return undefined;
+  const attributes = attributesOf(request, user, syntax);
+  const judge = (decision: Decision): Admission => {
+    if (!decision.allowed) return refusal(authorizer, attributes, decision, request.target);
+    // Nobody tells us when somebody else changes his mind about it, and kube-apiserver does not ask again either.
+    if (attributes.verb === 'watch' && decision.remote !== true) watches.add(exchange, attributes);
     return undefined;
   };
-  const decision = authorizer.authorize(attributes);
+  const decision = authorizer.authorize(attributes, exchange);
   return decision instanceof Promise ? decision.then(judge) : judge(decision);
 }
 
@@ -92,27 +83,30 @@ function isUnknown(known: Known): boolean {
   return 'groups' in known && (known.name === anonymous.name || known.groups.includes(UNAUTHENTICATED));
 }
 
-/** The user as whom the request goes on, or why it does not. */
-async function actAs(
-  user: Identity,
-  rawHeaders: readonly string[],
-  { authorizer, identities }: Access,
-): Promise<Identity | Problem> {
-  const asked = readImpersonation(user, rawHeaders);
+/** The request goes on as somebody else, or this is why it does not. */
+async function actAs(exchange: Exchange, user: Identity, { authorizer, identities }: Access): Promise<Admission> {
+  const asked = readImpersonation(user, exchange.request.rawHeaders);
   if (asked === 'nameless') {
     return { kind: 'badRequest', message: 'requested groups, uid or extra without impersonating a user name' };
   }
   for (const check of authorizer === undefined ? [] : asked.checks) {
-    const decision = await authorizer!.authorize(check);
-    if (!decision.allowed) return refusal(authorizer!, check, decision.reason);
+    const { allowed, denied, reason } = await authorizer!.authorize(check, exchange);
+    // Here kube-apiserver takes who does not answer for one who does not allow it.
+    if (!allowed) return refusal(authorizer!, check, { allowed, reason, ...(denied ? { denied } : {}) }, '');
   }
-  return identities.intern(asked.identity);
+  exchange.user = identities.intern(asked.identity);
+  return undefined;
 }
 
 /** Who might be allowed, once all is known, is told to come again. */
-function refusal(authorizer: Authorizer, attributes: Attributes, reason: string): Problem {
-  if (!authorizer.ready) return { kind: 'initializing', lastError: undefined, retryAfterSeconds: 1 };
-  return forbidden(attributes, reason);
+function refusal(
+  { ready }: Authorizer,
+  attributes: Attributes,
+  { denied, reason, error }: Decision,
+  target: string,
+): Problem | Answer {
+  if (!ready && denied !== true) return { kind: 'initializing', lastError: undefined, retryAfterSeconds: 1 };
+  return error === undefined ? forbidden(attributes, reason) : internalServerError(target, error);
 }
 
 export function forbidden(attributes: Attributes, reason: string): Problem {
@@ -130,19 +124,27 @@ export class OpenWatches {
     exchange.sink.onClose(() => this.#open.delete(exchange));
   }
 
-  /** Ends those that are not allowed now; one that has not begun yet is cut. `concerns`: absent: all are looked at. */
-  check(authorizer: Authorizer, concerns?: (attributes: Attributes) => boolean): void {
+  /**
+   * Ends those that are not allowed now; one that has not begun yet is cut. `local`: those of us who decide at once; whoever else there
+   * is, is asked only about what they do not allow. `concerns`: absent: all are looked at.
+   */
+  check(authorizer: Authorizer, local = authorizer, concerns?: (attributes: Attributes) => boolean): void {
     for (const [exchange, attributes] of this.#open) {
       if (concerns?.(attributes) === false) continue;
-      const judge = ({ allowed }: Decision) => {
+      const judge = ({ allowed, remote }: Decision) => {
+        if (allowed && remote === true) this.#open.delete(exchange);
         if (allowed || !this.#open.has(exchange)) return;
         if (exchange.endWatch === undefined) exchange.cut();
         else exchange.endWatch();
       };
-      const decision = authorizer.authorize(attributes);
-      if (!(decision instanceof Promise)) judge(decision);
-      // Who cannot be asked now has no say in a watch that was allowed.
-      else void decision.then(judge, () => undefined);
+      const now = local.authorize(attributes);
+      if (!(now instanceof Promise) && (now.allowed || local === authorizer)) {
+        judge(now);
+        continue;
+      }
+      const decision = authorizer.authorize(attributes, exchange);
+      if (decision instanceof Promise) void decision.then(judge, () => exchange.cut());
+      else judge(decision);
     }
   }
 
@@ -160,7 +162,9 @@ export function attributesOf(request: ExchangeRequest, user: Identity, syntax: L
   const { group, version, resource, subresource = '' } = path;
   const name = path.name ?? '';
   const verb = verbOf(request, path);
-  const fields = name === '' && method === 'GET' && !path.watch ? selectedFields(request, syntax) : NONE_SELECTED;
+  const selects = name === '' && !path.watch && SELECTING.has(method);
+  const fields = selects ? selectedFields(request, syntax) : NONE_SELECTED;
+  const labelSelector = selects ? request.query.get('labelSelector') : undefined;
   return {
     user,
     verb,
@@ -172,8 +176,12 @@ export function attributesOf(request: ExchangeRequest, user: Identity, syntax: L
     namespace: path.namespace ?? (group === '' && resource === 'namespaces' ? name : ''),
     name: fields.length === 0 ? name : selectedName(fields),
     fields,
+    ...(labelSelector === undefined ? {} : { labelSelector }),
   };
 }
+
+/** Methods of which a collection may be selected from. */
+const SELECTING = new Set(['GET', 'HEAD', 'DELETE']);
 
 function verbOf({ method, query }: ExchangeRequest, path: ResourcePath): string {
   if (path.watch) return 'watch';

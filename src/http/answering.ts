@@ -1,10 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify';
-import { quoteGo } from '../api/go-text.js';
 import { parseTimeoutMs } from '../api/duration.js';
 import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
-import { type Access, type Admission, admit, answersAnyHost } from './access.js';
+import { type Access, type Admission, answersAnyHost, identify, permit } from './access.js';
 import { answerDocument, type DocumentContext } from './documents.js';
 import {
   type Answer,
@@ -12,6 +11,7 @@ import {
   Exchange,
   ExchangeRequest,
   type Incoming,
+  internalServerError,
   type Outcome,
   plainText,
   type Router,
@@ -20,12 +20,13 @@ import {
 import { hostRefusal, isHostRepeated, isLoopbackHost } from './gate.js';
 import { InFlight, TOO_MANY_REQUESTS } from './in-flight.js';
 import { compressed } from './objects.js';
-import type { ParsedPath } from './paths.js';
+import type { ParsedPath, ResourcePath } from './paths.js';
 import { RequestBodies } from './request-body.js';
 import { problemAnswer } from './respond.js';
 import { answerResource, isWatch, labelResource, type ResourceContext } from './resources.js';
-import { answerReview, reviewOf } from './reviews.js';
-import type { HttpResponse } from './sinks.js';
+import { answerReview, type Review, reviewOf } from './reviews.js';
+import { type HttpResponse, ignoreError } from './sinks.js';
+import type { Problem } from './to-status.js';
 
 export interface AnsweringContext {
   readonly resources: ResourceContext;
@@ -51,6 +52,7 @@ export class Answering {
   readonly #context: AnsweringContext;
   readonly #inFlight: InFlight;
   readonly #posted: InFlight;
+  readonly #waiting: InFlight;
   readonly #bodies: RequestBodies;
 
   constructor(context: AnsweringContext) {
@@ -58,6 +60,7 @@ export class Answering {
     const { limits } = context;
     this.#inFlight = new InFlight(limits.requestsInFlightMax);
     this.#posted = new InFlight(limits.postsInFlightMax);
+    this.#waiting = new InFlight(limits.admissionsWaitingMax);
     this.#bodies = new RequestBodies(limits);
   }
 
@@ -101,7 +104,7 @@ export class Answering {
 
   #answer(exchange: Exchange): Outcome | Promise<Outcome> {
     const { request } = exchange;
-    const { limits, resources, access } = this.#context;
+    const { limits, access } = this.#context;
     // Beyond that Node passes headers over: those that a proxy has put last would be missing.
     if (request.rawHeaders.length >= 2 * limits.headersMax) {
       return unhandled(exchange, '431 Request Header Fields Too Large', 431);
@@ -118,49 +121,93 @@ export class Answering {
     if (path.type === 'incomplete') {
       delete exchange.headers['cache-control'];
       const problem = `failed to create RequestInfo: unable to determine kind and namespace from url, ${path.target}`;
-      const text = `Internal Server Error: ${quoteGo(path.target)}: ${problem}\n`;
-      return plainText(
-        500,
-        text.replace(/[&<>]/g, (character) => HTML[character]!),
-      );
+      return internalServerError(path.target, problem);
     }
     if (this.#context.shuttingDown()) return problemAnswer(request, { kind: 'shuttingDown' });
-    const refused = access === undefined ? undefined : admit(exchange, access, resources.listSyntax);
-    if (refused instanceof Promise) {
-      return refused.then((later) => (exchange.isOver ? STREAMED : this.#admitted(exchange, path, later)));
+    const isWatching = path.type === 'resource' && isWatch(request.method, path, request.query);
+    if (isWatching) exchange.labels.verb = 'WATCH';
+    else {
+      const timeout = parseTimeoutMs(request.query.get('timeout'));
+      if (!timeout.ok) return problemAnswer(request, { kind: 'badRequest', message: timeout.message });
+      const asked = timeout.value ?? 0;
+      if (asked > 0 && asked < limits.requestTimeoutMs) exchange.timeoutMs = asked;
     }
-    return this.#admitted(exchange, path, refused);
+    if (access === undefined) return this.#count(exchange, path, isWatching, undefined);
+    const refused = identify(exchange, access);
+    if (!(refused instanceof Promise)) return this.#count(exchange, path, isWatching, refused);
+    return this.#await(exchange, refused, (later) => this.#count(exchange, path, isWatching, later));
   }
 
-  /** `refused`: why it is not, if so. */
-  #admitted(exchange: Exchange, path: AnswerablePath, refused: Admission): Outcome | Promise<Outcome> {
-    const { request, labels } = exchange;
-    const { limits, clock, resources, documents, access } = this.#context;
-    if (refused !== undefined) {
-      if (path.type === 'resource') labelResource(exchange, resources, path);
-      return problemAnswer(request, refused);
-    }
-    if (path.type === 'resource' && isWatch(request.method, path, request.query)) {
-      labels.verb = 'WATCH';
-      return answerResource(exchange, resources, path);
-    }
-    const review = reviewOf(request.method, path);
+  /** `refused`: why it is not answered, if so. Who asks is known, but not whether they may: as in kube-apiserver. */
+  #count(
+    exchange: Exchange,
+    path: AnswerablePath,
+    isWatching: boolean,
+    refused: Admission,
+  ): Outcome | Promise<Outcome> {
+    if (refused !== undefined) return this.#refuse(exchange, path, refused);
+    const { request } = exchange;
+    const { resources, access } = this.#context;
+    const review = isWatching ? undefined : reviewOf(request.method, path);
     const isRead = request.method === 'GET' || request.method === 'HEAD';
     const counted = isRead ? this.#inFlight : review === undefined ? undefined : this.#posted;
-    if (counted?.admit(exchange.sink) === false) {
+    if (!isWatching && counted?.admit(exchange.sink) === false) {
       if (path.type === 'resource') labelResource(exchange, resources, path);
       exchange.terminated = true;
       return TOO_MANY_REQUESTS;
     }
-    const timeout = parseTimeoutMs(request.query.get('timeout'));
-    if (!timeout.ok) return problemAnswer(request, { kind: 'badRequest', message: timeout.message });
-    const asked = timeout.value ?? 0;
-    const allowed = asked > 0 && asked < limits.requestTimeoutMs ? asked : limits.requestTimeoutMs;
-    exchange.deadline(clock, allowed, this.#late);
+    const denied = access === undefined ? undefined : permit(exchange, access, resources.listSyntax);
+    if (!(denied instanceof Promise)) return this.#answerAdmitted(exchange, path, isWatching, review, denied);
+    return this.#await(exchange, denied, (later) => this.#answerAdmitted(exchange, path, isWatching, review, later));
+  }
+
+  #answerAdmitted(
+    exchange: Exchange,
+    path: AnswerablePath,
+    isWatching: boolean,
+    review: Review | undefined,
+    denied: Admission,
+  ): Outcome | Promise<Outcome> {
+    if (denied !== undefined) return this.#refuse(exchange, path, denied);
+    const { resources, documents, access, clock, limits } = this.#context;
+    if (isWatching) return answerResource(exchange, resources, path as ResourcePath);
+    const spentMs = exchange.hasWaited ? clock.monotonicMs() - exchange.startMs : 0;
+    exchange.deadline(clock, (exchange.timeoutMs ?? limits.requestTimeoutMs) - spentMs, this.#late);
     if (review !== undefined) return answerReview(exchange, review, access?.authorizer, this.#bodies, limits);
     return path.type === 'resource'
       ? answerResource(exchange, resources, path)
       : answerDocument(exchange, documents, path.path);
+  }
+
+  #refuse(exchange: Exchange, path: AnswerablePath, refused: Problem | Answer): Answer {
+    if (path.type === 'resource') labelResource(exchange, this.#context.resources, path);
+    return 'kind' in refused ? problemAnswer(exchange.request, refused) : refused;
+  }
+
+  /** Somebody else is asked whether the request may go on. Meanwhile it has its deadline, and only so many may wait. */
+  async #await(
+    exchange: Exchange,
+    asked: Promise<Admission>,
+    goOn: (later: Admission) => Outcome | Promise<Outcome>,
+  ): Promise<Outcome> {
+    const { clock, limits } = this.#context;
+    if (!this.#waiting.enter()) {
+      exchange.terminated = true;
+      asked.catch(ignoreError); // it is given up with the response
+      return TOO_MANY_REQUESTS;
+    }
+    const spentMs = exchange.hasWaited ? clock.monotonicMs() - exchange.startMs : 0;
+    exchange.hasWaited = true;
+    exchange.deadline(clock, (exchange.timeoutMs ?? limits.requestTimeoutMs) - spentMs, this.#late);
+    let later: Admission;
+    try {
+      later = await asked;
+    } finally {
+      this.#waiting.leave();
+    }
+    if (exchange.isOver) return STREAMED;
+    exchange.endDeadline();
+    return goOn(later);
   }
 
   /** The deadline has passed before there was an answer. */
@@ -270,5 +317,3 @@ function bufferOf(body: string | Uint8Array): Buffer {
 
 /** One that names something. */
 type AnswerablePath = Exclude<ParsedPath, { readonly type: 'bad' | 'incomplete' }>;
-
-const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };

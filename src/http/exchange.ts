@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
+import { quoteGo } from '../api/go-text.js';
 import { decodeQuery } from '../api/query.js';
 import type { Identity } from '../auth/identity.js';
 import type { Clock, Timer } from '../lib/clock.js';
@@ -126,6 +127,10 @@ export class Exchange {
   endWatch: (() => void) | undefined;
   /** It is counted as a watch. */
   watching = false;
+  /** What the client asked for, where that is less than there would be. */
+  timeoutMs: number | undefined;
+  /** Somebody else was asked whether it may go on. */
+  hasWaited = false;
   /** Made when somebody asks for the signal: most answers are there before anybody could wait. */
   #abort: AbortController | undefined;
   #over = false;
@@ -188,6 +193,12 @@ export class Exchange {
     });
   }
 
+  /** It was for what has been waited for until now. */
+  endDeadline(): void {
+    this.#deadline?.cancel();
+    this.#deadline = undefined;
+  }
+
   /** The answer is made and needs nobody's help any more: from now on the deadline cuts it off. */
   answered(): void {
     if (this.#owner === 'nobody') this.#owner = 'handler';
@@ -238,5 +249,16 @@ export function plainText(code: number, body: string, headers: Headers = {}): An
     body,
   };
 }
+
+/** As kube-apiserver's filters say that they cannot go on; `problem`: what markup it has is defused. */
+export function internalServerError(target: string, problem: string): Answer {
+  const text = `Internal Server Error: ${quoteGo(target)}: ${problem}\n`;
+  return plainText(
+    500,
+    text.replace(/[&<>]/g, (character) => HTML[character]!),
+  );
+}
+
+const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
 
 export const NOT_FOUND = plainText(404, '404 page not found\n');

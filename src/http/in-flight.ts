@@ -18,12 +18,20 @@ export class InFlight {
 
   /** Counts a request in, until its sink closes; false: there are too many. */
   admit(sink: ByteSink): boolean {
+    if (!this.enter()) return false;
+    sink.onClose(() => this.leave());
+    return true;
+  }
+
+  /** The same until `leave`. */
+  enter(): boolean {
     if (this.#max > 0 && this.#count >= this.#max) return false;
     this.#count++;
-    sink.onClose(() => {
-      this.#count--;
-    });
     return true;
+  }
+
+  leave(): void {
+    this.#count--;
   }
 }
 

@@ -10,6 +10,7 @@ import { type ConnectionCounts, registerConnectionMetrics } from './connection-m
 import { registerTwinMetrics, type TwinCounts } from './twin-metrics.js';
 import { registerFragmentMetrics } from './fragment-metrics.js';
 import { type MemoryReport, registerMemoryMetrics } from './memory-metrics.js';
+import { type ReviewKind, ReviewMetrics } from './review-metrics.js';
 import type { BuildInfo } from './version.js';
 import { versionDocument } from './version.js';
 
@@ -42,6 +43,7 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 /** kube-apiserver's own names where the meaning is the same (spec 7.7); ours begin with `listwatch_`. */
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #reviews = new ReviewMetrics(this.#registry);
   readonly #total;
   readonly #duration;
   readonly #sizes;
@@ -260,6 +262,11 @@ export class Metrics {
 
   reportMemory(report: () => MemoryReport): void {
     registerMemoryMetrics(this.#registry, report);
+  }
+
+  /** A review was posted to a webhook, or tried to be. */
+  reviewed(kind: ReviewKind, code: string, seconds: number): void {
+    this.#reviews.posted(kind, code, seconds);
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 import type { Attributes } from '../auth/attributes.js';
 import { alwaysAllow, type Authorizer } from '../auth/authorizer.js';
 import { AUTHENTICATED, type Identity, MASTERS } from '../auth/identity.js';
+import type { Asker } from '../auth/shared-calls.js';
 import { CodecError } from '../codec/codec.js';
 import { encodingOf, openEnvelope } from '../codec/envelope.js';
 import { messageToJson } from '../codec/kind-codec.js';
@@ -22,7 +23,7 @@ export interface Review {
   readonly kind: string;
   readonly message: string;
   /** The status, and the spec if there is one; or what is wrong with the spec. */
-  answer(user: Identity, authorizer: Authorizer, spec: Json): Json | Problem | Promise<Json | Problem>;
+  answer(user: Identity, authorizer: Authorizer, spec: Json, asker: Asker): Json | Problem | Promise<Json | Problem>;
 }
 
 const AUTHORIZATION = 'authorization.k8s.io';
@@ -78,7 +79,9 @@ export async function answerReview(
     user,
     exchange.user === undefined ? alwaysAllow : (authorizer ?? alwaysAllow),
     memberOf(object, 'spec'),
+    exchange,
   );
+  if (exchange.isOver) return STREAMED;
   if (isProblem(answered)) return refuse(answered);
   const { creationTimestamp: _unset, ...metadata } = memberOf(object, 'metadata');
   const json = { kind: review.kind, apiVersion, metadata, ...answered };
@@ -128,7 +131,7 @@ function isNestedTooDeeply(json: Buffer): boolean {
   return false;
 }
 
-async function mayI(user: Identity, authorizer: Authorizer, spec: Json): Promise<Json | Problem> {
+async function mayI(user: Identity, authorizer: Authorizer, spec: Json, asker: Asker): Promise<Json | Problem> {
   const resource = spec['resourceAttributes'];
   const path = spec['nonResourceAttributes'];
   if (isObject(resource) === isObject(path)) {
@@ -140,15 +143,21 @@ async function mayI(user: Identity, authorizer: Authorizer, spec: Json): Promise
         user,
         verb: textMember(resource, 'verb'),
         group: textMember(resource, 'group'),
-        version: textMember(resource, 'version'),
+        version: textMember(resource, 'version') || '*',
         resource: textMember(resource, 'resource'),
         subresource: textMember(resource, 'subresource'),
         namespace: textMember(resource, 'namespace'),
         name: textMember(resource, 'name'),
       }
     : { user, verb: textMember(path as Json, 'verb'), path: textMember(path as Json, 'path') };
-  const { allowed, denied, reason } = await authorizer.authorize(attributes);
-  return { spec, status: { allowed, ...(denied === true ? { denied } : {}), ...(reason === '' ? {} : { reason }) } };
+  const { allowed, denied, reason, error } = await authorizer.authorize(attributes, asker);
+  const status = {
+    allowed,
+    ...(denied === true ? { denied } : {}),
+    ...(reason === '' ? {} : { reason }),
+    ...(error === undefined ? {} : { evaluationError: error }),
+  };
+  return { spec, status };
 }
 
 function whatMayI(user: Identity, authorizer: Authorizer, spec: Json): Json | Problem {

@@ -113,6 +113,14 @@ export interface Limits {
   /** Bearer tokens whose owner is remembered, and for how long. */
   readonly tokensMax: number;
   readonly tokenKeptMs: number;
+  /** Answers of webhooks that are kept: whose token it is, and who may do what. */
+  readonly reviewedTokensMax: number;
+  readonly reviewedAccessMax: number;
+  /** Connections to one webhook: whoever needs one more waits for it. */
+  readonly reviewConnectionsMax: number;
+  readonly reviewAnswerBytesMax: number;
+  /** Requests that wait until somebody else has said who asks, and whether they may: the next one is told to come back. */
+  readonly admissionsWaitingMax: number;
   readonly requestBodyBytesMax: number;
   /** Bodies that are being read, all together: the next one is refused. */
   readonly requestBodiesBytesMax: number;
@@ -227,6 +235,11 @@ export const defaultLimits: Limits = {
   identitiesMax: 4_096,
   tokensMax: 4_096,
   tokenKeptMs: 300_000,
+  reviewedTokensMax: 16_384,
+  reviewedAccessMax: 8_192,
+  reviewConnectionsMax: 256,
+  reviewAnswerBytesMax: 2 ** 20,
+  admissionsWaitingMax: 4_000,
   requestBodyBytesMax: 3 * 2 ** 20,
   requestBodiesBytesMax: 64 * 2 ** 20,
   headerBytesMax: 2 ** 20,

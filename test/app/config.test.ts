@@ -65,6 +65,82 @@ const accepted: readonly [flags: FlagValues, part: (config: Config) => unknown, 
     ({ access }) => [access?.serviceAccounts?.audiences, access?.serviceAccounts?.lookup],
     [['x', 'y'], false],
   ],
+  [
+    { 'authentication-token-webhook-config-file': 'f', 'bind-address': '0.0.0.0' },
+    ({ access }) => access?.tokenWebhook,
+    {
+      flag: 'authentication-token-webhook-config-file',
+      file: 'f',
+      version: 'v1beta1',
+      isApiserver: false,
+      cacheTtlMs: 120_000,
+      errorTtlMs: 10_000,
+      audiences: [],
+    },
+  ],
+  [
+    { 'authentication-kubeconfig': 'f', 'api-audiences': 'a,b' },
+    ({ access }) => access?.tokenWebhook,
+    {
+      flag: 'authentication-kubeconfig',
+      file: 'f',
+      version: 'v1',
+      isApiserver: true,
+      cacheTtlMs: 10_000,
+      errorTtlMs: 0,
+      audiences: ['a', 'b'],
+    },
+  ],
+  [
+    {
+      'authentication-token-webhook-config-file': 'f',
+      'authentication-token-webhook-cache-ttl': '5s',
+      'authentication-token-webhook-version': 'v1',
+      'service-account-key-file': ['k'],
+      'service-account-issuer': ['https://a'],
+    },
+    ({ access }) => [
+      access?.tokenWebhook?.cacheTtlMs,
+      access?.tokenWebhook?.errorTtlMs,
+      access?.tokenWebhook?.version,
+      access?.tokenWebhook?.audiences,
+    ],
+    [5_000, 5_000, 'v1', ['https://a']],
+  ],
+  [
+    { 'authorization-mode': 'Node,Webhook,RBAC', 'authorization-webhook-config-file': 'f' },
+    ({ access }) => [access?.modes, access?.accessWebhook],
+    [
+      ['Node', 'Webhook', 'RBAC'],
+      {
+        flag: 'authorization-webhook-config-file',
+        file: 'f',
+        version: 'v1beta1',
+        isApiserver: false,
+        authorizedTtlMs: 300_000,
+        unauthorizedTtlMs: 30_000,
+        alwaysAllowPaths: [],
+      },
+    ],
+  ],
+  [
+    { 'authorization-kubeconfig': 'f', 'authorization-always-allow-paths': 'healthz,/x/*' },
+    ({ access }) => [access?.modes, access?.accessWebhook?.alwaysAllowPaths, access?.accessWebhook?.authorizedTtlMs],
+    [['Webhook'], ['/healthz', '/x/*'], 10_000],
+  ],
+  [
+    { 'authorization-kubeconfig': 'f', 'authorization-mode': 'RBAC,Webhook' },
+    ({ access }) => [access?.modes, access?.accessWebhook?.alwaysAllowPaths],
+    [
+      ['RBAC', 'Webhook'],
+      ['/healthz', '/readyz', '/livez'],
+    ],
+  ],
+  [
+    { 'authorization-mode': 'RBAC,Webhook,AlwaysAllow,Node', 'authorization-webhook-config-file': 'f' },
+    ({ access }) => access?.modes,
+    ['RBAC', 'Webhook', 'AlwaysAllow'],
+  ],
   [{ 'authorization-mode': 'RBAC,AlwaysDeny' }, ({ access }) => access?.modes, ['RBAC', 'AlwaysDeny']],
   [{ 'authorization-mode': 'RBAC,AlwaysAllow', 'client-ca-file': 'f' }, ({ access }) => access?.modes, []],
   [
@@ -205,6 +281,52 @@ const refused: readonly [flags: FlagValues, message: RegExp][] = [
   [{ 'bind-address': '0.0.0.0', 'token-auth-file': 'f', 'anonymous-auth': true }, /^--anonymous-auth true: anyone /],
   [{ 'insecure-bind-address': '0.0.0.0', 'token-auth-file': 'f' }, /only loopback addresses/],
   [{ 'authorization-mode': 'RBAC,ABAC' }, /^--authorization-mode "ABAC": not there yet/],
+  [{ 'authorization-mode': 'Webhook' }, /^--authorization-mode Webhook needs --authorization-webhook-config-file, or/],
+  [
+    { 'authorization-webhook-config-file': 'f', 'authorization-mode': 'RBAC' },
+    /^--authorization-webhook-config-file has no effect without --authorization-mode Webhook/,
+  ],
+  [{ 'authorization-webhook-config-file': 'f' }, /has no effect without --authorization-mode Webhook/],
+  [
+    { 'authorization-kubeconfig': 'f', 'authorization-mode': 'AlwaysAllow,Webhook' },
+    /^--authorization-kubeconfig has no effect without --authorization-mode Webhook/,
+  ],
+  [
+    { 'authorization-webhook-config-file': 'f', 'authorization-kubeconfig': 'g', 'authorization-mode': 'Webhook' },
+    /^--authorization-webhook-config-file and --authorization-kubeconfig name two who would be asked/,
+  ],
+  [
+    { 'authentication-token-webhook-config-file': 'f', 'authentication-token-webhook-version': 'v2' },
+    /^--authentication-token-webhook-version "v2": expected v1 or v1beta1/,
+  ],
+  [
+    { 'authentication-kubeconfig': 'f', 'authentication-token-webhook-version': 'v1' },
+    /^--authentication-token-webhook-version has no effect with --authentication-kubeconfig/,
+  ],
+  [
+    { 'authentication-token-webhook-cache-ttl': '1m' },
+    /^--authentication-token-webhook-cache-ttl has no effect without --authentication-token-webhook-config-file or/,
+  ],
+  [
+    { 'authorization-webhook-cache-unauthorized-ttl': '1m' },
+    /^--authorization-webhook-cache-unauthorized-ttl has no effect without/,
+  ],
+  [{ 'authorization-always-allow-paths': '/x' }, /has no effect without --authorization-kubeconfig/],
+  [
+    { 'authorization-kubeconfig': 'f', 'authorization-always-allow-paths': '/*/x' },
+    /^--authorization-always-allow-paths "\/\*\/x": expected a star at the end only/,
+  ],
+  [{ 'api-audiences': 'a' }, /^--api-audiences has no effect without --service-account-key-file or/],
+  [
+    {
+      'authorization-mode': 'Webhook,AlwaysAllow',
+      'authorization-webhook-config-file': 'f',
+      'token-auth-file': 't',
+      'bind-address': '0.0.0.0',
+      'anonymous-auth': 'true',
+    },
+    /^--anonymous-auth true: anyone who can connect/,
+  ],
   [
     { 'service-account-issuer': ['https://a'] },
     /^--service-account-issuer has no effect without --service-account-key/,
@@ -215,7 +337,7 @@ const refused: readonly [flags: FlagValues, message: RegExp][] = [
   ],
   [{ 'service-account-key-file': [''] }, /^--service-account-key-file "": a value is needed/],
   [{ 'authorization-mode': 'RBAC,RBAC' }, /expected each mode once/],
-  [{ 'authorization-mode': 'rbac' }, /expected AlwaysAllow or Node or RBAC or AlwaysDeny/],
+  [{ 'authorization-mode': 'rbac' }, /expected AlwaysAllow or Node or RBAC or Webhook or AlwaysDeny/],
   [{ 'authorization-mode': 'RBAC', 'bind-address': '0.0.0.0' }, /only loopback addresses/],
   [{ 'anonymous-auth': 'false' }, /^--anonymous-auth false leaves nobody/],
   [

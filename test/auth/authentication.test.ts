@@ -47,7 +47,7 @@ const options: AuthenticatorOptions = {
     usernameHeaders: ['x-remote-user'],
     groupHeaders: ['x-remote-group'],
     uidHeaders: ['x-remote-uid'],
-    extraPrefixes: ['x-remote-extra-'],
+    extraPrefixes: ['x-remote-extra-', 'x-other-'],
   },
   clientAuthorities: new Authorities(users.pem),
   tokens: [new StaticTokens('s3cret,joe,u1,"dev"\n')],
@@ -133,6 +133,22 @@ test('a certificate is named in the extra, and a proxy may add to it', async () 
   const headers = { 'X-Remote-User': 'ann', 'X-Remote-Extra-Acme.com%2FProject': ['x, y', 'z'] };
   await ask(opened.port, '/version', { client: proxy, headers });
   assert.deepEqual(seen.at(-1)!.extra, { 'acme.com/project': ['x, y', 'z'] });
+});
+
+test('what a proxy adds may be called anything, and several prefixes add to one list, each in its turn', async () => {
+  const headers = {
+    'X-Remote-User': 'ann',
+    'X-Other-Scope': 'last',
+    'X-Remote-Extra-__proto__': ['a', 'b'],
+    'X-Remote-Extra-constructor': 'c',
+    'X-Remote-Extra-Scope': ['first', 'second'],
+  };
+  await ask(opened.port, '/version', { client: proxy, headers });
+  assert.deepEqual(Object.entries(seen.at(-1)!.extra), [
+    ['__proto__', ['a', 'b']],
+    ['constructor', ['c']],
+    ['scope', ['first', 'second', 'last']],
+  ]);
 });
 
 test('without anonymous requests, nothing is answered to nobody, whatever the path', async () => {

@@ -253,3 +253,16 @@ test('the compiled policy agrees with the model after every change, for everybod
     }
     assert.ok(agreedToAllow > 100, `${agreedToAllow} were allowed`);
   }));
+
+test('what one asks about oneself, with any text in any part, is not taken for another question', () => {
+  const rbac = new Rbac(100);
+  rbac.setRole(readRole({ metadata: { name: 'paths' }, rules: [{ verbs: ['get'], nonResourceURLs: ['*'] }] }));
+  const roleRef = { kind: 'ClusterRole', name: 'paths' };
+  rbac.setBinding(readBinding({ metadata: { name: 'b' }, subjects: [{ kind: 'User', name: 'eve' }], roleRef }));
+  const by = user('eve');
+  const secrets = attributes({ by, resource: 'secrets' });
+  for (const path of ['\nsecrets\n\nns', 'secretsns', '3,0,7,0 getsecretsns', '0,7,0 secretsns', '\n']) {
+    assert.equal(rbac.authorize(attributes({ by, path })).allowed, true);
+    assert.equal(rbac.authorize(secrets).allowed, false, JSON.stringify(path));
+  }
+});
