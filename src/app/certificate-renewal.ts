@@ -5,6 +5,8 @@ import type { Log } from './log.js';
 import { oneLine } from './usage-error.js';
 
 export interface RenewalOptions {
+  /** The flag that names the certificate. */
+  readonly what: string;
   readonly certFile: string;
   readonly keyFile: string;
   /** What is in use. */
@@ -17,17 +19,17 @@ export interface RenewalOptions {
 }
 
 /**
- * Follows the files of the HTTPS listener's certificate: who connects after they have changed is shown what is in them. Files
+ * Follows the files of a certificate: whoever is connected to after they have changed is shown what is in them. Files
  * that do not fit each other, as between the writing of one and of the other, are told of once and left until they do.
  */
 export function followCertificate(options: RenewalOptions): FollowedFiles {
-  const { certFile, keyFile, pair, everyMs, renewed, clock, log } = options;
+  const { what, certFile, keyFile, pair, everyMs, renewed, clock, log } = options;
   const followed = new FollowedFiles({
     files: [certFile, keyFile],
     inUse: [pair.cert, pair.key],
     everyMs,
     take([cert, key]) {
-      checkPair('tls-cert-file', certFile, cert!, keyFile, key!);
+      checkPair(what, certFile, cert!, keyFile, key!);
       renewed({ cert: cert!, key: key! });
       log.info({ file: certFile }, 'the certificate was renewed');
     },

@@ -9,6 +9,7 @@ import { KindSet } from '../codec/kind-set.js';
 import { kinds as registry } from '../codec/kinds.js';
 import { decryptingSource } from '../encryption/decrypting-source.js';
 import type { KmsCallObserver } from '../http/encryption-metrics.js';
+import { IdentityHeaders } from '../http/forward/headers.js';
 import type { HealthCheck } from '../http/health.js';
 import { createHttpServer } from '../http/server.js';
 import { FragmentCache } from '../serve/fragment-cache.js';
@@ -23,6 +24,7 @@ import { CustomKinds } from './custom-kinds.js';
 import { withDeclaredFields } from './declared-fields.js';
 import { openSources } from './etcd-overrides.js';
 import { IdleCollector } from './heap.js';
+import { openForwardTarget } from './forward-config.js';
 import { openAccess, type OpenAccessParts } from './open-access.js';
 import { checkPorts, type Listening, openListeners } from './listen.js';
 import { type FillParts, fillStore, type Running } from './fill-store.js';
@@ -61,6 +63,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     config.access === undefined
       ? undefined
       : openAccess(config.access, limits, { ...parts, reviewed: (...review) => reviewed(...review) });
+  const forwardTo = config.forward === undefined ? undefined : openForwardTarget(config.forward);
   let report: ReportRequest = () => undefined;
   let reportKms: KmsCallObserver = () => undefined;
   const encryption =
@@ -161,6 +164,8 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     ],
     build: { packageVersion: parts.version },
     access,
+    forwardTo,
+    identityHeaders: identityHeadersOf(config),
     listSyntax: { extendedFieldSelectors: config.extendedFieldSelectors },
     goAwayChance: config.goAwayChance,
     limits,
@@ -176,9 +181,9 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     memoryReport(budget, caches, collector.collections, { fragments: fragments?.bytes ?? 0, unsent: http.unsentBytes }),
   );
   let running: Running | undefined;
-  let renewal: FollowedFiles | undefined;
+  const renewals: FollowedFiles[] = [];
   const release = async () => {
-    renewal?.stop();
+    for (const renewal of renewals) renewal.stop();
     access?.stop();
     budget.stop();
     collector.stop();
@@ -207,9 +212,15 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     encryption?.start();
     checkpoints?.start(() => caches.all());
     const listening = await openListeners(http, config, pair, access?.ca ?? []);
+    const { certificatePollMs: everyMs } = limits;
     if (pair !== undefined && secure !== undefined && 'certFile' in secure.tls) {
-      const renewed = http.renewCertificate;
-      renewal = followCertificate({ ...secure.tls, pair, everyMs: limits.certificatePollMs, renewed, clock, log });
+      const [what, renewed] = ['tls-cert-file', http.renewCertificate] as const;
+      renewals.push(followCertificate({ what, ...secure.tls, pair, everyMs, renewed, clock, log }));
+    }
+    if (forwardTo?.pair !== undefined && config.forward?.clientPair !== undefined) {
+      const [what, renewed] = ['proxy-client-cert-file', http.renewForwardCertificate] as const;
+      const { clientPair } = config.forward;
+      renewals.push(followCertificate({ what, ...clientPair, pair: forwardTo.pair, everyMs, renewed, clock, log }));
     }
     log.info({ ...urlsOf(listening), source: source.name }, 'serving');
     return {
@@ -227,6 +238,13 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     await release();
     throw error;
   }
+}
+
+/** What a front proxy of ours says, no client may say to the target, which might listen to the same names. */
+function identityHeadersOf({ access }: Config): IdentityHeaders | undefined {
+  if (access?.frontProxy === undefined) return undefined;
+  const { usernameHeaders, groupHeaders, uidHeaders, extraPrefixes } = access.frontProxy;
+  return new IdentityHeaders([...usernameHeaders, ...groupHeaders, ...uidHeaders], extraPrefixes);
 }
 
 /** Permissions are read from caches, so these start with the server. */

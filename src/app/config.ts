@@ -5,6 +5,7 @@ import { defaultLimits, type Limits } from '../lib/limits.js';
 import { type AccessConfig, accessFlags, resolveAccess } from './access-config.js';
 import { type DeclaredFields, readDeclaredFields } from './declared-fields.js';
 import { type EtcdOverrides, readEtcdOverrides } from './etcd-overrides.js';
+import { type ForwardConfig, forwardFlags, resolveForward } from './forward-config.js';
 import { defaultFeatureGates, type FeatureGates, readFeatureGates } from './feature-gates.js';
 import type { ReplayConfig } from './replay.js';
 import { type SampleOptions, readSample } from './sample/options.js';
@@ -42,6 +43,8 @@ export interface Config {
   readonly secure: (Listener & { readonly tls: TlsConfig; readonly protocol: TlsProtocol }) | undefined;
   /** Who may ask over HTTPS; undefined: everybody. */
   readonly access: AccessConfig | undefined;
+  /** Who answers what is not answered here; undefined: that is refused. */
+  readonly forward: ForwardConfig | undefined;
   /** Plain HTTP; undefined: off. */
   readonly insecure: Listener | undefined;
   readonly watchCache: boolean;
@@ -217,6 +220,7 @@ export const serveFlags = [
   ['replay-speed', '<factor>', 'how many times as fast as it was recorded, or max (default 1)'],
   ['event-ttl', '<duration>', 'how long events of the sample cluster are kept (default 1h0m0s)'],
   ...accessFlags,
+  ...forwardFlags,
   ['v', '<level>', 'how much is logged to stderr, 0 to 10 (default 1)'],
   ['logging-format', '<format>', 'text or json (default text)'],
 ] as const satisfies readonly (readonly [name: string, placeholder: string, help: string])[];
@@ -333,6 +337,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
     encryption: resolveEncryption(flags, boolean('encryption-provider-config-automatic-reload', false)),
     secure: secure === undefined ? undefined : { ...secure, tls, protocol },
     access,
+    forward: resolveForward(flags, store),
     insecure,
     watchCache: boolean('watch-cache', true),
     watchCacheSizes: value('watch-cache-sizes', readCacheSizes) ?? new Map(),

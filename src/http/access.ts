@@ -65,7 +65,8 @@ function actAsKnown(exchange: Exchange, access: Access, known: Known): Admission
 export function permit(exchange: Exchange, access: Access, syntax: ListSyntax): Admission | Promise<Admission> {
   const { authorizer, watches } = access;
   const { user, request } = exchange;
-  if (authorizer === undefined || user === undefined) return undefined;
+  // Whoever answers a forwarded request knows its user by our word, and decides.
+  if (authorizer === undefined || user === undefined || exchange.isForwarded) return undefined;
   const attributes = attributesOf(request, user, syntax);
   const judge = (decision: Decision): Admission => {
     if (!decision.allowed) return refusal(authorizer, attributes, decision, request.target);

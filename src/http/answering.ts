@@ -17,10 +17,12 @@ import {
   type Router,
   STREAMED,
 } from './exchange.js';
-import { hostRefusal, isHostRepeated, isLoopbackHost } from './gate.js';
+import type { Forwarder } from './forward/forwarder.js';
+import { isAnsweredHere, isLongRunning } from './forward/served.js';
+import { hostRefusal, isHostRepeated, isLoopbackHost, isLoopbackOrigin, originRefusal } from './gate.js';
 import { InFlight, TOO_MANY_REQUESTS } from './in-flight.js';
 import { compressed } from './objects.js';
-import type { ParsedPath, ResourcePath } from './paths.js';
+import type { ParsedPath } from './paths.js';
 import { RequestBodies } from './request-body.js';
 import { problemAnswer } from './respond.js';
 import { answerResource, isWatch, labelResource, type ResourceContext } from './resources.js';
@@ -38,6 +40,8 @@ export interface AnsweringContext {
   readonly log: FastifyBaseLogger | undefined;
   /** Who may ask over HTTPS; absent: everybody, but only requests that mean this machine are answered. */
   readonly access: Access | undefined;
+  /** Answers what is not answered here; absent: that is refused. */
+  readonly forwarder: Forwarder | undefined;
   /** Of an HTTP/2 request: that its connection is asked to leave with the answer, 0 to 1. */
   readonly goAwayChance: number;
 }
@@ -78,9 +82,17 @@ export class Answering {
     }
   }
 
+  /** Whether the target of `--forward-to` answers it. */
+  isForwarded(request: Pick<ExchangeRequest, 'method' | 'path' | 'target'>): boolean {
+    const { forwarder, resources, documents } = this.#context;
+    if (forwarder === undefined) return false;
+    return !isAnsweredHere(request, { findKind: resources.findKind, discovery: documents.discovery });
+  }
+
   #serve(request: ExchangeRequest, response: HttpResponse, router: Router | undefined): Promise<void> | undefined {
     const { clock, goAwayChance, random, resources } = this.#context;
     const exchange = new Exchange(request, response, router, clock.monotonicMs());
+    exchange.isForwarded = this.isForwarded(request);
     const { headers } = exchange;
     headers['audit-id'] = request.headers['audit-id']?.toString() || random.uuid();
     headers['cache-control'] = 'no-cache, private';
@@ -113,6 +125,11 @@ export class Answering {
     if (!answersAnyHost(access, request.isSecure)) {
       const host = request.headers[':authority']?.toString() ?? request.headers.host;
       if (!isLoopbackHost(host)) return plainText(403, hostRefusal(host));
+      // What is read a page of another origin does not see; what is written would be done.
+      const { origin } = request.headers;
+      if (exchange.isForwarded && origin !== undefined && !isLoopbackOrigin(origin)) {
+        return plainText(403, originRefusal(origin));
+      }
     }
     const { path } = request;
     if (path.type === 'bad') {
@@ -126,53 +143,55 @@ export class Answering {
     if (this.#context.shuttingDown()) return problemAnswer(request, { kind: 'shuttingDown' });
     const isWatching = path.type === 'resource' && isWatch(request.method, path, request.query);
     if (isWatching) exchange.labels.verb = 'WATCH';
-    else {
+    const mayLast = isWatching || (exchange.isForwarded && isLongRunning(request));
+    if (!mayLast) {
       const timeout = parseTimeoutMs(request.query.get('timeout'));
       if (!timeout.ok) return problemAnswer(request, { kind: 'badRequest', message: timeout.message });
       const asked = timeout.value ?? 0;
       if (asked > 0 && asked < limits.requestTimeoutMs) exchange.timeoutMs = asked;
     }
-    if (access === undefined) return this.#count(exchange, path, isWatching, undefined);
+    if (access === undefined) return this.#count(exchange, path, mayLast, undefined);
     const refused = identify(exchange, access);
-    if (!(refused instanceof Promise)) return this.#count(exchange, path, isWatching, refused);
-    return this.#await(exchange, refused, (later) => this.#count(exchange, path, isWatching, later));
+    if (!(refused instanceof Promise)) return this.#count(exchange, path, mayLast, refused);
+    return this.#await(exchange, refused, (later) => this.#count(exchange, path, mayLast, later));
   }
 
   /** `refused`: why it is not answered, if so. Who asks is known, but not whether they may: as in kube-apiserver. */
-  #count(
-    exchange: Exchange,
-    path: AnswerablePath,
-    isWatching: boolean,
-    refused: Admission,
-  ): Outcome | Promise<Outcome> {
+  #count(exchange: Exchange, path: AnswerablePath, mayLast: boolean, refused: Admission): Outcome | Promise<Outcome> {
     if (refused !== undefined) return this.#refuse(exchange, path, refused);
     const { request } = exchange;
     const { resources, access } = this.#context;
-    const review = isWatching ? undefined : reviewOf(request.method, path);
+    const review = exchange.isForwarded ? undefined : reviewOf(request.method, path);
     const isRead = request.method === 'GET' || request.method === 'HEAD';
-    const counted = isRead ? this.#inFlight : review === undefined ? undefined : this.#posted;
-    if (!isWatching && counted?.admit(exchange.sink) === false) {
+    const isPosted = exchange.isForwarded || review !== undefined;
+    const counted = isRead ? this.#inFlight : isPosted ? this.#posted : undefined;
+    if (!mayLast && counted?.admit(exchange.sink) === false) {
       if (path.type === 'resource') labelResource(exchange, resources, path);
       exchange.terminated = true;
       return TOO_MANY_REQUESTS;
     }
     const denied = access === undefined ? undefined : permit(exchange, access, resources.listSyntax);
-    if (!(denied instanceof Promise)) return this.#answerAdmitted(exchange, path, isWatching, review, denied);
-    return this.#await(exchange, denied, (later) => this.#answerAdmitted(exchange, path, isWatching, review, later));
+    if (!(denied instanceof Promise)) return this.#answerAdmitted(exchange, path, mayLast, review, denied);
+    return this.#await(exchange, denied, (later) => this.#answerAdmitted(exchange, path, mayLast, review, later));
   }
 
   #answerAdmitted(
     exchange: Exchange,
     path: AnswerablePath,
-    isWatching: boolean,
+    mayLast: boolean,
     review: Review | undefined,
     denied: Admission,
   ): Outcome | Promise<Outcome> {
     if (denied !== undefined) return this.#refuse(exchange, path, denied);
-    const { resources, documents, access, clock, limits } = this.#context;
-    if (isWatching) return answerResource(exchange, resources, path as ResourcePath);
-    const spentMs = exchange.hasWaited ? clock.monotonicMs() - exchange.startMs : 0;
-    exchange.deadline(clock, (exchange.timeoutMs ?? limits.requestTimeoutMs) - spentMs, this.#late);
+    const { resources, documents, access, clock, limits, forwarder } = this.#context;
+    if (!mayLast) {
+      const spentMs = exchange.hasWaited ? clock.monotonicMs() - exchange.startMs : 0;
+      exchange.deadline(clock, (exchange.timeoutMs ?? limits.requestTimeoutMs) - spentMs, this.#late);
+    }
+    if (exchange.isForwarded && forwarder !== undefined) {
+      if (path.type === 'resource') labelResource(exchange, resources, path);
+      return forwarder.forward(exchange);
+    }
     if (review !== undefined) return answerReview(exchange, review, access?.authorizer, this.#bodies, limits);
     return path.type === 'resource'
       ? answerResource(exchange, resources, path)

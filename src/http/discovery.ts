@@ -164,6 +164,11 @@ function aggregate(groups: readonly (readonly [string, Map<string, Kind[]>])[]):
       freshness: 'Current',
     })),
   }));
+  return aggregatedDocument(items);
+}
+
+/** apidiscovery.k8s.io/v2 */
+export function aggregatedDocument(items: readonly unknown[]): AggregatedDocument {
   const json = {
     kind: 'APIGroupDiscoveryList',
     apiVersion: 'apidiscovery.k8s.io/v2',
@@ -199,7 +204,7 @@ function aggregatedResource(kind: Kind): Record<string, unknown> {
   };
 }
 
-function metaType(kind: string) {
+export function metaType(kind: string) {
   return { apiVersion: 'v1', kind, messageName: `${META}.${kind}` };
 }
 

@@ -19,10 +19,14 @@ export interface DocumentContext {
   readonly metrics: Metrics;
   readonly build: BuildInfo;
   readonly openApi: () => Promise<OpenApiAnswers>;
+  /** Of what is served here and of what is forwarded; absent: nothing is. Never rejects. */
+  readonly mergedDiscovery?: (() => Promise<Discovery>) | undefined;
 }
 
 /** Everything that is not a resource: discovery, version, health, metrics and the index (spec section 7). */
-export async function answerDocument(exchange: Exchange, context: DocumentContext, path: string): Promise<Answer> {
+export async function answerDocument(exchange: Exchange, alone: DocumentContext, path: string): Promise<Answer> {
+  const merged = /^\/apis?(\/|$)/.test(path) ? await alone.mergedDiscovery?.() : undefined;
+  const context = merged === undefined ? alone : { ...alone, discovery: () => merged };
   const discovery = context.discovery();
   switch (path) {
     case '/':

@@ -9,7 +9,7 @@ import { formatAddress } from './listeners.js';
 import type { RequestLabels } from './metrics.js';
 import { type ParsedPath, parseTarget } from './paths.js';
 import type { Query } from './query.js';
-import type { ByteSink, Headers, HttpResponse } from './sinks.js';
+import type { AnyHeaders, ByteSink, Headers, HttpResponse } from './sinks.js';
 
 /** A response that is small enough to be made whole. */
 export interface Answer {
@@ -22,7 +22,7 @@ export interface Answer {
 export const STREAMED = Symbol('streamed');
 export type Outcome = Answer | typeof STREAMED;
 
-/** A connection whose client asked to switch to WebSocket. */
+/** A connection whose client asked to switch to another protocol: WebSocket, or what a forwarded request wants. */
 export interface Upgrade {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -125,6 +125,8 @@ export class Exchange {
   terminated = false;
   /** Set once the response has begun as a watch: how shutdown ends it. */
   endWatch: (() => void) | undefined;
+  /** Somebody else answers it, and says who may ask: the target of `--forward-to`. */
+  isForwarded = false;
   /** It is counted as a watch. */
   watching = false;
   /** What the client asked for, where that is less than there would be. */
@@ -212,8 +214,8 @@ export class Exchange {
     return true;
   }
 
-  writeHead(code: number, headers: Headers): void {
-    this.response.writeHead(code, { ...this.headers, ...headers });
+  writeHead(code: number, headers: AnyHeaders, hasTrailers = false): void {
+    this.response.writeHead(code, { ...this.headers, ...headers }, hasTrailers);
   }
 
   /** Ends a response that cannot be completed. */

@@ -1,4 +1,4 @@
-import type { Done, HttpResponse } from './sinks.js';
+import type { AnyHeaders, Done, HttpResponse } from './sinks.js';
 
 /**
  * The response to a HEAD that is answered as a GET would be: the body is counted and dropped, and its size is the
@@ -6,11 +6,17 @@ import type { Done, HttpResponse } from './sinks.js';
  */
 export class HeadResponse implements HttpResponse {
   readonly #inner: HttpResponse;
-  #head: { readonly code: number; readonly headers: Record<string, string> } | undefined;
+  #head: { readonly code: number; readonly headers: AnyHeaders } | undefined;
   #bytes = 0;
+  #isPassedThrough = false;
 
   constructor(inner: HttpResponse) {
     this.#inner = inner;
+  }
+
+  /** Somebody else has made the answer to a HEAD, its Content-Length included. */
+  passThrough(): void {
+    this.#isPassedThrough = true;
   }
 
   get closed(): boolean {
@@ -37,7 +43,7 @@ export class HeadResponse implements HttpResponse {
     return this.#inner.unsentBytes;
   }
 
-  writeHead(code: number, headers: Record<string, string>): void {
+  writeHead(code: number, headers: AnyHeaders): void {
     this.#head = { code, headers };
   }
 
@@ -67,7 +73,8 @@ export class HeadResponse implements HttpResponse {
   end(): void {
     if (this.#head === undefined || this.closed) return;
     const { code, headers } = this.#head;
-    this.#inner.writeHead(code, { ...headers, 'content-length': String(this.#bytes) });
+    const counted = this.#isPassedThrough ? {} : { 'content-length': String(this.#bytes) };
+    this.#inner.writeHead(code, { ...headers, ...counted });
     this.#inner.end();
   }
 

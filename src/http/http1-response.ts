@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { Closing, type Done, type HttpResponse, ignoreError } from './sinks.js';
+import { type AnyHeaders, Closing, type Done, type HttpResponse, ignoreError } from './sinks.js';
 
 const WRITE_BYTES = 256 * 2 ** 10;
 
@@ -58,7 +58,7 @@ export class Http1Response implements HttpResponse {
     return this.raw.writableLength;
   }
 
-  writeHead(code: number, headers: Record<string, string>): void {
+  writeHead(code: number, headers: AnyHeaders): void {
     this.raw.writeHead(code, headers);
   }
 
@@ -88,8 +88,10 @@ export class Http1Response implements HttpResponse {
     this.#closing.on(run);
   }
 
-  end(): void {
-    if (!this.closed) this.raw.end();
+  end(trailers?: Record<string, string>): void {
+    if (this.closed) return;
+    if (trailers !== undefined) this.raw.addTrailers(trailers);
+    this.raw.end();
   }
 
   destroy(): void {

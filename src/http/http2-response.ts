@@ -1,5 +1,5 @@
 import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2';
-import { Closing, type Done, type HttpResponse, ignoreError } from './sinks.js';
+import { type AnyHeaders, Closing, type Done, type HttpResponse, ignoreError } from './sinks.js';
 
 /** Stalled HTTP/2 streams share their connection's memory (docs/ARCHITECTURE.md), so each holds one small write. */
 const WRITE_BYTES = 64 * 2 ** 10;
@@ -12,6 +12,8 @@ export class Http2Response implements HttpResponse {
   readonly writeBytesMax = WRITE_BYTES;
   readonly #stream: ServerHttp2Stream;
   readonly #closing: Closing;
+  /** Sent behind the body, if there are to be any. */
+  #trailers: Record<string, string> = {};
 
   constructor(stream: ServerHttp2Stream) {
     this.#stream = stream;
@@ -44,12 +46,16 @@ export class Http2Response implements HttpResponse {
     return this.#stream.writableLength;
   }
 
-  writeHead(code: number, headers: Record<string, string>): void {
+  writeHead(code: number, headers: AnyHeaders, hasTrailers = false): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
     const leaves = takeConnection(headers);
     headers[':status'] = String(code);
-    stream.respond(headers);
+    if (hasTrailers) {
+      stream.removeAllListeners('wantTrailers'); // Node's own would send none
+      stream.on('wantTrailers', () => stream.sendTrailers(this.#trailers));
+      stream.respond(headers, { waitForTrailers: true });
+    } else stream.respond(headers);
     if (leaves) sayGoodbye(stream);
   }
 
@@ -80,7 +86,8 @@ export class Http2Response implements HttpResponse {
     this.#closing.on(run);
   }
 
-  end(): void {
+  end(trailers: Record<string, string> = {}): void {
+    this.#trailers = trailers;
     if (!this.closed) this.#stream.end();
   }
 
@@ -93,7 +100,7 @@ export class Http2Response implements HttpResponse {
 }
 
 /** HTTP/2 has no such header, and refuses it. */
-function takeConnection(headers: Record<string, string>): boolean {
+function takeConnection(headers: AnyHeaders): boolean {
   if (!('connection' in headers)) return false;
   delete headers['connection'];
   return true;

@@ -4,8 +4,7 @@ import type { ByteSink } from './sinks.js';
 /**
  * `--max-requests-inflight`: as many requests are answered at the same time, and the next one is told to come back.
  * A request counts until its response has left, so clients that read slowly count too. Watches are not counted
- * (spec 9.3). What is posted is counted apart, by `--max-mutating-requests-inflight`: here these are reviews alone, as what
- * would change something is refused at once.
+ * (spec 9.3). What is not read is counted apart, by `--max-mutating-requests-inflight`: reviews, and what is forwarded.
  */
 export class InFlight {
   readonly #max: number;

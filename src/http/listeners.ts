@@ -57,6 +57,8 @@ export class Connections {
   readonly #sessions = new Map<ServerHttp2Session, Use>();
   /** On which we have said all that we will: since when. */
   readonly #ended = new Map<Socket, number>();
+  /** Whose request may take longer to come than `requestTimeoutMs`. */
+  readonly #unhurried = new WeakSet<Socket>();
   #sweeping: Timer | undefined;
   #refused = 0;
 
@@ -99,6 +101,7 @@ export class Connections {
 
   /** What does not parse as HTTP never becomes a request: it is answered as Go does, and the connection ends. */
   refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && this.#unhurried.has(socket)) return; // said once for each request
     const response = responseOn(socket);
     // What is wrong below HTTP, a handshake that does not end among it, leaves nobody to be told.
     if (!/^(HPE|ERR_HTTP)_/.test(error.code ?? '') || response?.headersSent === true) return void socket.destroy();
@@ -106,6 +109,12 @@ export class Connections {
     const line = CLIENT_ERRORS[error.code ?? ''] ?? '400 Bad Request';
     socket.end(`HTTP/1.1 ${line}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${line}`);
     if (response !== undefined) socket.destroySoon(); // nobody may write behind that
+  }
+
+  /** The body of the request on this connection may take any time, until what is returned is called. */
+  unhurry(socket: Socket): () => void {
+    this.#unhurried.add(socket);
+    return () => void this.#unhurried.delete(socket);
   }
 
   #expectEnd(socket: Socket): void {

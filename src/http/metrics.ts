@@ -8,6 +8,7 @@ import { type EncryptionStats, type KmsCallObserver, registerEncryptionMetrics }
 import { registerCheckpointMetrics } from './checkpoint-metrics.js';
 import { type ConnectionCounts, registerConnectionMetrics } from './connection-metrics.js';
 import { registerTwinMetrics, type TwinCounts } from './twin-metrics.js';
+import { ForwardMetrics } from './forward/forward-metrics.js';
 import { registerFragmentMetrics } from './fragment-metrics.js';
 import { type MemoryReport, registerMemoryMetrics } from './memory-metrics.js';
 import { type ReviewKind, ReviewMetrics } from './review-metrics.js';
@@ -254,6 +255,11 @@ export class Metrics {
     this.#etcdDuration.observe({ operation, group, resource }, seconds);
     this.#etcdTotal.inc({ operation, group, resource });
     if (failed) this.#etcdErrors.inc({ operation, group, resource });
+  }
+
+  /** Only where something is forwarded. */
+  forwarding(): ForwardMetrics {
+    return new ForwardMetrics(this.#registry);
   }
 
   reportConnections(counts: ConnectionCounts): void {

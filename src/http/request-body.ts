@@ -58,7 +58,7 @@ export class RequestBodies {
  * What still comes is thrown away. Over HTTP/1.1 Node goes on reading for as long as a request may take; over HTTP/2 the
  * client is told to stop once it has its answer (RFC 9113, section 8.1).
  */
-function refuseRest(body: Readable): void {
+export function refuseRest(body: Readable): void {
   body.resume();
   const { stream } = body as Partial<Http2ServerRequest>;
   if (stream === undefined || stream.destroyed) return;

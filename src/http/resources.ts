@@ -154,7 +154,7 @@ function isHeadOfCustom({ request }: Exchange, { custom }: Kind, path: ResourceP
 }
 
 /** Which of the forms of spec 2.9 exist for a kind. */
-function isRoute(kind: Kind, path: ResourcePath): boolean {
+export function isRoute(kind: Kind, path: ResourcePath): boolean {
   if (path.malformed) return false;
   if (path.namespace !== undefined && !kind.namespaced) return false;
   const single = path.name !== undefined;

@@ -1,4 +1,4 @@
-import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { EventEmitter } from 'node:events';
 import type { Http2SecureServer, Http2ServerResponse, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
@@ -15,12 +15,13 @@ import type { FragmentStats } from '../serve/fragment-cache.js';
 import type { EncodeStats } from '../serve/fragment-encoder.js';
 import type { Reader } from '../serve/reader.js';
 import { Answering } from './answering.js';
-import { type Access, answersAnyHost, isGuarded } from './access.js';
+import { type Access, isGuarded } from './access.js';
 import { liveDiscovery } from './discovery.js';
 import type { DocumentContext } from './documents.js';
 import type { EncryptionStats } from './encryption-metrics.js';
-import type { Upgrade } from './exchange.js';
-import { isLoopbackOrigin, originRefusal } from './gate.js';
+import { Forwarder } from './forward/forwarder.js';
+import type { IdentityHeaders } from './forward/headers.js';
+import type { ForwardTarget } from './forward/target.js';
 import { Health, type HealthCheck } from './health.js';
 import { http1Response } from './http1-response.js';
 import { HeadResponse } from './head-response.js';
@@ -32,9 +33,9 @@ import type { ResourceContext } from './resources.js';
 import type { TwinCounts } from './twin-metrics.js';
 import type { OpenApiAnswers } from './openapi/answer.js';
 import { type BuildInfo, versionDocument } from './version.js';
+import { refuseTunnel, Upgrades } from './upgrades.js';
 import { WatchQuota } from './watch/quota.js';
 import { SharedChunk } from './watch/shared-chunk.js';
-import { handshakeRefusal, isWebSocket, refuseHandshake } from './watch/websocket.js';
 
 export interface HttpServerDeps {
   /** Served kinds, which may change. */
@@ -65,6 +66,10 @@ export interface HttpServerDeps {
   readonly access?: Access | undefined;
   /** Of an HTTP/2 request: that its connection is asked to leave with the answer, 0 to 1; absent: 0. */
   readonly goAwayChance?: number;
+  /** Who answers what is not answered here; absent: nobody. */
+  readonly forwardTo?: ForwardTarget | undefined;
+  /** Names of headers that only proxies may send, besides X-Remote-*; see `FrontProxy`. */
+  readonly identityHeaders?: IdentityHeaders | undefined;
 }
 
 export interface Listening {
@@ -90,6 +95,8 @@ export interface HttpServer {
   listenSecure(host: string, port: number, tls: TlsParts): Promise<Listening>;
   /** The pair that is shown to clients who connect from now on. */
   renewCertificate(pair: Pick<TlsParts, 'cert' | 'key'>): void;
+  /** What is shown to the target of `--forward-to` from now on. */
+  renewForwardCertificate(pair: Pick<TlsParts, 'cert' | 'key'>): void;
   /** `/readyz` fails from now on; everything is still answered. */
   beginShutdown(): void;
   /**
@@ -105,8 +112,6 @@ export interface HttpServer {
   /** Of responses: written, and not taken by the kernel yet. */
   readonly unsentBytes: number;
 }
-
-const upgrades = new WeakMap<IncomingMessage, Upgrade>();
 
 /** For the last frames of HTTP/2 connections whose streams have all ended. */
 const GOODBYE_MS = 500;
@@ -144,6 +149,22 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     shuttingDown,
     listSyntax: deps.listSyntax ?? {},
   };
+  const connections = new Connections(clock, limits);
+  metrics.reportConnections(connections);
+  const forwarder =
+    deps.forwardTo === undefined
+      ? undefined
+      : new Forwarder({
+          target: deps.forwardTo,
+          identityHeaders: deps.identityHeaders,
+          limits,
+          clock,
+          metrics: metrics.forwarding(),
+          shuttingDown,
+          unhurry: (socket) => connections.unhurry(socket),
+          discovery,
+          log,
+        });
   let openApi: Promise<OpenApiAnswers> | undefined;
   const documents: DocumentContext = {
     discovery,
@@ -152,6 +173,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     build: deps.build,
     openApi: () => (openApi ??= openOpenApi(kinds, clock, limits, deps.build)),
     isBuiltInGroup: (group) => kinds.isBuiltInGroup(group),
+    mergedDiscovery: forwarder === undefined ? undefined : () => forwarder.discovery(),
   };
   const answering = new Answering({
     resources,
@@ -163,10 +185,13 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     log,
     access: deps.access,
     goAwayChance: deps.goAwayChance ?? 0,
+    forwarder,
   });
   const { exchanges } = answering;
-  const connections = new Connections(clock, limits);
-  metrics.reportConnections(connections);
+  const upgrades = new Upgrades({
+    access: deps.access,
+    isForwarded: (request) => answering.isForwarded(request),
+  });
   const listeners: { close(): Promise<void> }[] = [];
   const secured: { readonly server: Http2SecureServer; readonly tls: TlsParts }[] = [];
 
@@ -174,7 +199,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   async function handle(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { raw } = request;
     const overHttp2 = 'stream' in reply.raw;
-    const upgrade = upgrades.get(raw);
+    const upgrade = upgrades.of(raw);
     const hijack = () => {
       if (!reply.sent) void reply.hijack();
     };
@@ -281,40 +306,11 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       );
     }
     app.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-      upgrade(app, request, socket, head);
+      upgrades.begin(request, socket, head, app.routing);
     });
+    app.server.on('connect', (_request: IncomingMessage, client: Socket | Http2ServerResponse) => refuseTunnel(client));
     connections.follow(app.server as unknown as Http2SecureServer);
     return app;
-  }
-
-  /**
-   * Runs an upgrade request through the same handlers: a WATCH becomes a WebSocket, and everything
-   * else (errors, other protocols such as h2c) is answered as if no upgrade had been asked for.
-   */
-  function upgrade(app: ReturnType<typeof create>, request: IncomingMessage, socket: Socket, head: Buffer): void {
-    socket.setMaxListeners(0);
-    socket.on('error', () => {});
-    if (isWebSocket(request)) {
-      const refusal = handshakeRefusal(request);
-      const origin = request.headers.origin ?? '';
-      if (refusal !== undefined) {
-        refuseHandshake(socket, refusal);
-        return;
-      }
-      if (!answersAnyHost(deps.access, isGuarded(socket)) && !isLoopbackOrigin(origin)) {
-        refuseHandshake(socket, 403, originRefusal(origin));
-        return;
-      }
-    }
-    const response = new ServerResponse(request);
-    if (isWebSocket(request)) upgrades.set(request, { request, response, socket, head });
-    response.shouldKeepAlive = false;
-    response.assignSocket(socket);
-    response.once('finish', () => {
-      response.detachSocket(socket);
-      socket.end();
-    });
-    app.routing(request, response);
   }
 
   async function listen(app: ReturnType<typeof create>, host: string, port: number): Promise<Listening> {
@@ -342,6 +338,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     for (const exchange of exchanges) exchange.cut();
     await connections.saidGoodbye(GOODBYE_MS);
     connections.destroyAll();
+    forwarder?.close();
     await idle;
     metrics.close();
   }
@@ -370,6 +367,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
         });
       }
     },
+    renewForwardCertificate: (pair) => forwarder?.renew(pair),
     beginShutdown: () => health.beginShutdown(),
     close: () => (closing ??= Promise.resolve().then(close)),
     inject,

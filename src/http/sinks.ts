@@ -28,6 +28,9 @@ export interface ByteSink {
 /** What a response says before its body. Names are in lower case. */
 export type Headers = Readonly<Record<string, string>>;
 
+/** Of what somebody else has said, which may have said one of them several times. */
+export type AnyHeaders = Record<string, string | string[]>;
+
 /** The response to one request: its body is a sink, or is sent whole. Headers belong to it once they are written. */
 export interface HttpResponse extends ByteSink {
   /** 200 while there is no head. */
@@ -37,10 +40,11 @@ export interface HttpResponse extends ByteSink {
   readonly isComplete: boolean;
   /** Written, and not taken by the kernel yet. */
   readonly unsentBytes: number;
-  /** The head of a body that follows in pieces, and may wait for the first of them. */
-  writeHead(code: number, headers: Record<string, string>): void;
+  /** The head of a body that follows in pieces, and may wait for the first of them. `hasTrailers`: `end` will be given some. */
+  writeHead(code: number, headers: AnyHeaders, hasTrailers?: boolean): void;
   /** Clients of a watch wait for its head: it goes out before there is an event. */
   flushHead(): void;
+  end(trailers?: Record<string, string>): void;
   /** Head, body and end. `Content-Length` is added. */
   send(code: number, headers: Record<string, string>, body: Uint8Array): void;
 }

@@ -35,6 +35,8 @@ export type Refusal =
       readonly name: string;
       readonly message: string;
     }
+  /** The target of `--forward-to` does not answer. */
+  | { readonly kind: 'unreachable'; readonly message: string }
   | { readonly kind: 'shuttingDown' };
 
 /** What is answered with a Status object. docs/errors.md lists every member; a test holds both together. */
@@ -171,6 +173,8 @@ export function toStatus(problem: Problem): Status {
         ...(resource === '' ? {} : { kind: resource }),
       });
     }
+    case 'unreachable':
+      return failure(503, 'ServiceUnavailable', `error trying to reach service: ${problem.message}`);
     case 'shuttingDown':
       return failure(503, 'ServiceUnavailable', 'apiserver is shutting down', { retryAfterSeconds: 1 });
     default:

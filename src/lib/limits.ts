@@ -132,6 +132,14 @@ export interface Limits {
   readonly lingerMs: number;
   /** Responses in flight at shutdown get this long to finish. */
   readonly shutdownMs: number;
+  /** A connection to the target of --forward-to must be there within this time, as Go's dialers have it. */
+  readonly forwardDialMs: number;
+  /** One that is idle is closed after this time: sooner than kube-apiserver, which may else do so while a request is on its way. */
+  readonly forwardIdleMs: number;
+  /** What the target says it has is asked for again after this long, must come within a time, and has a size. */
+  readonly forwardDiscoveryMs: number;
+  readonly forwardDiscoveryTimeoutMs: number;
+  readonly forwardDiscoveryBytesMax: number;
   /** Connections without a request are closed after this long. */
   readonly idleConnectionMs: number;
   /** From the first byte of a request's head to its end, as kube-apiserver has it; and for the handshake of TLS. */
@@ -247,6 +255,11 @@ export const defaultLimits: Limits = {
   continueTokenBytesMax: 16 * 2 ** 10,
   lingerMs: 10_000,
   shutdownMs: 60_000,
+  forwardDialMs: 30_000,
+  forwardIdleMs: 30_000,
+  forwardDiscoveryMs: 10_000,
+  forwardDiscoveryTimeoutMs: 5_000,
+  forwardDiscoveryBytesMax: 32 * 2 ** 20,
   idleConnectionMs: 90_000,
   requestHeadMs: 32_000,
   connectionsMax: 0,

@@ -29,6 +29,7 @@ test('the pair in the files is followed; one that does not fit is told of once a
   const say = (_fields: object, message: string) => void said.push(message);
   const log = { info: say, warn: say } as unknown as Log;
   const renewal = followCertificate({
+    what: 'tls-cert-file',
     certFile,
     keyFile,
     pair: first,

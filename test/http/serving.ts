@@ -43,6 +43,8 @@ export interface ServingOptions {
   readonly shardedListAndWatch?: boolean;
   readonly healthChecks?: HttpServerDeps['healthChecks'];
   readonly access?: HttpServerDeps['access'];
+  readonly forwardTo?: HttpServerDeps['forwardTo'];
+  readonly identityHeaders?: HttpServerDeps['identityHeaders'];
   readonly goAwayChance?: number;
   readonly random?: Random;
 }
@@ -103,6 +105,8 @@ export function startServing(options: ServingOptions = {}): Serving {
     healthChecks: options.healthChecks ?? [],
     build: { packageVersion: '0.1.0' },
     access: options.access,
+    forwardTo: options.forwardTo,
+    identityHeaders: options.identityHeaders,
     goAwayChance: options.goAwayChance ?? 0,
     limits,
     clock,

@@ -59,6 +59,7 @@ const samples: { readonly [K in Problem['kind']]: readonly Extract<Problem, { ki
     { kind: 'forbidden', group: 'apps', resource: 'deployments', name: 'web', message: 'User "jane" cannot get' },
     { kind: 'forbidden', group: '', resource: '', name: '', message: 'User "jane" cannot get path "/metrics"' },
   ],
+  unreachable: [{ kind: 'unreachable', message: 'dial tcp 10.0.0.5:6443: connect: connection refused' }],
   shuttingDown: [{ kind: 'shuttingDown' }],
 };
 

@@ -3,6 +3,7 @@ import { answerMutations } from './answers.js';
 import { boundsMutations } from './bounds.js';
 import { checkpointMutations } from './checkpoints.js';
 import { customResourceMutations } from './custom-resources.js';
+import { forwardingMutations } from './forwarding.js';
 import { harnessMutations } from './harness.js';
 import { hollowMutations } from './hollow.js';
 import { listMutations } from './lists.js';
@@ -25,4 +26,5 @@ export const mutations: readonly Mutation[] = [
   ...accessMutations,
   ...customResourceMutations,
   ...hollowMutations,
+  ...forwardingMutations,
 ];

@@ -15,6 +15,7 @@ type Flags struct {
 	Insecure bool
 	Accept   string
 	Http     int
+	Token    string
 }
 
 // Register adds the flags to the command line.
@@ -24,12 +25,13 @@ func Register() *Flags {
 	flag.BoolVar(&f.Insecure, "insecure", false, "accept any certificate")
 	flag.StringVar(&f.Accept, "accept", "protobuf", "protobuf or json")
 	flag.IntVar(&f.Http, "http", 2, "1: no HTTP/2 even where the server offers it")
+	flag.StringVar(&f.Token, "token", "", "bearer token")
 	return f
 }
 
 // Config is what client-go needs, without a limit on requests per second.
 func (f *Flags) Config(userAgent string) (*rest.Config, error) {
-	config := &rest.Config{Host: f.Server, QPS: -1, UserAgent: "listwatch-test/" + userAgent}
+	config := &rest.Config{Host: f.Server, QPS: -1, UserAgent: "listwatch-test/" + userAgent, BearerToken: f.Token}
 	config.TLSClientConfig.Insecure = f.Insecure
 	switch f.Accept {
 	case "protobuf":
