@@ -224,7 +224,7 @@ for (const protocol of protocols) {
 test('a body may take its time where the request may: the deadline of requests is not that of uploads', {
   timeout: 30_000,
 }, async (t) => {
-  const { target, plainPort, close } = await startForwarding({ limits: { requestTimeoutMs: 300 } });
+  const { target, plainPort, close } = await startForwarding({ limits: { requestHeadMs: 200, requestTimeoutMs: 300 } });
   t.after(close);
   target.answer = (request, response) =>
     void bodyOf(request).then(
