@@ -16,6 +16,13 @@ export interface KmsSettings {
 /** A call that failed, in the words of Go's clients: `rpc error: code = Unavailable desc = ...`. */
 export class KmsCallError extends Error {
   override readonly name = 'KmsCallError';
+  /** The plugin has not answered at all. */
+  readonly unreached: boolean;
+
+  constructor(code: number, details: string) {
+    super(`rpc error: code = ${codeName(code)} desc = ${details.slice(0, DETAILS_LENGTH_MAX)}`);
+    this.unreached = code === status.DEADLINE_EXCEEDED || code === status.UNAVAILABLE;
+  }
 }
 
 /** Is told of each call: its full method, Go's name of the gRPC code, how long it took. */
@@ -68,11 +75,11 @@ export class KmsPlugin {
       const finish = (code: number, details: string, answer?: Buffer) => {
         timer.cancel();
         this.#report(`${SERVICE}${method}`, codeName(code), (this.#clock.monotonicMs() - startMs) / 1_000);
-        if (answer === undefined) return reject(callError(code, details));
+        if (answer === undefined) return reject(new KmsCallError(code, details));
         try {
           resolve(decodeMessage(answerName, answer));
         } catch (error) {
-          reject(callError(status.INTERNAL, `the answer is no ${answerName}: ${(error as Error).message}`));
+          reject(new KmsCallError(status.INTERNAL, `the answer is no ${answerName}: ${(error as Error).message}`));
         }
       };
       // While the plugin is away the call waits for it, as kube-apiserver's does.
@@ -117,10 +124,6 @@ export class KmsPlugin {
 
 function asBuffer(bytes: Buffer): Buffer {
   return bytes;
-}
-
-function callError(code: number, details: string): KmsCallError {
-  return new KmsCallError(`rpc error: code = ${codeName(code)} desc = ${details.slice(0, DETAILS_LENGTH_MAX)}`);
 }
 
 /** `DeadlineExceeded` for DEADLINE_EXCEEDED. */

@@ -2,15 +2,16 @@ import { LRUCache } from 'lru-cache';
 import { type Clock, coalesced, type Timer } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
+import { PageGate } from '../source/page-gate.js';
 import { dataKeyName, openWithDataKey, readEncryptedObject } from './encrypted-object.js';
 import { KmsHealth } from './kms-health.js';
-import type { EncryptedObject } from './kms-messages.js';
-import { KmsPlugin, type KmsSettings, type ReportCall } from './kms-plugin.js';
+import type { EncryptedObject, KmsMessages } from './kms-messages.js';
+import { KmsCallError, KmsPlugin, type KmsSettings, type ReportCall } from './kms-plugin.js';
 import { byteString, DecryptError, type OpenValue, type Transformer } from './transformer.js';
 
 export type KmsLimits = Pick<
   Limits,
-  'kmsDataKeysMax' | 'kmsDataKeyMs' | 'kmsFailuresMax' | 'kmsRetryMinMs' | 'kmsRetryMaxMs'
+  'kmsDataKeysMax' | 'kmsDataKeyMs' | 'kmsFailuresMax' | 'kmsRetryMinMs' | 'kmsRetryMaxMs' | 'kmsCallsMax'
 >;
 
 export interface KmsParts {
@@ -58,6 +59,10 @@ export class KmsProvider {
   readonly #calls = new Map<string, Promise<OpenValue>>();
   readonly #failed = new Map<string, FailedKey>();
   readonly #recovered: () => void;
+  /** First come, first served, as pages of lists are. */
+  readonly #gate: PageGate;
+  /** When a call last did not reach the plugin, and what it was told. */
+  #away: { readonly atMs: number; readonly error: KmsCallError } | undefined;
   #misses = 0;
   #closed = false;
 
@@ -67,6 +72,7 @@ export class KmsProvider {
     this.#parts = parts;
     this.#plugin = new KmsPlugin(settings, clock, report);
     this.#keys = new LRUCache({ max: limits.kmsDataKeysMax });
+    this.#gate = new PageGate(limits.kmsCallsMax);
     this.#recovered = coalesced(clock, RECOVERED_AFTER_MS, () => {
       if (!this.#closed) parts.recovered();
     });
@@ -137,7 +143,7 @@ export class KmsProvider {
     const { encryptedDEKSource, keyID, annotations, encryptedDEKSourceType } = object;
     let plaintext: Uint8Array;
     try {
-      plaintext = await this.#plugin.decrypt({
+      plaintext = await this.#ask({
         ciphertext: encryptedDEKSource,
         uid: this.#parts.random.uuid(),
         key_id: keyID,
@@ -147,6 +153,22 @@ export class KmsProvider {
       throw new DecryptError(`failed to decrypt DEK, error: ${(error as Error).message}`);
     }
     return openWithDataKey(encryptedDEKSourceType, plaintext);
+  }
+
+  /** Calls that wait for their turn while the plugin is found to be away fail with it: they would wait for its timeout, one after the other. */
+  async #ask(request: KmsMessages['DecryptRequest']): Promise<Uint8Array> {
+    const { clock } = this.#parts;
+    const sinceMs = clock.monotonicMs();
+    const leave = await this.#gate.enter();
+    try {
+      if (this.#away !== undefined && this.#away.atMs >= sinceMs) throw this.#away.error;
+      return await this.#plugin.decrypt(request);
+    } catch (error) {
+      if (error instanceof KmsCallError && error.unreached) this.#away = { atMs: clock.monotonicMs(), error };
+      throw error;
+    } finally {
+      leave();
+    }
   }
 
   #fail(name: string, object: EncryptedObject, attempts: number, error: unknown): OpenValue {

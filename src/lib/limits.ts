@@ -159,6 +159,8 @@ export interface Limits {
   readonly kmsFailuresMax: number;
   readonly kmsRetryMinMs: number;
   readonly kmsRetryMaxMs: number;
+  /** Calls of one plugin that are under way. */
+  readonly kmsCallsMax: number;
   /** Changes of one watch that wait for data keys. */
   readonly kmsHeldBytesMax: number;
   /** What one HTTP/2 connection may hold for streams that do not read; beyond it, new streams are refused. */
@@ -271,6 +273,7 @@ export const defaultLimits: Limits = {
   kmsFailuresMax: 256,
   kmsRetryMinMs: 1_000,
   kmsRetryMaxMs: 30_000,
+  kmsCallsMax: 64,
   kmsHeldBytesMax: 16 * 2 ** 20,
   http2SessionBytesMax: 128 * 2 ** 20,
   hollowNodesMax: 5_000,

@@ -10,7 +10,7 @@ import { systemClock } from '../../src/lib/clock.js';
 import { prefixEnd } from '../../src/lib/bytes.js';
 import { seededRandom } from '../../src/lib/random.js';
 import { createEmbeddedStore } from '../../src/source/embedded/embedded-store.js';
-import type { Source, WritableStore } from '../../src/source/source.js';
+import { PUT, type Source, type WatchHandler, type WritableStore } from '../../src/source/source.js';
 import { eventually } from '../http/client.js';
 import { TestDataKey, TestKmsPlugin } from '../support/kms-plugin.js';
 import { WatchRecorder } from '../support/watch-recorder.js';
@@ -23,6 +23,7 @@ const LIMITS: KmsLimits = {
   kmsFailuresMax: 8,
   kmsRetryMinMs: 50,
   kmsRetryMaxMs: 200,
+  kmsCallsMax: 4,
 };
 const HELD_MAX = 2 ** 20;
 const IDENTITY: Transformer = { prefix: '', open: (data) => data };
@@ -33,7 +34,6 @@ interface World {
   /** Secrets are opened by the provider; pods are plain. */
   readonly source: Source;
   readonly store: Source & WritableStore;
-  readonly problems: (string | undefined)[];
   put(key: string, value: string | Uint8Array): Promise<number>;
 }
 
@@ -45,14 +45,13 @@ async function world(
   if (options.started !== false) await plugin.start();
   const store = createEmbeddedStore({ clock: systemClock, random: seededRandom(1) });
   const rereads = new Set<() => void>();
-  const problems: (string | undefined)[] = [];
   const settings = { name: 'p', endpoint: plugin.endpoint, path: plugin.path, timeoutMs: options.timeoutMs ?? 2_000 };
   const provider = new KmsProvider(settings, {
     clock: systemClock,
     random: seededRandom(1),
     limits: { ...LIMITS, ...options.limits },
     report() {},
-    changed: (problem) => problems.push(problem),
+    changed() {},
     recovered: () => {
       for (const reread of [...rereads]) reread();
     },
@@ -78,7 +77,7 @@ async function world(
   });
   const put = (key: string, value: string | Uint8Array) =>
     store.write([{ type: 'put', key: Buffer.from(key), value: Buffer.from(value) }]);
-  return { plugin, provider, source, store, problems, put };
+  return { plugin, provider, source, store, put };
 }
 
 async function valuesOf(source: Source, prefix = SECRETS): Promise<string[]> {
@@ -201,6 +200,51 @@ test('a watch that holds too much is cut, and goes on from what it has delivered
   second.handle!.close();
 });
 
+test('a revision whose keys are here waits for the rest of it, and nothing follows a close', async (context) => {
+  const { provider } = await world(context);
+  let given: WatchHandler | undefined;
+  let closes = 0;
+  const source = {
+    name: 'scripted',
+    watch(_request: unknown, handler: WatchHandler) {
+      given = handler;
+      return { requestProgress() {}, close: () => closes++ };
+    },
+  } as unknown as Source;
+  const decryption: ResourceDecryption = {
+    transformers: () => [provider.transformer, IDENTITY],
+    onReread: () => () => {},
+  };
+  const recorder = watch(
+    decryptingSource(source, () => decryption, HELD_MAX),
+    SECRETS,
+    1,
+  );
+  const change = (name: string, value: string | Uint8Array, revision: number) => {
+    const entry = Buffer.concat([Buffer.from(name), Buffer.from(value)]);
+    given!.change(PUT, entry, 0, name.length, name.length, entry.length, revision, revision);
+  };
+  change('a', new TestDataKey(1).encrypt('p', 'a', 'one'), 5);
+  await eventually('the key is here', () => provider.size === 1);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(recorder.changeCount, 0);
+  change('b', 'two', 5);
+  given!.commit(5);
+  given!.progress(7);
+  assert.deepEqual([recorder.changeCount, recorder.committed, recorder.progress], [2, 5, [7]]);
+  change('c', new TestDataKey(1).encrypt('p', 'c', 'three'), 8);
+  recorder.handle!.close();
+  change('d', 'four', 8);
+  given!.commit(8);
+  given!.progress(9);
+  await eventually('the key is here', () => provider.size === 2);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([recorder.changeCount, recorder.committed, recorder.progress, closes], [2, 5, [7], 1]);
+  given!.ended({ kind: 'closed' });
+  assert.equal(recorder.end!.kind, 'closed');
+  recorder.verify();
+});
+
 test('closing a watch that waits ends it at once, and nothing follows', async (context) => {
   const { plugin, source, put } = await world(context);
   const key = new TestDataKey(1);
@@ -236,6 +280,33 @@ test('while the plugin is away its values tell so, and are read anew once it is 
   await eventually('it is to be read anew', () => recorder.end !== undefined);
   assert.equal(recorder.end!.kind, 'replaced');
   assert.deepEqual(await valuesOf(source), ['a', 'plain']);
+});
+
+test('many data keys are asked for a few at a time, and all fail at once when the plugin is away', async (context) => {
+  const { plugin, provider, source, put } = await world(context, { timeoutMs: 400 });
+  for (let index = 0; index < 40; index++) {
+    const name = `${SECRETS}d/${index}`;
+    await put(name, new TestDataKey(1, String(index)).encrypt('p', name, 'v'));
+  }
+  let open = () => {};
+  plugin.gate = new Promise((resolve) => (open = resolve));
+  const first = valuesOf(source);
+  await eventually('as many as may be are asked for', () => plugin.count('Decrypt') === 4);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(plugin.count('Decrypt'), 4);
+  open();
+  assert.deepEqual(new Set(await first), new Set(['v']));
+  assert.equal(provider.size, 40);
+
+  const late = await world(context, { timeoutMs: 400, started: false });
+  for (let index = 0; index < 40; index++) {
+    const name = `${SECRETS}d/${index}`;
+    await late.put(name, new TestDataKey(1, String(index)).encrypt('p', name, 'v'));
+  }
+  const startMs = performance.now();
+  for (const value of await valuesOf(late.source)) assert.match(value, /code = DeadlineExceeded/);
+  const tookMs = performance.now() - startMs;
+  assert.ok(tookMs < 1_500, `${tookMs} ms, where one timeout after the other takes 4 s`);
 });
 
 test('a key that the plugin refuses is asked for again, more and more rarely, until it does not', async (context) => {
@@ -309,30 +380,4 @@ test('every flipped bit of a value is an error', async (context) => {
   }
   await store.write([{ type: 'put', key: Buffer.from(name), value: whole }]);
   assert.deepEqual(await valuesOf(source), ['hunter2']);
-});
-
-const unhealthy: [answer: Partial<TestKmsPlugin['answer']>, problem: string][] = [
-  [{ healthz: 'the HSM is on fire' }, 'got unexpected healthz status: the HSM is on fire'],
-  [{ version: 'v3' }, 'expected KMSv2 API version v2, got v3'],
-  [{ key_id: '' }, 'got invalid KMSv2 KeyID hash "": keyID is empty'],
-  [{ version: 'v1', healthz: '' }, '[got unexpected healthz status: , expected KMSv2 API version v2, got v1]'],
-];
-for (const [answer, problem] of unhealthy) {
-  test(`a plugin is not healthy: ${problem}`, async (context) => {
-    const { plugin, provider, problems } = await world(context);
-    plugin.answer = { ...plugin.answer, ...answer };
-    const want = `kmsv2 Provider p is not healthy, error: ${problem}`;
-    assert.equal(await provider.health.problem(), want);
-    assert.equal(await provider.health.problem(), want);
-    assert.deepEqual(problems, [want], 'told once');
-    assert.equal(plugin.count('Status'), 1, 'an answer holds for a while');
-  });
-}
-
-test('a plugin that is away is not healthy', async (context) => {
-  const { provider } = await world(context, { started: false, timeoutMs: 100 });
-  assert.match(
-    (await provider.health.problem())!,
-    /^failed to perform status section of the healthz check for KMS Provider p, error: rpc error: code = DeadlineExceeded /,
-  );
 });

@@ -3,6 +3,7 @@ import { answerMutations } from './answers.js';
 import { boundsMutations } from './bounds.js';
 import { checkpointMutations } from './checkpoints.js';
 import { customResourceMutations } from './custom-resources.js';
+import { encryptionMutations } from './encryption.js';
 import { forwardingMutations } from './forwarding.js';
 import { harnessMutations } from './harness.js';
 import { hollowMutations } from './hollow.js';
@@ -22,6 +23,7 @@ export const mutations: readonly Mutation[] = [
   ...tableMutations,
   ...workerMutations,
   ...checkpointMutations,
+  ...encryptionMutations,
   ...harnessMutations,
   ...accessMutations,
   ...customResourceMutations,

@@ -11,8 +11,9 @@ import { decodeMessage, encodeMessage, type KmsMessages } from '../../src/encryp
  */
 export class TestKmsPlugin implements AsyncDisposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'listwatch-kms-'));
-  readonly path = join(this.#folder, 'kms.sock');
-  readonly endpoint = `unix://${this.path}`;
+  /** As the endpoint has it: an abstract one begins with `@`. */
+  readonly path: string;
+  readonly endpoint: string;
   /** Methods in the order of their calls. */
   readonly calls: string[] = [];
   answer: KmsMessages['StatusResponse'] = { version: 'v2', healthz: 'ok', key_id: '1' };
@@ -21,6 +22,11 @@ export class TestKmsPlugin implements AsyncDisposable {
   /** Decrypt does not answer before this is resolved. */
   gate: Promise<void> | undefined;
   #server: Server | undefined;
+
+  constructor(path?: string) {
+    this.path = path ?? join(this.#folder, 'kms.sock');
+    this.endpoint = `unix://${path === undefined ? '' : '/'}${this.path}`;
+  }
 
   async start(): Promise<void> {
     const server = new Server();
@@ -57,7 +63,7 @@ export class TestKmsPlugin implements AsyncDisposable {
     };
     server.addService({ Status: method('Status'), Decrypt: method('Decrypt') }, implementation);
     await new Promise<void>((resolve, reject) => {
-      server.bindAsync(`unix:${this.path}`, ServerCredentials.createInsecure(), (error) =>
+      server.bindAsync(`unix:${this.path.replace(/^@/, '\0')}`, ServerCredentials.createInsecure(), (error) =>
         error === null ? resolve() : reject(error),
       );
     });
