@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import { quoteGo } from '../api/go-text.js';
 import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import type { Known, TokenAuthenticator } from './authenticator.js';
@@ -74,12 +75,17 @@ export class WebhookTokens implements TokenAuthenticator {
     } catch (error) {
       if (!(error instanceof ReviewError)) throw error;
       if (signal.aborted) return undefined; // nobody waits
-      failed(error.message.replaceAll(token, '[token]'));
+      failed(withoutToken(error.message, token));
       keptMs = errorTtlMs;
     }
     if (keptMs > 0) this.#answers.set(key, { identity, untilMs: clock.monotonicMs() + keptMs });
     return identity;
   }
+}
+
+/** A webhook may repeat what it was asked; its text may have been quoted since. */
+function withoutToken(text: string, token: string): string {
+  return text.replaceAll(token, '[token]').replaceAll(quoteGo(token).slice(1, -1), '[token]');
 }
 
 /** undefined: the token is nobody's, or meant for somebody else. Throws ReviewError: it could not be found out. */

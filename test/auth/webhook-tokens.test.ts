@@ -119,6 +119,15 @@ for (const [what, answer, audiences, want, reason] of rows) {
   });
 }
 
+test('a token that the webhook repeats is not told, quoted or not', async () => {
+  const odd = 'a"b\u00e4\u0001';
+  for (const text of [`no ${odd}!`, `an error on the server ("no a\\"b\u00e4\\x01!") has`]) {
+    const { find, failures } = tokens(new ReviewError(text));
+    assert.equal(await find(odd), undefined);
+    assert.match(failures[0]!, /no \[token\]!/);
+  }
+});
+
 test('without times nothing is kept', async () => {
   const { find, bodies } = tokens(JANE, { cacheTtlMs: 0, errorTtlMs: 0 });
   await find();

@@ -9,6 +9,7 @@ import { type Etcd, startEtcd } from '../support/etcd.js';
 import { type EtcdKv, etcdKv } from '../support/etcd-kv.js';
 import { send } from '../support/http-client.js';
 import { type RunningServer, startServer } from '../support/server.js';
+import { type Said, startWebhook } from '../support/webhook.js';
 import { ask, openWatch } from './client.js';
 import { configMap, configMapKey, envelope, field } from './objects.js';
 import { sendBytes } from './raw-socket.js';
@@ -224,6 +225,63 @@ describe('what is secret', () => {
     });
   }
 
+  test('a token that webhooks are asked about, and what they know us by, is told to nobody else', {
+    timeout: 120_000,
+  }, async () => {
+    const webhook = await startWebhook(({ review, body }): Said => {
+      const { token } = review.spec;
+      if (token === undefined)
+        return review.spec.user === 'lost' ? { code: 403, text: body } : { status: { allowed: true } };
+      switch (token.slice(TOKEN.length)) {
+        case '-known':
+          return { status: { authenticated: true, user: { username: 'known' } } };
+        case '-lost':
+          return { status: { authenticated: true, user: { username: 'lost' } } };
+        case '-why':
+          return { status: { authenticated: false, error: `no ${token}` } };
+        case '-echo':
+          return { code: 403, text: `go away ${token} ${body}` };
+        case '-quoted':
+          return { code: 501, text: body };
+        case '-odd':
+          return { code: 200, text: token, headers: { 'content-type': 'application/json' } };
+        case '-reset':
+          return 'reset';
+        case '-late':
+          return 'silence';
+        default:
+          return { status: { authenticated: false } };
+      }
+    });
+    const config = join(folder, 'webhook.yaml');
+    writeFileSync(config, webhook.kubeconfig({ token: PASSWORD }));
+    const server = await serve('text', [
+      ...['--authentication-token-webhook-config-file', config, '--anonymous-auth', 'false'],
+      ...['--authorization-mode', 'Webhook', '--authorization-webhook-config-file', config],
+    ]);
+    const codes: number[] = [];
+    const ways = ['known', 'lost', 'why', 'echo', 'quoted', 'odd', 'reset', 'late', 'nobody'];
+    const ask = async (way: string) => {
+      const headers = { authorization: `Bearer ${TOKEN}-${way}` };
+      // Five tries take four seconds.
+      const timeout = way === 'late' ? '1s' : '20s';
+      const answer = await send(server.secureUrl, { path: `/api/v1/configmaps?timeout=${timeout}`, headers });
+      assertClean(`the answer to ${way}`, answer.body.toString());
+      codes.push(answer.status);
+    };
+    for (const way of ways) await ask(way);
+    await webhook.close();
+    for (const way of [...ways.slice(2), 'another']) await ask(way);
+    assert.deepEqual(codes.slice(0, ways.length), [200, 500, 401, 401, 401, 401, 401, 504, 401]);
+    assertClean('/metrics', (await send(server.url, { path: '/metrics' })).body.toString());
+    assert.equal(await server.stop(), 0);
+    assert.ok(server.stderr().includes('failed to make webhook'), 'the log tells of what went wrong');
+    assert.ok(
+      webhook.asked.some(({ body }) => body.includes(TOKEN)),
+      'the webhook was asked',
+    );
+  });
+
   test('a start that fails does not show what it has read', async () => {
     const bad = join(folder, 'bad');
     mkdirSync(bad);
@@ -247,6 +305,14 @@ describe('what is secret', () => {
       ['--tls-cert-file', cert, '--tls-private-key-file', key],
       ['--etcd-servers', `http://user:${PASSWORD}@127.0.0.1:1`],
       ['--load', ...manifests],
+      [
+        '--authorization-kubeconfig',
+        file('a.yaml', `{current-context: c, users: [{name: u, user: {token: ${TOKEN}}}], ${MARKER}`),
+      ],
+      [
+        '--authorization-kubeconfig',
+        file('b.yaml', `{current-context: c, contexts: [], users: [{name: u, user: {token: ${TOKEN}}}]}`),
+      ],
     ];
     for (const flags of attempts) {
       const command: RunningCommand = start(
