@@ -39,6 +39,25 @@ export async function authority(name: string) {
       });
       return { cert: made.cert, key: made.private };
     },
+    /** For a server on this machine, by any of its names. */
+    async server(): Promise<Pair> {
+      const made = await generate([{ name: 'commonName', value: 'localhost' }], {
+        keyType: 'ec',
+        algorithm: 'sha256',
+        ca: { key: own.private, cert: own.cert },
+        extensions: [
+          { name: 'extKeyUsage', serverAuth: true },
+          {
+            name: 'subjectAltName',
+            altNames: [
+              { type: 2, value: 'localhost' },
+              { type: 7, ip: '127.0.0.1' },
+            ],
+          },
+        ],
+      });
+      return { cert: made.cert, key: made.private };
+    },
   };
 }
 

@@ -11,7 +11,7 @@ export interface Programs extends AsyncDisposable {
   run(program: string, args: readonly string[], input?: string): Promise<Finished>;
   /** The same, as one JSON value a line of stdout. */
   lines<T>(program: string, args: readonly string[], input?: string): Promise<T[]>;
-  start(program: string, args: readonly string[]): RunningCommand;
+  start(program: string, args: readonly string[], env?: NodeJS.ProcessEnv, stdin?: 'ignore' | 'pipe'): RunningCommand;
   /** Makes the changes of each step at one revision, encoded as kube-apiserver stores them; returns the revisions. */
   write(...steps: readonly (readonly StoredChange[])[]): Promise<number[]>;
   /** Random changes of 300 pods. */
@@ -56,7 +56,7 @@ export async function startPrograms(): Promise<Programs> {
     async lines<T>(program: string, args: readonly string[], input?: string) {
       return parseLines<T>((await programs.run(program, args, input)).stdout);
     },
-    start: (program, args) => start(join(bin, program), args),
+    start: (program, ...how) => start(join(bin, program), ...how),
     async write(...steps) {
       const script = steps.map((step) => `${JSON.stringify(step)}\n`).join('');
       return programs.lines<number>('etcd-write', ['-endpoints', etcd.endpoint], script);

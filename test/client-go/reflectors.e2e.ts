@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { eventually, type RunningCommand } from '../support/command.js';
+import type { RunningCommand } from '../support/command.js';
 import { type RunningServer, startServer } from '../support/server.js';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
-import { parseLines, type Programs, startPrograms } from './programs.js';
+import { finishInformer, startInformer as runInformer, summaryOf, toldByEtcd, toldByInformer } from './informers.js';
+import { type Programs, startPrograms } from './programs.js';
 
 // Informers of all three kinds of client, and what becomes of their reflectors when the network or the server goes away.
 
@@ -26,86 +27,12 @@ after(async () => {
   await programs?.[Symbol.asyncDispose]();
 });
 
-interface Line {
-  readonly type: string;
-  readonly key: string;
-  readonly resourceVersion: string;
-  readonly initial?: boolean;
-  readonly stale?: boolean;
-  readonly digest?: string;
-  readonly metadataDigest?: string;
-  readonly error?: string;
-  readonly lists?: number;
-  readonly watchLists?: number;
-  readonly watches?: number;
-}
-interface Change {
-  readonly type: 'put' | 'delete';
-  readonly key: string;
-  readonly modRevision: number;
-  readonly prevModRevision?: number;
-}
-
 async function startInformer(server: string, ...args: string[]): Promise<RunningCommand> {
-  const options = ['-insecure', '-resource', 'pods', '-duration', '180s', '-dump'];
-  const informer = programs.start('informer', ['-server', server, ...options, ...args]);
+  const informer = await runInformer(programs, '-server', server, '-insecure', '-resource', 'pods', ...args);
   informers.push(informer);
-  await eventually('the informer is synced', () => {
-    if (informer.child.exitCode !== null) throw new Error(informer.stderr());
-    return informer.stdout().includes('"type":"synced"');
-  });
   return informer;
 }
-
-/** key -> what a handler must have been told of it, in order. */
-async function toldByEtcd(from: number, to: number): Promise<Map<string, string[]>> {
-  const range = ['-from-revision', String(from), '-to-revision', String(to)];
-  const changes = await programs.lines<Change>('etcd-history', ['-endpoints', programs.etcd.endpoint, ...range]);
-  const byKey = new Map<string, string[]>();
-  for (const { type, key, modRevision, prevModRevision } of changes) {
-    const name = key.slice('/registry/pods/'.length);
-    const what = type === 'delete' ? 'delete' : prevModRevision === undefined ? 'add' : 'update';
-    byKey.set(name, [...(byKey.get(name) ?? []), `${what}@${modRevision}`]);
-  }
-  return byKey;
-}
-function toldByInformer(lines: readonly Line[]): Map<string, string[]> {
-  const byKey = new Map<string, string[]>();
-  for (const { type, key, resourceVersion, initial, stale } of lines) {
-    if (initial === true || !/^(add|update|delete)$/.test(type)) continue;
-    byKey.set(key, [
-      ...(byKey.get(key) ?? []),
-      `${type}@${resourceVersion}${stale === true ? ' (found by a relist)' : ''}`,
-    ]);
-  }
-  return byKey;
-}
-
-/** Waits until the informer has been told of the last change, stops it, and returns all it wrote. */
-async function finish(informer: RunningCommand): Promise<Line[]> {
-  const objects = async () =>
-    (await programs.podsAt(await programs.revision())).map(({ key, modRevision }) => `${key}@${modRevision}`);
-  const want = (await objects()).sort().join();
-  const state = () => {
-    const known = new Map<string, string>();
-    for (const { type, key, resourceVersion } of parseLines<Line>(
-      informer.stdout().slice(0, informer.stdout().lastIndexOf('\n') + 1),
-    )) {
-      if (type === 'add' || type === 'update') known.set(key, resourceVersion);
-      else if (type === 'delete') known.delete(key);
-    }
-    return [...known]
-      .map(([key, version]) => `${key}@${version}`)
-      .sort()
-      .join();
-  };
-  await eventually('the informer has what etcd has', () => state() === want, 30_000, 300).catch(() => undefined);
-  assert.equal(await informer.stop(), 0, informer.stderr().slice(0, 2_000));
-  const lines = parseLines<Line>(informer.stdout());
-  assert.equal(state(), want);
-  return lines;
-}
-const summaryOf = (lines: readonly Line[]) => lines.find(({ type }) => type === 'summary')!;
+const finish = (informer: RunningCommand) => finishInformer(programs, informer);
 
 test('typed, metadata and dynamic informers hold what etcd holds', async () => {
   const kinds = [
@@ -120,7 +47,7 @@ test('typed, metadata and dynamic informers hold what etcd holds', async () => {
   const from = (await programs.revision()) + 1;
   await programs.writeRandom(2_000, 2);
   const to = await programs.revision();
-  const want = await toldByEtcd(from, to);
+  const want = await toldByEtcd(programs, from, to);
   const stored = await programs.podsAt(to);
   const metadataDigests = new Set<string>();
   for (const [index, informer] of running.entries()) {
@@ -162,7 +89,7 @@ test('connections cut every 1.5 s: no relist and no gap, with WatchList and with
     secure.cut();
   }
   await writes;
-  const want = await toldByEtcd(from, await programs.revision());
+  const want = await toldByEtcd(programs, from, await programs.revision());
   for (const [index, informer] of running.entries()) {
     const kind = kinds[index]!.slice(1).join(' ');
     const lines = await finish(informer);
@@ -190,7 +117,7 @@ test('another replica takes over: the reflector goes on with a resourceVersion o
     }
     await writes;
     const lines = await finish(informer);
-    assert.deepEqual(toldByInformer(lines), await toldByEtcd(from, await programs.revision()));
+    assert.deepEqual(toldByInformer(lines), await toldByEtcd(programs, from, await programs.revision()));
     const { lists = 0, watchLists = 0 } = summaryOf(lines);
     assert.equal(lists + watchLists, 1, 'listed once');
   } finally {

@@ -80,18 +80,23 @@ export interface RunningCommand {
   readonly exited: Promise<number | null>;
 }
 
-export function start(file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): RunningCommand {
+export function start(
+  file: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  stdin: 'ignore' | 'pipe' = 'ignore',
+): RunningCommand {
   const child = spawn(file, [...args], {
     env: { ...process.env, ...env },
     cwd: repositoryRoot,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [stdin, 'pipe', 'pipe'],
   });
   let stdout = '';
   let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => {
+  child.stdout!.on('data', (chunk: Buffer) => {
     stdout += chunk.toString();
   });
-  child.stderr.on('data', (chunk: Buffer) => {
+  child.stderr!.on('data', (chunk: Buffer) => {
     stderr += chunk.toString();
   });
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));

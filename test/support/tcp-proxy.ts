@@ -46,7 +46,9 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     },
     cut() {
       for (const [client, upstream] of pairs) {
-        client.resetAndDestroy();
+        // Node neither resets nor closes a socket that is being shut down: it would spin on it for ever.
+        if (client.readyState === 'open') client.resetAndDestroy();
+        else client.destroy();
         upstream.destroy();
       }
     },

@@ -16,6 +16,9 @@ type Flags struct {
 	Accept   string
 	Http     int
 	Token    string
+	CAFile   string
+	CertFile string
+	KeyFile  string
 }
 
 // Register adds the flags to the command line.
@@ -26,13 +29,16 @@ func Register() *Flags {
 	flag.StringVar(&f.Accept, "accept", "protobuf", "protobuf or json")
 	flag.IntVar(&f.Http, "http", 2, "1: no HTTP/2 even where the server offers it")
 	flag.StringVar(&f.Token, "token", "", "bearer token")
+	flag.StringVar(&f.CAFile, "ca-file", "", "authority of the server's certificate")
+	flag.StringVar(&f.CertFile, "cert-file", "", "certificate of the client")
+	flag.StringVar(&f.KeyFile, "key-file", "", "key of -cert-file")
 	return f
 }
 
 // Config is what client-go needs, without a limit on requests per second.
 func (f *Flags) Config(userAgent string) (*rest.Config, error) {
 	config := &rest.Config{Host: f.Server, QPS: -1, UserAgent: "listwatch-test/" + userAgent, BearerToken: f.Token}
-	config.TLSClientConfig.Insecure = f.Insecure
+	config.TLSClientConfig = rest.TLSClientConfig{Insecure: f.Insecure, CAFile: f.CAFile, CertFile: f.CertFile, KeyFile: f.KeyFile}
 	switch f.Accept {
 	case "protobuf":
 		config.ContentType, config.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf
