@@ -1,4 +1,4 @@
-import { constants, type Http2ServerRequest } from 'node:http2';
+import { constants, type Http2ServerRequest, type ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
 import type { Limits } from '../lib/limits.js';
 import { ignoreError } from './sinks.js';
@@ -62,9 +62,19 @@ export function refuseRest(body: Readable): void {
   body.resume();
   const { stream } = body as Partial<Http2ServerRequest>;
   if (stream === undefined || stream.destroyed) return;
-  const stop = () => {
-    if (!stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
-  };
+  const stop = () => stopOnceSent(stream, STOP_TURNS);
   if (stream.writableFinished) stop();
   else stream.once('finish', stop);
+}
+
+/** One or two are enough, unless the client's window holds the answer back: then the deadline sees to the rest. */
+const STOP_TURNS = 100;
+
+/** What is finished may not be sent yet, and a reset would overtake it: Go's client then misses the end of its answer. */
+function stopOnceSent(stream: ServerHttp2Stream, turns: number): void {
+  setImmediate(() => {
+    if (stream.closed || stream.destroyed || stream.state.remoteClose === 1) return;
+    if (stream.state.localClose === 1) stream.close(constants.NGHTTP2_NO_ERROR);
+    else if (turns > 0) stopOnceSent(stream, turns - 1);
+  });
 }

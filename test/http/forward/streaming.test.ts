@@ -152,16 +152,13 @@ for (const protocol of protocols) {
     watch.leave();
     await eventually('the watch has ended there', () => gone === 1);
     // In the middle of its body, before there is an answer.
-    const upload = begin(protocol, port, {
-      method: 'POST',
-      path: PODS,
-      headers: asJane,
-      body(to) {
-        to.on('error', () => {});
-        to.write('half');
-        setTimeout(() => to.destroy(), 50);
-      },
-    });
+    let to: Writable | undefined;
+    const upload = begin(protocol, port, { method: 'POST', path: PODS, headers: asJane, body: (body) => (to = body) });
+    upload.catch(() => undefined);
+    to!.on('error', () => {});
+    to!.write('half');
+    await eventually('the head is there', () => target.seen.length === 2);
+    to!.destroy();
     await assert.rejects(upload);
     await eventually('the upload has ended there', () => gone === 2);
     await eventually('nothing is open', () => serving.server.open === 0);
