@@ -2,7 +2,7 @@
 export function headerValues(raw: readonly string[], name: string): string[] {
   const values: string[] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) {
-    if (raw[at]!.toLowerCase() === name) values.push(raw[at + 1]!);
+    if (raw[at]!.toLowerCase() === name) values.push(textOf(raw[at + 1]!));
   }
   return values;
 }
@@ -19,11 +19,16 @@ export function prefixedHeaders(raw: readonly string[], prefixes: readonly strin
       if (!name.startsWith(prefix)) continue;
       const key = unescapeKey(name.slice(prefix.length));
       const values = found.get(key);
-      if (values === undefined) found.set(key, [raw[at + 1]!]);
-      else values.push(raw[at + 1]!);
+      if (values === undefined) found.set(key, [textOf(raw[at + 1]!)]);
+      else values.push(textOf(raw[at + 1]!));
     }
   }
   return Object.fromEntries(found);
+}
+
+/** Node shows the bytes of a header as Latin-1; names are UTF-8. */
+function textOf(value: string): string {
+  return /[\x80-\xff]/.test(value) ? Buffer.from(value, 'latin1').toString('utf8') : value;
 }
 
 /** What cannot be decoded stays as it is. */

@@ -96,6 +96,11 @@ for (const protocol of protocols) {
     );
     assert.deepEqual(valuesOf(nobody!, 'x-remote-user'), ['system:anonymous']);
     assert.deepEqual(valuesOf(nobody!, 'x-remote-group'), ['system:unauthenticated']);
+    const bytes = Buffer.from('jörg 日').toString('latin1');
+    const named = { ...asJane, 'impersonate-user': bytes };
+    await send(protocol, port, { method: 'DELETE', path: `${PODS}/web`, headers: named });
+    assert.deepEqual(valuesOf(target.seen[2]!, 'x-remote-user'), [bytes], 'names are UTF-8');
+    target.seen.pop();
     const refused = await send(protocol, port, {
       method: 'DELETE',
       path: `${PODS}/web`,
