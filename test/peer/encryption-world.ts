@@ -37,6 +37,8 @@ export const secret = (name: string) => ({
 /** One line of what `encrypt` is told. */
 export interface Step {
   readonly configuration: string;
+  /** `secrets` unless it is named. */
+  readonly resource?: string;
   readonly put?: readonly { readonly key: string; readonly object: object }[];
   readonly read?: readonly string[];
 }
@@ -82,9 +84,9 @@ export class EncryptionWorld {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** A file, written anew when it is named. */
-  configuration(providers: Providers, file = join(this.folder, `${this.#files++}.yaml`)): string {
-    const resources = [{ resources: ['secrets'], providers }];
+  configuration(providers: Providers, resource = 'secrets'): string {
+    const file = join(this.folder, `${this.#files++}.yaml`);
+    const resources = [{ resources: [resource], providers }];
     const kind = { apiVersion: 'apiserver.config.k8s.io/v1', kind: 'EncryptionConfiguration' };
     writeFileSync(file, JSON.stringify({ ...kind, resources })); // JSON is YAML, too.
     return file;

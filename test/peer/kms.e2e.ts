@@ -130,6 +130,46 @@ test('a plugin may be away, at the start and later: its values fail with the rea
   assert.doesNotMatch(server.stderr(), /hunter2|KEK|uncaught/i);
 });
 
+test('when a plugin opens everything and starts last, every kind is there once it is', async () => {
+  const provider = kms('all', 'all', '500ms');
+  const writer = await plugin('all', ['1']);
+  const file = world.configuration([provider, IDENTITY], '*.*');
+  const metadata = { name: 'n', uid: 'u', creationTimestamp: '2026-01-01T00:00:00Z' };
+  const objects = [
+    ['namespaces', 'n', { apiVersion: 'v1', kind: 'Namespace', metadata }],
+    ['configmaps', 'd/n', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { ...metadata, namespace: 'd' } }],
+    ['secrets', 'd/n', secret('n')],
+    [
+      'leases',
+      'd/n',
+      { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { ...metadata, namespace: 'd' } },
+    ],
+  ] as const;
+  await world.goes(
+    objects.map(([resource, name, object]) => ({
+      configuration: file,
+      resource: resource === 'leases' ? 'leases.coordination.k8s.io' : resource,
+      put: [{ key: `/all/${resource}/${name}`, object }],
+    })),
+  );
+  await writer.stop();
+  const server = await spawnServer([...world.flags(file, '/all'), '--watch-cache-initialization=eager']);
+  const paths = ['/api/v1/namespaces', '/api/v1/configmaps', '/api/v1/secrets', '/apis/coordination.k8s.io/v1/leases'];
+  await eventually('it serves', async () => (await ask(server.url, '/livez')).status === 200);
+  await eventually(
+    'caches are filled',
+    async () => (await ask(server.url, '/readyz/poststarthook/storage-readiness')).status === 200,
+  );
+  for (const path of paths) assert.equal((await ask(server.url, path)).status, 500, path);
+  await plugin('all', ['1']);
+  await eventually('it is ready', async () => (await ask(server.url, '/readyz')).status === 200);
+  for (const path of paths) {
+    await eventually(`${path} is read`, async () => (await ask(server.url, path)).status === 200);
+    assert.deepEqual(namesOf(await ask(server.url, path)), ['n'], path);
+  }
+  await server.stop();
+});
+
 test('while a slow plugin is waited for, events of the kind keep their order and others do not wait', async () => {
   await plugin('slow', ['1'], '-delay', '1500ms');
   await plugin('quick', ['1']);
