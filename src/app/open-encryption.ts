@@ -8,6 +8,7 @@ import {
   type EncryptionConfiguration,
   type EncryptionFile,
   isEncrypted,
+  namesOf,
   readEncryptionConfiguration,
   transformersOf,
 } from '../encryption/configuration.js';
@@ -52,7 +53,8 @@ export class Encryption {
   readonly #parts: EncryptionParts;
   readonly #kms: KmsProviders;
   readonly #resources = new Map<string, ResourceState>();
-  readonly #former: EncryptionConfiguration[] = [];
+  /** What was encrypted by a configuration that is not in use any more: `secrets.`, `*.apps`, `*.*`. */
+  readonly #formerly = new Set<string>();
   readonly #followed: FollowedFiles;
   readonly #reloads = { success: 0, failure: 0, lastSuccessSeconds: 0, lastFailureSeconds: 0 };
   #hash: string;
@@ -90,7 +92,8 @@ export class Encryption {
 
   /** Whether the resource may be stored encrypted, now or earlier: a cache may still hold what was decrypted then. */
   covers({ group, resource }: Resource): boolean {
-    return this.#former.concat(this.#configuration).some((one) => isEncrypted(transformersOf(one, group, resource)));
+    if (isEncrypted(transformersOf(this.#configuration, group, resource))) return true;
+    return namesOf(group, resource).some((name) => this.#formerly.has(name));
   }
 
   decryptionOf({ group, resource }: Resource): ResourceDecryption {
@@ -122,6 +125,7 @@ export class Encryption {
   }
 
   start(): void {
+    this.#kms.start();
     if (this.#config.reload) this.#followed.start();
   }
 
@@ -145,7 +149,9 @@ export class Encryption {
       this.#kms.discard(prepared);
       throw new ConfigurationError(`health check for new transformers failed: ${problem}`);
     }
-    this.#former.push(this.#configuration);
+    for (const [name, transformers] of this.#configuration) {
+      if (isEncrypted(transformers)) this.#formerly.add(name);
+    }
     this.#configuration = configurationOf(file, prepared);
     this.#hash = hashOf(text);
     this.#kms.use(prepared);

@@ -95,9 +95,18 @@ export function transformersOf(
   group: string,
   resource: string,
 ): readonly Transformer[] | undefined {
+  for (const name of namesOf(group, resource)) {
+    const found = configuration.get(name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** The names under which a configuration may have a resource; the first one that it has counts. */
+export function namesOf(group: string, resource: string): readonly string[] {
   // Events are stored as those of the core group, whichever group is asked.
   const stored = group === 'events.k8s.io' ? '' : group;
-  return configuration.get(`${resource}.${stored}`) ?? configuration.get(`*.${stored}`) ?? configuration.get('*.*');
+  return [`${resource}.${stored}`, `*.${stored}`, '*.*'];
 }
 
 /** Anything but `identity` alone. */

@@ -17,6 +17,7 @@ export interface KmsProvidersParts {
 export class KmsProviders {
   readonly #parts: KmsProvidersParts;
   #inUse: readonly KmsProvider[] = [];
+  #started = false;
 
   constructor(parts: KmsProvidersParts) {
     this.#parts = parts;
@@ -39,7 +40,13 @@ export class KmsProviders {
     const added = prepared.filter((provider) => !this.#inUse.includes(provider));
     this.#inUse = prepared;
     for (const provider of gone) provider.close();
-    for (const { health } of added) health.start();
+    if (this.#started) for (const { health } of added) health.start();
+  }
+
+  /** From now on plugins are asked how they are. */
+  start(): void {
+    this.#started = true;
+    for (const { health } of this.#inUse) health.start();
   }
 
   /** Those that were prepared will not come into use. */

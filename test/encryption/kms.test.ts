@@ -324,6 +324,18 @@ test('a key that the plugin refuses is asked for again, more and more rarely, un
   assert.deepEqual(await valuesOf(source), ['a']);
 });
 
+test('a plugin that does not answer is waited for no longer than its timeout', async (context) => {
+  const { plugin, source, put } = await world(context, { timeoutMs: 200 });
+  await put(`${SECRETS}d/a`, new TestDataKey(1).encrypt('p', `${SECRETS}d/a`, 'a'));
+  let open = () => {};
+  plugin.gate = new Promise((resolve) => (open = resolve));
+  assert.deepEqual(await valuesOf(source), [
+    'failed to decrypt DEK, error: rpc error: code = DeadlineExceeded desc = context deadline exceeded',
+  ]);
+  open();
+  await eventually('it is read', async () => (await valuesOf(source))[0] === 'a');
+});
+
 test('a plugin that restarts is connected again', async (context) => {
   const { plugin, source, put } = await world(context);
   await put(`${SECRETS}d/a`, new TestDataKey(1, '1').encrypt('p', `${SECRETS}d/a`, 'a'));
