@@ -161,7 +161,7 @@ function openClient(
   limits: Limits,
   { clock, random, version, reviewed }: OpenAccessParts,
 ): ReviewClient {
-  const server = readKubeconfig(flag, file, clock);
+  const server = readKubeconfig(flag, file, 'secure', clock);
   const url = new URL(server.url);
   if (isApiserver) url.pathname = `${url.pathname.replace(/\/$/, '')}${path}`;
   const timeoutMs = isApiserver ? APISERVER_MS : WEBHOOK_MS;

@@ -2,7 +2,6 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
-import type { ReviewServer } from '../auth/review-client.js';
 import type { Clock } from '../lib/clock.js';
 import { isObject, textMember } from '../lib/is-object.js';
 import { checkPair, readNamed } from './certificates.js';
@@ -17,15 +16,33 @@ const TOKEN_FILE_MS = 60_000;
 /** What needs a program of its own, or would make somebody else of us. */
 const NOT_SUPPORTED = ['exec', 'auth-provider', 'as', 'as-uid', 'as-groups', 'as-user-extra'] as const;
 
+/** A server, and how it knows us. */
+export interface KubeconfigServer {
+  readonly url: URL;
+  /** Certificates in PEM form; what is absent is as Node has it: the system's authorities, and a server must show that it is itself. */
+  readonly tls: {
+    readonly ca?: string;
+    readonly cert?: string;
+    readonly key?: string;
+    readonly servername?: string;
+    readonly rejectUnauthorized?: false;
+  };
+  /** The header, read for each call; undefined: none is sent. */
+  readonly authorization: () => string | undefined;
+}
+
+/** `secure`: nobody but the server may read what we say, or answer, unless it is on this machine. */
+export type KubeconfigTrust = 'secure' | 'any';
+
 /**
  * The server that a kubeconfig's current context names, and how it knows us
  * (https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/). Files that it names lie beside it, unless their paths are absolute.
  * Throws UsageError for what is missing or cannot be; no message holds a secret.
  */
-export function readKubeconfig(flag: string, path: string, clock: Clock): ReviewServer {
+export function readKubeconfig(flag: string, path: string, trust: KubeconfigTrust, clock: Clock): KubeconfigServer {
   const fail = (problem: string) => new UsageError(`--${flag} ${path}: ${problem}`);
   const { cluster, user } = currentContext(readNamed(flag, path), fail);
-  const url = serverUrl(cluster, fail);
+  const url = serverUrl(cluster, trust, fail);
   const beside = (name: string) => resolve(dirname(path), name);
 
   /** What is given as `<name>-data`, or else in the file `<name>`; undefined: neither is. */
@@ -43,7 +60,7 @@ export function readKubeconfig(flag: string, path: string, clock: Clock): Review
   if (url.protocol === 'http:' && (ca !== undefined || cert !== undefined || isInsecure)) {
     throw fail(`the server is ${url.origin}: certificates are of use with https:// only`);
   }
-  if (isInsecure && !isLoopback(hostOf(url))) {
+  if (isInsecure && trust === 'secure' && !isLoopback(hostOf(url))) {
     throw fail('insecure-skip-tls-verify: anybody could answer as this server; give its certificate-authority');
   }
   if (isInsecure && ca !== undefined) {
@@ -100,7 +117,7 @@ function currentContext(text: string, fail: Fail): { readonly cluster: Json; rea
   return { cluster, user };
 }
 
-function serverUrl(cluster: Json, fail: Fail): URL {
+function serverUrl(cluster: Json, trust: KubeconfigTrust, fail: Fail): URL {
   const server = textMember(cluster, 'server');
   if (server === '') throw fail('the cluster has no server: expected a URL such as https://webhook.example/authorize');
   const url = URL.canParse(server) ? new URL(server) : undefined;
@@ -108,7 +125,7 @@ function serverUrl(cluster: Json, fail: Fail): URL {
     throw fail(`server ${JSON.stringify(server)}: expected a URL such as https://webhook.example/authorize`);
   }
   if (url.username !== '' || url.password !== '') throw fail('server: expected a URL without a user');
-  if (url.protocol === 'http:' && !isLoopback(hostOf(url))) {
+  if (url.protocol === 'http:' && trust === 'secure' && !isLoopback(hostOf(url))) {
     throw fail(`server ${JSON.stringify(server)}: anybody on the way could read tokens and answer; expected https://`);
   }
   return url;
@@ -132,7 +149,7 @@ function authorizationOf(
   beside: (name: string) => string,
   clock: Clock,
   fail: Fail,
-): ReviewServer['authorization'] {
+): KubeconfigServer['authorization'] {
   const file = textMember(user, 'tokenFile');
   const token = textMember(user, 'token');
   const name = textMember(user, 'username');

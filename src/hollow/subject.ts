@@ -10,7 +10,7 @@ import type { Source, WritableStore } from '../source/source.js';
 import { ApiClient, ApiError, type ApiServer } from './api-client.js';
 import { ApiWriter } from './api-writer.js';
 import { NAMESPACES, NODES } from './kinds.js';
-import { readKubeconfig } from './kubeconfig.js';
+import { readApiServer } from './kubeconfig.js';
 import { Meters } from './meters.js';
 import { NODE_NAME_PREFIX } from './objects.js';
 import type { HollowOptions } from './options.js';
@@ -97,7 +97,7 @@ async function twinOf(url: string): Promise<TwinCounts> {
 
 /** Somebody else's server: it stays; what was written into it is for the cluster to remove. */
 async function reachServer(kubeconfig: string, { clock }: SubjectParts): Promise<Subject> {
-  const server = readKubeconfig(kubeconfig);
+  const server = readApiServer(kubeconfig, clock);
   const { requestTimeoutMs } = defaultLimits;
   const clientOf = (meters: Meters, name: string) =>
     new ApiClient(server, { encoding: 'json', meters, clock, requestTimeoutMs }, name);

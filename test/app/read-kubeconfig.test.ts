@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { stringify } from 'yaml';
-import { readKubeconfig } from '../../src/app/read-kubeconfig.js';
+import { type KubeconfigTrust, readKubeconfig } from '../../src/app/read-kubeconfig.js';
 import { UsageError } from '../../src/app/usage-error.js';
 import { createFakeClock } from '../../src/lib/clock.js';
 import { authority } from '../auth/support.js';
@@ -23,7 +23,7 @@ writeFileSync(join(folder, 'token'), 'from-a-file\n');
 const SERVER = 'https://webhook.example:8443/authenticate';
 const clock = createFakeClock();
 
-function read(cluster: object, user: object = {}, more: object = {}) {
+function read(cluster: object, user: object = {}, more: object = {}, trust: KubeconfigTrust = 'secure') {
   const path = join(folder, 'kubeconfig');
   const config = {
     apiVersion: 'v1',
@@ -35,7 +35,7 @@ function read(cluster: object, user: object = {}, more: object = {}) {
     ...more,
   };
   writeFileSync(path, stringify(config));
-  return readKubeconfig('authorization-kubeconfig', path, clock);
+  return readKubeconfig('authorization-kubeconfig', path, trust, clock);
 }
 
 test('files lie beside the kubeconfig; what is given as data needs none', () => {
@@ -76,6 +76,9 @@ test('plain HTTP and a server that nobody vouches for are for this machine', () 
   }
   const { tls } = read({ server: 'https://localhost:9', 'insecure-skip-tls-verify': true });
   assert.deepEqual(tls, { rejectUnauthorized: false });
+  assert.equal(read({ server: 'http://10.0.0.1/' }, {}, {}, 'any').url.href, 'http://10.0.0.1/');
+  const anybody = read({ server: SERVER, 'insecure-skip-tls-verify': true }, {}, {}, 'any');
+  assert.deepEqual(anybody.tls, { rejectUnauthorized: false });
 });
 
 const SECRET = 's3cret';
@@ -166,7 +169,10 @@ test('what is no kubeconfig at all is refused', () => {
   ] as const) {
     const path = join(folder, 'other');
     writeFileSync(path, text);
-    assert.throws(() => readKubeconfig('authorization-kubeconfig', path, clock), says);
+    assert.throws(() => readKubeconfig('authorization-kubeconfig', path, 'secure', clock), says);
   }
-  assert.throws(() => readKubeconfig('authorization-kubeconfig', join(folder, 'none'), clock), /no such file/);
+  assert.throws(
+    () => readKubeconfig('authorization-kubeconfig', join(folder, 'none'), 'secure', clock),
+    /no such file/,
+  );
 });

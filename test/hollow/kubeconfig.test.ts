@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { readKubeconfig } from '../../src/hollow/kubeconfig.js';
+import { readApiServer } from '../../src/hollow/kubeconfig.js';
 import { UsageError } from '../../src/app/usage-error.js';
+import { systemClock } from '../../src/lib/clock.js';
+import { authority } from '../auth/support.js';
 import { freePort } from '../support/command.js';
 import { assertLived, runSmall } from './small-cluster.js';
 import { startWritingApi, TOKEN } from './writing-api.js';
@@ -73,22 +75,24 @@ test('calls that fail are counted and shown, and end nothing', async () => {
   assert.ok(missed.includes('99% of reads of one object within 1 s'), missed.join());
 });
 
-test('credentials come from the current context, in each of their forms', () => {
+test('credentials come from the current context, in each of their forms', async () => {
+  const { pem, client } = await authority('users');
+  const { cert, key } = await client('hollow');
   const token = join(folder, 'token');
   writeFileSync(token, 'from-a-file\n');
   const data = (text: string) => Buffer.from(text).toString('base64');
   const server = 'https://example.com:6443';
   const withCertificate = kubeconfig(
     'certificate',
-    { server, 'certificate-authority-data': data('CA'), 'tls-server-name': 'api' },
-    { 'client-certificate-data': data('CERT'), 'client-key-data': data('KEY') },
+    { server, 'certificate-authority-data': data(pem), 'tls-server-name': 'api' },
+    { 'client-certificate-data': data(cert), 'client-key-data': data(key) },
   );
-  assert.deepEqual(readKubeconfig(withCertificate), {
+  assert.deepEqual(readApiServer(withCertificate, systemClock), {
     url: server,
-    tls: { rejectUnauthorized: true, ca: 'CA', cert: 'CERT', key: 'KEY', servername: 'api' },
+    tls: { ca: pem, cert, key, servername: 'api' },
   });
   const headers = (user: object) =>
-    readKubeconfig(kubeconfig('headers', { server, 'insecure-skip-tls-verify': true }, user)).headers?.[
+    readApiServer(kubeconfig('headers', { server, 'insecure-skip-tls-verify': true }, user), systemClock).headers?.[
       'authorization'
     ];
   assert.equal(headers({ token: 'one' }), 'Bearer one');
@@ -107,15 +111,16 @@ const wrong: readonly [name: string, path: () => string, says: RegExp][] = [
       writeFileSync(path, 'apiVersion: v1\n');
       return path;
     },
-    /there is no current-context/,
+    /current-context is missing/,
   ],
   ['a plugin', () => kubeconfig('exec', { server }, { exec: {} }), /exec is not supported/],
+  ['a path', () => kubeconfig('path', { server: `${server}/k8s` }, {}), /expected a URL without a path/],
   ['a server that is no URL', () => kubeconfig('url', { server: 'nowhere' }, {}), /server "nowhere": expected a URL/],
 ];
 for (const [name, path, says] of wrong) {
   test(`a kubeconfig with ${name} is refused`, () => {
     assert.throws(
-      () => readKubeconfig(path()),
+      () => readApiServer(path(), systemClock),
       (error) => error instanceof UsageError && says.test(error.message),
     );
   });
