@@ -249,7 +249,6 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("informer: ")
 	connection := connect.Register()
-	token := flag.String("token", "", "bearer token")
 	clientKind := flag.String("client", "typed", "typed, metadata or dynamic")
 	resource := flag.String("resource", "pods", "what to watch")
 	namespace := flag.String("namespace", "", "one namespace only")
@@ -273,7 +272,6 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	config.BearerToken = *token
 	config.Wrap(r.wrap)
 	informer, start, shutdown, err := newInformer(*clientKind, config, followed, *namespace, *resync, func(o *metav1.ListOptions) {
 		o.LabelSelector, o.FieldSelector = *labels, *fields
