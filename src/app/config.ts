@@ -208,6 +208,11 @@ export const serveFlags = [
     'share of HTTP/2 requests whose connection is asked to leave (GOAWAY), so that clients spread over replicas; 0 to 0.02 (default 0)',
   ],
   ['shutdown-delay-duration', '<duration>', 'go on serving this long after SIGTERM, while /readyz fails (default 0s)'],
+  [
+    'shutdown-watch-termination-grace-period',
+    '<duration>',
+    'then end watches spread over this long, at least 200 a second, so that their clients do not come back all at once (default 0s)',
+  ],
   ['load', '<path...>', 'fill the embedded store from manifests: YAML or JSON, files or folders'],
   ['load-ignore-errors', '[bool]', 'go on when --load rejects objects (default false)'],
   ['sample', '[spec]', 'fill the embedded store with a living sample cluster (default nodes=50,pods=1500,churn=20)'],
@@ -297,6 +302,9 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
     if (!etcd) throw new UsageError('--initial-history has no effect without --etcd-servers');
     Object.assign(limits, { initialHistoryRevisions });
   }
+
+  const watchTerminationGraceMs = value('shutdown-watch-termination-grace-period', readDurationMs);
+  if (watchTerminationGraceMs !== undefined) Object.assign(limits, { watchTerminationGraceMs });
 
   const cacheDir = value('cache-dir', readText);
   if (cacheDir !== undefined && !etcd) {

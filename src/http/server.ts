@@ -18,6 +18,7 @@ import { Answering } from './answering.js';
 import { type Access, isGuarded } from './access.js';
 import { liveDiscovery } from './discovery.js';
 import type { DocumentContext } from './documents.js';
+import { endWatches } from './end-watches.js';
 import type { EncryptionStats } from './encryption-metrics.js';
 import { Forwarder } from './forward/forwarder.js';
 import type { IdentityHeaders } from './forward/headers.js';
@@ -101,7 +102,7 @@ export interface HttpServer {
   beginShutdown(): void;
   /**
    * Stops listening, ends watches cleanly, lets other responses finish for at most
-   * `limits.shutdownMs`, then cuts what is left. Idempotent.
+   * `limits.shutdownMs` after the last watch was ended, then cuts what is left. Idempotent.
    */
   close(): Promise<void>;
   /** Answers without a network: for tests and for tools in the same process. */
@@ -322,7 +323,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
 
   async function close(): Promise<void> {
     health.beginShutdown();
-    for (const exchange of exchanges) exchange.endWatch?.();
+    void endWatches(exchanges, limits.watchTerminationGraceMs, clock);
     connections.goAway();
     const idle = Promise.all(listeners.map((app) => app.close()));
     const enough = new AbortController();
@@ -333,7 +334,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       for (const exchange of exchanges) exchange.sink.onClose(check);
       check();
     });
-    await Promise.race([finished, sleep(clock, limits.shutdownMs, enough.signal)]);
+    await Promise.race([finished, sleep(clock, limits.shutdownMs + limits.watchTerminationGraceMs, enough.signal)]);
     enough.abort();
     for (const exchange of exchanges) exchange.cut();
     await connections.saidGoodbye(GOODBYE_MS);

@@ -132,6 +132,8 @@ export interface Limits {
   readonly lingerMs: number;
   /** Responses in flight at shutdown get this long to finish. */
   readonly shutdownMs: number;
+  /** Over which watches end at a shutdown; 0: all at once. */
+  readonly watchTerminationGraceMs: number;
   /** A connection to the target of --forward-to must be there within this time, as Go's dialers have it. */
   readonly forwardDialMs: number;
   /** One that is idle is closed after this time: sooner than kube-apiserver, which may else do so while a request is on its way. */
@@ -257,6 +259,7 @@ export const defaultLimits: Limits = {
   continueTokenBytesMax: 16 * 2 ** 10,
   lingerMs: 10_000,
   shutdownMs: 60_000,
+  watchTerminationGraceMs: 0,
   forwardDialMs: 30_000,
   forwardIdleMs: 30_000,
   forwardDiscoveryMs: 10_000,
