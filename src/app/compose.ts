@@ -158,10 +158,13 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     checkpoints: () => checkpoints?.stats,
     twins: () => (config.twin === undefined ? undefined : twins),
     encryption: encryption === undefined ? undefined : () => encryption.stats,
-    healthChecks: [
-      ...healthChecks(sources.all, config, () => [...eager].map((kind) => caches.get(kind)), customKinds),
-      ...(encryption?.healthChecks ?? []),
-    ],
+    healthChecks: healthChecks(
+      sources.all,
+      config,
+      encryption?.healthChecks ?? [],
+      () => [...eager].map((kind) => caches.get(kind)),
+      customKinds,
+    ),
     build: { packageVersion: parts.version },
     access,
     forwardTo,
@@ -262,6 +265,7 @@ function isEager({ eager, access }: Config, kind: Kind): boolean {
 function healthChecks(
   sources: readonly Source[],
   config: Config,
+  encryption: readonly HealthCheck[],
   eager: () => readonly Cache[],
   customKinds: CustomKinds,
 ): HealthCheck[] {
@@ -278,6 +282,7 @@ function healthChecks(
     { name: 'ping', endpoints: everywhere, check: always },
     { name: 'log', endpoints: everywhere, check: always },
     ...(config.store.kind === 'etcd' ? [etcd] : []),
+    ...encryption,
     {
       name: 'poststarthook/crd-informer-synced',
       endpoints: ['readyz'],

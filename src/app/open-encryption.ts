@@ -207,6 +207,9 @@ class ResourceState implements ResourceDecryption {
   readonly #lookUp: ResourceDecryption['transformers'];
   readonly #rereads = new Set<() => void>();
   #transformers: ReturnType<ResourceDecryption['transformers']>;
+  /** How often it was to be read anew, and after how many of these times the oldest value failed that a reader may still have. */
+  #rereadings = 0;
+  #failedAfter = Number.POSITIVE_INFINITY;
 
   constructor(lookUp: ResourceDecryption['transformers']) {
     this.#lookUp = lookUp;
@@ -217,8 +220,18 @@ class ResourceState implements ResourceDecryption {
     return this.#transformers;
   }
 
+  failed(): void {
+    this.#failedAfter = Math.min(this.#failedAfter, this.#rereadings);
+  }
+
   onReread(reread: () => void): () => void {
     this.#rereads.add(reread);
+    if (this.#failedAfter < this.#rereadings) {
+      this.#failedAfter = Number.POSITIVE_INFINITY;
+      queueMicrotask(() => {
+        if (this.#rereads.has(reread)) reread();
+      });
+    }
     return () => this.#rereads.delete(reread);
   }
 
@@ -229,6 +242,7 @@ class ResourceState implements ResourceDecryption {
   }
 
   reread(): void {
+    this.#rereadings++;
     for (const reread of [...this.#rereads]) reread();
   }
 }

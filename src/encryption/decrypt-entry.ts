@@ -1,4 +1,5 @@
 import { unreadableValue } from '../api/unreadable-value.js';
+import type { ResourceDecryption } from './resource-decryption.js';
 import { DecryptError, decrypt, type OpenValue, type Transformer } from './transformer.js';
 
 export type ShowEntry = (
@@ -14,6 +15,7 @@ export type ShowEntry = (
  * A decrypted copy is wiped afterwards: the consumer has copied what it keeps.
  */
 export function decryptEntry(
+  decryption: ResourceDecryption,
   transformers: readonly Transformer[],
   open: OpenValue | undefined,
   bytes: Uint8Array,
@@ -25,7 +27,7 @@ export function decryptEntry(
 ): void {
   const value = bytes.subarray(valueStart, valueEnd);
   const key = bytes.subarray(keyStart, keyEnd);
-  const opened = openValue(transformers, value, key, open);
+  const opened = openValue(decryption, transformers, value, key, open);
   if (opened === value) return show(bytes, keyStart, keyEnd, valueStart, valueEnd);
   const entry = Buffer.concat([key, opened]);
   show(entry, 0, key.length, key.length, entry.length);
@@ -34,6 +36,7 @@ export function decryptEntry(
 }
 
 function openValue(
+  decryption: ResourceDecryption,
   transformers: readonly Transformer[],
   value: Uint8Array,
   key: Uint8Array,
@@ -42,6 +45,7 @@ function openValue(
   try {
     return decrypt(transformers, value, key, open);
   } catch (error) {
+    decryption.failed();
     return unreadableValue(error instanceof DecryptError ? error.message : 'the value could not be decrypted');
   }
 }

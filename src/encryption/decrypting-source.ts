@@ -87,8 +87,16 @@ function opening(
       return;
     }
     const open = opens?.get(textOf(bytes, keyStart, keyEnd));
-    decryptEntry(transformers, open, bytes, keyStart, keyEnd, valueStart, valueEnd, (shown, k0, k1, v0, v1) =>
-      visit(shown, k0, k1, v0, v1, created, modified),
+    decryptEntry(
+      decryption,
+      transformers,
+      open,
+      bytes,
+      keyStart,
+      keyEnd,
+      valueStart,
+      valueEnd,
+      (shown, k0, k1, v0, v1) => visit(shown, k0, k1, v0, v1, created, modified),
     );
   };
 }

@@ -183,8 +183,16 @@ export class DecryptingWatch implements WatchHandler, WatchHandle {
       handler.change(type, bytes, keyStart, keyEnd, valueStart, valueEnd, createRevision, modRevision);
       return;
     }
-    decryptEntry(transformers, open, bytes, keyStart, keyEnd, valueStart, valueEnd, (shown, k0, k1, v0, v1) =>
-      handler.change(PUT, shown, k0, k1, v0, v1, createRevision, modRevision),
+    decryptEntry(
+      this.#decryption,
+      transformers,
+      open,
+      bytes,
+      keyStart,
+      keyEnd,
+      valueStart,
+      valueEnd,
+      (shown, k0, k1, v0, v1) => handler.change(PUT, shown, k0, k1, v0, v1, createRevision, modRevision),
     );
   }
 

@@ -4,7 +4,12 @@ import type { Transformer } from './transformer.js';
 export interface ResourceDecryption {
   /** undefined: values of the resource are not configured to be encrypted. */
   transformers(): readonly Transformer[] | undefined;
-  /** Calls back when the resource should be read anew. Returns what ends that. */
+  /** Is told of each value that could not be decrypted. */
+  failed(): void;
+  /**
+   * Calls back when the resource should be read anew; soon, when a value failed that was read before the last such time: the
+   * list that a watch continues may have it. Returns what ends that.
+   */
   onReread(reread: () => void): () => void;
 }
 

@@ -108,6 +108,47 @@ test('a changed file takes effect, ends the watches of its resources, and is kep
   assert.equal(encryption.covers({ group: '', resource: 'pods' }), false);
 });
 
+test('what was listed before a change and is watched after it is listed anew', async (context) => {
+  const file = fileIn(context, configurationOf('secrets', 'a'));
+  const log = createLog(0, 'json');
+  log.level = 'silent';
+  const encryption = new Encryption({ file, reload: true }, partsWith(log));
+  context.after(() => encryption.stop());
+  const store = createEmbeddedStore({ clock: systemClock, random: seededRandom(1) });
+  context.after(() => store.close());
+  const source = decryptingSource(store, () => encryption.decryptionOf(SECRETS), 2 ** 20);
+  const revision = await store.write([
+    { type: 'put', key: Buffer.from('/registry/secrets/d/2'), value: encrypted('b', 'two') },
+  ]);
+  const ends: WatchEnd['kind'][] = [];
+  const watch = async () => {
+    const handle = source.watch(
+      { prefix: PREFIX, startRevision: revision + 1 },
+      { change() {}, commit() {}, progress() {}, ended: ({ kind }) => ends.push(kind) },
+    );
+    await new Promise((resolve) => setImmediate(resolve));
+    return handle;
+  };
+  assert.match((await valuesOf(source))[0]!, /no matching key/);
+  writeFileSync(file, configurationOf('secrets', 'b', 'a'));
+  await encryption.look();
+  await watch();
+  assert.deepEqual(ends, ['replaced'], 'the list has a value that can be read by now');
+  assert.deepEqual(await valuesOf(source), ['two']);
+  const handle = await watch();
+  assert.deepEqual(ends, ['replaced'], 'this one is watched on');
+  handle.close();
+  await new Promise((resolve) => setImmediate(resolve));
+
+  // A value that fails after the change, too, is no reason.
+  writeFileSync(file, configurationOf('secrets', 'a'));
+  await encryption.look();
+  assert.match((await valuesOf(source))[0]!, /no matching key/);
+  (await watch()).close();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(ends, ['replaced', 'closed', 'closed']);
+});
+
 const provider = (text: string) => configurationOf('secrets', 'a').replace(/- aescbc:[\s\S]*$/, text);
 const rejected: [text: string, problem: string][] = [
   ['resources: [', 'not YAML'],

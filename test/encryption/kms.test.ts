@@ -58,6 +58,7 @@ async function world(
   });
   const decryption = (transformers: Transformer[] | undefined): ResourceDecryption => ({
     transformers: () => transformers,
+    failed() {},
     onReread(reread) {
       rereads.add(reread);
       return () => rereads.delete(reread);
@@ -213,6 +214,7 @@ test('a revision whose keys are here waits for the rest of it, and nothing follo
   } as unknown as Source;
   const decryption: ResourceDecryption = {
     transformers: () => [provider.transformer, IDENTITY],
+    failed() {},
     onReread: () => () => {},
   };
   const recorder = watch(

@@ -86,4 +86,20 @@ export const encryptionMutations: readonly Mutation[] = [
     ['app/certificate-renewal'],
     [['what is refused is told of once', 'const again = refusal === this.#refused;', 'const again = false;']],
   ),
+  ...of(
+    'src/app/open-encryption.ts',
+    ['app/open-encryption'],
+    [
+      [
+        'a watch whose list missed a change is listed anew',
+        'this.#failedAfter = Math.min(this.#failedAfter, this.#rereadings);',
+        '',
+      ],
+      [
+        'a value that fails after a change is no reason to list anew',
+        'if (this.#failedAfter < this.#rereadings) {',
+        'if (this.#failedAfter <= this.#rereadings) {',
+      ],
+    ],
+  ),
 ];
