@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -23,6 +23,7 @@ interface World {
   readonly kv: EtcdKv;
   /** Lines of the log. */
   readonly log: { readonly level: string; readonly message: string }[];
+  /** At once: half a file would be looked at, too. */
   rewrite(text: string): void;
   /** Names of the ConfigMaps, or the text of the failure. */
   listed(): Promise<readonly string[] | string>;
@@ -66,7 +67,10 @@ async function serve(context: TestContext, text: string): Promise<World> {
     url,
     kv,
     log,
-    rewrite: (changed) => writeFileSync(file, changed),
+    rewrite(changed) {
+      writeFileSync(`${file}.new`, changed);
+      renameSync(`${file}.new`, file);
+    },
     async listed() {
       const answer = await ask(url, '/api/v1/configmaps');
       return answer.status === 200 ? namesOf(answer) : statusOf(answer).message;
