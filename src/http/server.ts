@@ -160,6 +160,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
           identityHeaders: deps.identityHeaders,
           limits,
           clock,
+          random,
           metrics: metrics.forwarding(),
           shuttingDown,
           unhurry: (socket) => connections.unhurry(socket),

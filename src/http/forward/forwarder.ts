@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { Clock, Timer } from '../../lib/clock.js';
 import type { Limits } from '../../lib/limits.js';
+import type { Random } from '../../lib/random.js';
 import { type Exchange, type ExchangeRequest, type Outcome, STREAMED } from '../exchange.js';
 import type { Discovery } from '../discovery.js';
 import { HeadResponse } from '../head-response.js';
@@ -24,6 +25,7 @@ export interface ForwarderContext {
   readonly identityHeaders: IdentityHeaders | undefined;
   readonly limits: Limits;
   readonly clock: Clock;
+  readonly random: Random;
   readonly metrics: ForwardMetrics;
   readonly shuttingDown: () => boolean;
   /** Of what is served here. */
@@ -41,11 +43,14 @@ export class Forwarder {
   readonly #context: ForwarderContext;
   readonly #target: TargetConnections;
   readonly #discovery: TargetDiscovery;
+  /** Of this process: what comes back with it has gone in a circle. */
+  readonly #mark: string;
 
   constructor(context: ForwarderContext) {
     this.#context = context;
     const { target, discovery, clock, limits, log } = context;
     this.#target = new TargetConnections(target, limits);
+    this.#mark = context.random.uuid();
     const changed = (problem: string | undefined) => {
       if (problem !== undefined) log?.warn(`discovery of --forward-to is missing: ${problem}`);
       else log?.info('discovery of --forward-to is there');
@@ -59,6 +64,11 @@ export class Forwarder {
     const { connection } = request;
     if (connection !== undefined && !request.isHttp2 && isLongRunning(request)) {
       sink.onClose(this.#context.unhurry(connection));
+    }
+    if (request.headers[MARK] === this.#mark) {
+      return Promise.resolve(
+        this.#refuse(exchange, { kind: 'internal', message: '--forward-to leads back to listwatch' }),
+      );
     }
     const head = this.#headOf(exchange);
     if ('kind' in head) return Promise.resolve(this.#refuse(exchange, head));
@@ -85,6 +95,7 @@ export class Forwarder {
     const { method, upgrade } = request;
     try {
       const passed = headersToTarget(request, user, headers['audit-id']!, this.#context.identityHeaders ?? NONE);
+      passed[MARK] = [this.#mark];
       if (upgrade !== undefined) {
         passed['connection'] = ['Upgrade'];
         passed['upgrade'] = [upgrade.request.headers.upgrade!];
@@ -222,6 +233,7 @@ export class Forwarder {
 }
 
 const NONE = new IdentityHeaders();
+const MARK = 'x-listwatch-forwarded';
 
 function sendBody(request: ExchangeRequest, outgoing: ClientRequest): void {
   const { body } = request;

@@ -62,6 +62,7 @@ export class TargetConnections {
       method,
       path,
       headers,
+      maxHeaderSize: this.#limits.headerBytesMax,
       // Brackets of an IPv6 address are no part of it.
       host: hostname.replace(/^\[|\]$/g, ''),
       port: port === '' ? (this.#isSecure ? 443 : 80) : Number(port),

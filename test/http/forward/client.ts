@@ -56,7 +56,15 @@ function beginHttp1(port: number, { method = 'GET', path, headers, body }: Sent)
   return new Promise((resolve, reject) => {
     // Node has no body in a DELETE unless it is told how it comes.
     const framing = typeof body === 'function' ? { 'transfer-encoding': 'chunked' } : {};
-    const request = httpsRequest({ host: '127.0.0.1', port, method, path, headers: { ...headers, ...framing }, agent });
+    const request = httpsRequest({
+      maxHeaderSize: 2 ** 16,
+      host: '127.0.0.1',
+      port,
+      method,
+      path,
+      headers: { ...headers, ...framing },
+      agent,
+    });
     request.on('error', reject);
     request.on('response', (response) => {
       const leave = () => {

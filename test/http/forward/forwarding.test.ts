@@ -39,6 +39,7 @@ for (const protocol of protocols) {
           ['Warning', '299 - "one"'],
           ['Warning', '299 - "two"'],
           ['Cache-Control', 'no-store'],
+          ['X-Large', 'x'.repeat(30_000)],
           ['X-Kubernetes-Pf-Flowschema-Uid', 'f1'],
         ].flat(),
       );
@@ -393,6 +394,20 @@ test('a user whom no header can name is not passed on', async (t) => {
   assert.match(padded.body, /the name of the user cannot be said in a header: \\"admin \\"/);
   assert.equal(target.seen.length, 0);
   assert.equal((await ask(port, PODS, { method: 'POST', client: await users.client('admin'), body: '{}' })).code, 200);
+});
+
+test('a target that is listwatch itself is noticed', async (t) => {
+  const { target, port: own, close } = await startForwarding({ isPlainTarget: true });
+  t.after(close);
+  target.answer = async (request, response) => {
+    // Somebody in between sends it back.
+    const headers = { 'x-listwatch-forwarded': String(request.headers['x-listwatch-forwarded']) };
+    const again = await send('HTTP/1.1', own, { method: 'POST', path: request.url!, headers });
+    response.writeHead(again.code).end(again.text);
+  };
+  const answer = await send('HTTP/2', own, { method: 'POST', path: PODS, headers: asJane });
+  assert.equal(answer.code, 500);
+  assert.match(answer.text, /Internal error occurred: --forward-to leads back to listwatch/);
 });
 
 test('a plain target on this machine', async (t) => {

@@ -38,7 +38,9 @@ for (const protocol of protocols) {
   });
 
   test(`${protocol}: a watch is passed on event by event, and ends with the target's`, async (t) => {
-    const { target, port, close, serving } = await startForwarding({ limits: { requestTimeoutMs: 200 } });
+    const { target, port, close, serving } = await startForwarding({
+      limits: { requestTimeoutMs: 200, forwardIdleMs: 100 },
+    });
     t.after(close);
     let sendEvent: (event: string) => void = () => {};
     let end: () => void = () => {};
