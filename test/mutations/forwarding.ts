@@ -21,7 +21,7 @@ export const forwardingMutations: readonly Mutation[] = [
       ['what breaks off never looks whole', 'if (!isWhole && !exchange.isOver) exchange.cut();', 'response.end();'],
       ['the head of a request does not wait for its body', '  outgoing.flushHeaders();\n', ''],
       ['an answer that is not read holds the target back', 'incoming.pause();', 'incoming.resume();'],
-      ['writes are never sent twice', "(method === 'GET' || method === 'HEAD') &&", "method !== '' &&"],
+      ['writes are never sent twice', 'return isRead && outgoing.reusedSocket', 'return outgoing.reusedSocket'],
     ],
   ),
   ...of(
@@ -29,11 +29,7 @@ export const forwardingMutations: readonly Mutation[] = [
     ['http/forward/forwarding', 'http/forward/upgrades'],
     [
       ['a page of another origin does nothing', 'origin !== undefined && !isLoopbackOrigin(origin)', 'origin === "x"'],
-      [
-        'what may take any time is not counted',
-        'if (isLongRunning(request)) return',
-        'if (request.method === "") return',
-      ],
+      ['what may take any time is not counted', ' || (exchange.isForwarded && isLongRunning(request));', ';'],
     ],
   ),
   ...of(

@@ -267,14 +267,10 @@ function hasBody({ body, headers, upgrade, method }: ExchangeRequest): boolean {
 }
 
 /** The connection was idle, and the target closed it while the request was on its way. Writes are never sent twice. */
-function isRepeatable({ method, body }: ExchangeRequest, outgoing: ClientRequest, error: Error): boolean {
+function isRepeatable({ method }: ExchangeRequest, outgoing: ClientRequest, error: Error): boolean {
   const { code } = error as NodeJS.ErrnoException;
-  return (
-    (method === 'GET' || method === 'HEAD') &&
-    (body === undefined || method === 'HEAD') &&
-    outgoing.reusedSocket &&
-    (code === 'ECONNRESET' || code === 'EPIPE')
-  );
+  const isRead = method === 'GET' || method === 'HEAD'; // of which nobody sends a body
+  return isRead && outgoing.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE');
 }
 
 /** Path and query as the client wrote them; proxies may have put scheme and host before. */

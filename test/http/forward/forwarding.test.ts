@@ -246,10 +246,12 @@ test('a target whose certificate nobody vouches for is not told anything', async
 
 test('a target that ends the connection instead of an answer: 503', async () => {
   const { target, port } = forwarding;
+  // On a connection that was used before, as on one that was not.
+  await send('HTTP/1.1', port, { method: 'POST', path: PODS, headers: asJane, body: '{}' });
   target.answer = (request) => void request.socket.destroy();
   const answer = await send('HTTP/1.1', port, { method: 'POST', path: PODS, headers: asJane, body: '{}' });
   assert.deepEqual([answer.code, JSON.parse(answer.text).message], [503, 'error trying to reach service: EOF']);
-  assert.equal(target.seen.length, 1, 'a write is not sent twice');
+  assert.equal(target.seen.length, 2, 'a write is not sent twice');
 });
 
 test('a GET whose idle connection the target had just closed is sent again', async () => {
