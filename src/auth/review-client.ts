@@ -94,14 +94,16 @@ export class ReviewClient {
   }
 
   async #insist(body: string, signal: AbortSignal): Promise<string> {
-    const { clock, random } = this.#options;
+    const { clock, random, timeoutMs } = this.#options;
     let backoffMs = BACKOFF_MS;
     for (let tries = 1; ; tries++) {
       let posted = await this.#post(body, signal, this.#agent);
       if (!posted.ok && posted.isStale) posted = await this.#post(body, signal, undefined);
       if (posted.ok) return posted.text;
       if (!posted.isTransient || tries === TRIES || signal.aborted) throw new ReviewError(posted.message);
-      await sleep(clock, Math.max(backoffMs * (1 + random.float() * BACKOFF_JITTER), posted.retryAfterMs), signal);
+      const leastMs = backoffMs * (1 + random.float() * BACKOFF_JITTER);
+      // Whoever still waits would not wait for longer.
+      await sleep(clock, Math.max(leastMs, Math.min(posted.retryAfterMs, timeoutMs)), signal);
       backoffMs *= BACKOFF_FACTOR;
     }
   }
@@ -125,7 +127,7 @@ export class ReviewClient {
       } as const;
       const sent: ClientRequest = this.#isPlain
         ? plainRequest(server.url, options)
-        : tlsRequest(server.url, { ...options, ...server.tls } as object);
+        : tlsRequest(server.url, (agent === undefined ? { ...options, ...server.tls } : options) as object);
       const startMs = clock.monotonicMs();
       let isOver = false;
       const finish = (posted: Posted, code: string) => {

@@ -91,9 +91,9 @@ async function actAs(exchange: Exchange, user: Identity, { authorizer, identitie
     return { kind: 'badRequest', message: 'requested groups, uid or extra without impersonating a user name' };
   }
   for (const check of authorizer === undefined ? [] : asked.checks) {
-    const { allowed, denied, reason } = await authorizer!.authorize(check, exchange);
+    const { allowed, reason } = await authorizer!.authorize(check, exchange);
     // Here kube-apiserver takes who does not answer for one who does not allow it.
-    if (!allowed) return refusal(authorizer!, check, { allowed, reason, ...(denied ? { denied } : {}) }, '');
+    if (!allowed) return refusal(authorizer!, check, { allowed, reason }, '');
   }
   exchange.user = identities.intern(asked.identity);
   return undefined;
@@ -103,10 +103,10 @@ async function actAs(exchange: Exchange, user: Identity, { authorizer, identitie
 function refusal(
   { ready }: Authorizer,
   attributes: Attributes,
-  { denied, reason, error }: Decision,
+  { reason, error }: Decision,
   target: string,
 ): Problem | Answer {
-  if (!ready && denied !== true) return { kind: 'initializing', lastError: undefined, retryAfterSeconds: 1 };
+  if (!ready) return { kind: 'initializing', lastError: undefined, retryAfterSeconds: 1 };
   return error === undefined ? forbidden(attributes, reason) : internalServerError(target, error);
 }
 

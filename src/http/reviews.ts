@@ -11,6 +11,7 @@ import { negotiate, noTransforms } from './negotiate.js';
 import type { ParsedPath, ResourcePath } from './paths.js';
 import type { RequestBodies } from './request-body.js';
 import { documentAnswer, problemAnswer } from './respond.js';
+import { readSelectors, type ReviewSelectors } from './review-selectors.js';
 import type { Problem } from './to-status.js';
 import { isObject, textMember } from '../lib/is-object.js';
 import type { Limits } from '../lib/limits.js';
@@ -131,6 +132,8 @@ function isNestedTooDeeply(json: Buffer): boolean {
   return false;
 }
 
+const NO_SELECTORS: ReviewSelectors = { selected: {}, problems: [] };
+
 async function mayI(user: Identity, authorizer: Authorizer, spec: Json, asker: Asker): Promise<Json | Problem> {
   const resource = spec['resourceAttributes'];
   const path = spec['nonResourceAttributes'];
@@ -138,6 +141,8 @@ async function mayI(user: Identity, authorizer: Authorizer, spec: Json, asker: A
     const message = 'spec: exactly one of nonResourceAttributes or resourceAttributes must be specified';
     return { kind: 'badRequest', message };
   }
+  const selectors = isObject(resource) ? readSelectors(resource) : NO_SELECTORS;
+  if (typeof selectors === 'string') return { kind: 'badRequest', message: selectors };
   const attributes: Attributes = isObject(resource)
     ? {
         user,
@@ -148,14 +153,16 @@ async function mayI(user: Identity, authorizer: Authorizer, spec: Json, asker: A
         subresource: textMember(resource, 'subresource'),
         namespace: textMember(resource, 'namespace'),
         name: textMember(resource, 'name'),
+        ...selectors.selected,
       }
     : { user, verb: textMember(path as Json, 'verb'), path: textMember(path as Json, 'path') };
   const { allowed, denied, reason, error } = await authorizer.authorize(attributes, asker);
+  const problems = [...(error === undefined ? [] : [error]), ...selectors.problems];
   const status = {
     allowed,
     ...(denied === true ? { denied } : {}),
     ...(reason === '' ? {} : { reason }),
-    ...(error === undefined ? {} : { evaluationError: error }),
+    ...(problems.length === 0 ? {} : { evaluationError: problems.join('; ') }),
   };
   return { spec, status };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
+import { connect } from 'node:tls';
 import { Authenticator } from '../../src/auth/authenticator.js';
 import { unionOf } from '../../src/auth/authorizer.js';
 import { Identities } from '../../src/auth/identity.js';
@@ -35,7 +36,7 @@ interface Opened {
   close(): Promise<void>;
 }
 
-async function openServer(limits: Partial<Limits> = {}): Promise<Opened> {
+async function openServer(limits: Partial<Limits> = {}, isAskedFirst = false): Promise<Opened> {
   const all = { ...defaultLimits, ...limits };
   const url = new URL(`${webhook.url}/review`);
   const client = new ReviewClient({
@@ -67,10 +68,8 @@ async function openServer(limits: Partial<Limits> = {}): Promise<Opened> {
   });
   const rbac = new Rbac(100);
   rbac.ready = true;
-  const authorizer = unionOf([
-    rbac,
-    new WebhookAuthorizer({ ...common, authorizedTtlMs: 300_000, unauthorizedTtlMs: 0 }),
-  ]);
+  const remote = new WebhookAuthorizer({ ...common, authorizedTtlMs: 300_000, unauthorizedTtlMs: 0 });
+  const authorizer = unionOf(isAskedFirst ? [remote, rbac] : [rbac, remote]);
   const watches = new OpenWatches();
   const serving = startServing({
     limits,
@@ -257,6 +256,82 @@ test('questions about oneself are asked of the webhook, and what went wrong is t
   open.rbac.deleteBinding(binding);
 });
 
+const IGNORED = 'ignored due to parse error';
+const selections: readonly [selectors: object, want: object, evaluationError?: string][] = [
+  [
+    { fieldSelector: { rawSelector: 'a=b,c!=d' }, labelSelector: { rawSelector: 'x in (y,z),!w' } },
+    {
+      fieldSelector: [
+        { key: 'a', operator: 'In', values: ['b'] },
+        { key: 'c', operator: 'NotIn', values: ['d'] },
+      ],
+      labelSelector: [
+        { key: 'w', operator: 'DoesNotExist' },
+        { key: 'x', operator: 'In', values: ['y', 'z'] },
+      ],
+    },
+  ],
+  [
+    {
+      fieldSelector: { requirements: [{ key: 'a', operator: 'NotIn', values: ['b'] }] },
+      labelSelector: {
+        requirements: [
+          { key: 'x', operator: 'NotIn', values: ['z', 'y'] },
+          { key: 'v', operator: 'Exists' },
+        ],
+      },
+    },
+    {
+      fieldSelector: [{ key: 'a', operator: 'NotIn', values: ['b'] }],
+      labelSelector: [
+        { key: 'v', operator: 'Exists' },
+        { key: 'x', operator: 'NotIn', values: ['y', 'z'] },
+      ],
+    },
+  ],
+  [
+    {
+      fieldSelector: { requirements: [{ key: 'a', operator: 'In', values: ['b', 'c'] }] },
+      labelSelector: {
+        requirements: [
+          { key: 'v,w', operator: 'Exists' },
+          { key: 'x', operator: 'Odd', values: ['y'] },
+          { key: 'u', operator: 'DoesNotExist' },
+        ],
+      },
+    },
+    { labelSelector: [{ key: 'u', operator: 'DoesNotExist' }] },
+    `spec.resourceAttributes.fieldSelector ${IGNORED}; spec.resourceAttributes.labelSelector partially ${IGNORED}`,
+  ],
+  [{ labelSelector: { rawSelector: 'a in (' } }, {}, `spec.resourceAttributes.labelSelector ${IGNORED}`],
+];
+for (const [selectors, want, evaluationError] of selections) {
+  test(`a question about oneself may have selectors: ${JSON.stringify(selectors)}`, async () => {
+    const resourceAttributes = { verb: 'list', resource: 'pods', ...selectors };
+    const reply = await review('w-ann', 'SelfSubjectAccessReview', { resourceAttributes });
+    const { allowed, evaluationError: told } = JSON.parse(reply.body).status;
+    assert.deepEqual([reply.code, allowed, told], [201, true, evaluationError]);
+    const { fieldSelector, labelSelector } = reviews('SubjectAccessReview').at(-1)!.review.spec.resourceAttributes;
+    const asked = { fieldSelector: fieldSelector?.requirements, labelSelector: labelSelector?.requirements };
+    assert.deepEqual(JSON.parse(JSON.stringify(asked)), want);
+  });
+}
+
+test('a question about oneself has one form of a selector', async () => {
+  for (const [selector, says] of [
+    [
+      { rawSelector: 'a=b', requirements: [{ key: 'a', operator: 'Exists' }] },
+      /may not specified at the same time as requirements/,
+    ],
+    [{}, /requirements or rawSelector is required/],
+  ] as const) {
+    const resourceAttributes = { verb: 'list', resource: 'pods', labelSelector: selector };
+    const reply = await review('w-ann', 'SelfSubjectAccessReview', { resourceAttributes });
+    assert.equal(reply.code, 400);
+    assert.match(reply.body, says);
+  }
+});
+
 for (const token of ['w-slow', 'w-sly']) {
   test(`${token}: a request waits no longer than its deadline, nor does the webhook's answer hold anything then`, async () => {
     const reply = await as(token, `${LIST}?timeout=300ms`);
@@ -278,6 +353,28 @@ for (const token of ['w-slow', 'w-sly']) {
     session.destroy();
   });
 }
+
+test('who leaves over HTTP/1.1 ends the question, too: about a read, a watch and a review', async () => {
+  const body = '{"spec":{"resourceAttributes":{"verb":"get","resource":"pods"}}}';
+  const may = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+  webhook.answer = (asked) => (asked.review.kind === 'TokenReview' ? tokenReview(asked) : 'silence');
+  await as('w-known', `${LIST}?timeout=10ms`);
+  const sockets = [
+    `GET ${LIST} HTTP/1.1\r\n`,
+    `GET ${LIST}?watch=1 HTTP/1.1\r\n`,
+    `POST ${may} HTTP/1.1\r\nContent-Length: ${body.length}\r\n`,
+  ].map((head) => {
+    const socket = connect({ port: open.port, host: '127.0.0.1', rejectUnauthorized: false });
+    socket.on('error', () => undefined);
+    socket.write(
+      `${head}Host: localhost\r\nAuthorization: Bearer w-known\r\n\r\n${head.startsWith('POST') ? body : ''}`,
+    );
+    return socket;
+  });
+  await eventually('all are asked about', () => webhook.waiting === 3 && open.serving.server.open === 3);
+  for (const socket of sockets) socket.destroy();
+  await eventually('nothing is asked, and nothing open', () => webhook.waiting + open.serving.server.open === 0);
+});
 
 test('a thousand who come with one new token are one question about who, and one about what', async () => {
   const session = await openHttp2(open.port);
@@ -366,6 +463,32 @@ test('an open watch that RBAC allowed ends when neither allows it; one that the 
   );
   assert.equal(open.watches.size, 0);
   session.destroy();
+});
+
+test('while RBAC allows an open watch, a webhook that comes before it is not asked again', async () => {
+  const own = await openServer({}, true);
+  const rules = [{ verbs: ['watch'], apiGroups: [''], resources: ['pods'] }];
+  own.rbac.setRole(readRole({ metadata: { name: 'watch' }, rules }));
+  const subjects = [{ kind: 'User', name: 'joe' }];
+  const roleRef = { kind: 'ClusterRole', name: 'watch' };
+  const binding = readBinding({ metadata: { name: 'watch' }, subjects, roleRef });
+  own.rbac.setBinding(binding);
+  const session = await openHttp2(own.port);
+  const stream = request(session, `${LIST}?watch=1`, { authorization: 'Bearer w-joe' });
+  let ended = false;
+  stream.on('end', () => (ended = true)).on('error', () => undefined);
+  stream.resume();
+  await eventually('it watches', () => own.watches.size === 1);
+  webhook.asked.length = 0;
+  own.check();
+  await new Promise((resolve) => setTimeout(resolve, 100)); // a question would have come by then
+  assert.equal(webhook.asked.length, 0);
+  own.rbac.deleteBinding(binding);
+  own.check();
+  await eventually('it has ended', () => ended);
+  assert.equal(reviews('SubjectAccessReview').length, 1);
+  session.destroy();
+  await own.close();
 });
 
 test('tokens are in nothing that is said, and in no metric', async () => {

@@ -49,7 +49,7 @@ export const boundsMutations: readonly Mutation[] = [
   ...of(
     'src/http/access.ts',
     ['auth/unknown-over-http2'],
-    [['who is not known gets a connection for one request', "ofResponse['connection'] = 'close';", 'void 0;']],
+    [['who is not known gets a connection for one request', "exchange.headers['connection'] = 'close';", 'void 0;']],
   ),
   ...of(
     'src/api/long-selector.ts',

@@ -119,7 +119,7 @@ export const listMutations: readonly Mutation[] = [
       ['a rest is compressed for the gap in front of it', '(wanted === undefined || wanted === gap)', 'gap !== 0'],
       ['kept rests have the gaps asked for', 'if (base.gaps[row] !== gaps[row - start]) return false;', ''],
       ['a rest needs the one before it', '(gap === ALONE || follows) && ', ''],
-      ['the gap is looked back across', 'Buffer.alloc(seen.length + gap, FILLER)', 'Buffer.alloc(seen.length, FILLER)'],
+      ['the gap is looked back across', 'deflater.write(rest, gap, into);', 'deflater.write(rest, 0, into);'],
     ],
   ),
   ...of(
@@ -147,7 +147,7 @@ export const listMutations: readonly Mutation[] = [
     'src/serve/fragment-cache.ts',
     ['serve/fragment-cache'],
     [
-      ['the bound holds', 'if (this.bytes + needed <= fragmentCacheBytes) return true;', 'return true;'],
+      ['the bound holds', 'if (this.bytes + needed <= this.#bytesMax) return true;', 'return true;'],
       ['what is in use stays', 'rank < own ? Infinity : idleSince', 'Infinity'],
       ['rows take the room of JSON', 'table: 2,', 'table: 1,'],
       ['what saves more is not dropped for what saves less', 'rank <= own; rank++', 'rank < RANK_COUNT; rank++'],
