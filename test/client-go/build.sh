@@ -6,4 +6,4 @@ out=$(cd "$1" && pwd)
 cd "$(dirname "$0")"
 export GOFLAGS="${GOFLAGS:-} -mod=readonly"
 go build -p "${GO_BUILD_JOBS:-1}" -ldflags "-s -w" -o "$out/" ./informer ./etcd-history ./listdiff \
-  ./etcd-write ./gunzip ./watchers ./stream ./pager ./api-errors ./controller-cache ./controller ./streams
+  ./etcd-write ./gunzip ./watchers ./stream ./pager ./api-errors ./controller-cache ./discover ./controller ./streams

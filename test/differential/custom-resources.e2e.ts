@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { eventually, freePort, type RunningCommand, start } from '../support/command.js';
+import { type Apiextensions, CRDS, startApiextensions } from '../support/apiextensions.js';
+import { eventually } from '../support/command.js';
 import { type Etcd, startEtcd } from '../support/etcd.js';
 import { type EtcdKv, etcdKv } from '../support/etcd-kv.js';
-import { buildGoPrograms } from '../support/go-programs.js';
 import { type Answer, send } from '../support/http-client.js';
 import { type RunningServer, startServer } from '../support/server.js';
 
@@ -12,7 +11,7 @@ import { type RunningServer, startServer } from '../support/server.js';
 
 let etcd: Etcd;
 let kv: EtcdKv;
-let oracle: { readonly url: string; readonly command: RunningCommand };
+let oracle: Apiextensions;
 let ours: RunningServer;
 
 const OLD = '2026-01-02T03:04:05Z';
@@ -170,26 +169,10 @@ const values: readonly (readonly [key: string, value: string])[] = [
 ];
 
 before(async () => {
-  const bin = await buildGoPrograms('apiextensions');
   etcd = await startEtcd();
   kv = etcdKv(etcd.endpoint);
-  const port = await freePort();
-  const command = start(join(bin, 'apiextensions'), ['-etcd', etcd.endpoint, '-tls-port', String(port)]);
-  oracle = { url: `https://127.0.0.1:${port}`, command };
-  const ready = async () => {
-    if (command.child.exitCode !== null) throw new Error(command.stderr());
-    return (await send(oracle.url, { path: '/readyz' })).status === 200;
-  };
-  await eventually('apiextensions-apiserver is ready', ready, 60_000);
-  for (const one of definitions) {
-    const created = await send(oracle.url, {
-      method: 'POST',
-      path: '/apis/apiextensions.k8s.io/v1/customresourcedefinitions',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(one),
-    });
-    assert.equal(created.status, 201, created.body.toString());
-  }
+  oracle = await startApiextensions(etcd.endpoint);
+  for (const one of definitions) await oracle.write('POST', CRDS, one);
   for (const [key, value] of values) await kv.put(`/registry/ex.io/${key}`, value);
   for (const path of ['v1/foos', 'v1/bars', 'v2/bars', 'v1/bazes', 'v1/quxes']) {
     const served = async () => (await send(oracle.url, { path: `/apis/ex.io/${path}` })).status === 200;
@@ -199,7 +182,7 @@ before(async () => {
 });
 after(async () => {
   await ours?.stop();
-  await oracle?.command.stop();
+  await oracle?.stop();
   await etcd?.stop();
 });
 

@@ -20,6 +20,7 @@ import (
 	"os/signal"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -100,6 +101,7 @@ type entry struct {
 	Proto              string `json:"proto,omitempty"`
 	ContentType        string `json:"contentType,omitempty"`
 	Error              string `json:"error,omitempty"`
+	Object             any    `json:"object,omitempty"` // with -objects
 	Time               string `json:"time"`
 }
 
@@ -122,6 +124,8 @@ type recorder struct {
 	out  *json.Encoder
 	sum  summary
 	seen map[string]string // key to resourceVersion
+	// Whole objects are written with events.
+	objects bool
 }
 
 func (r *recorder) write(e entry) {
@@ -147,11 +151,11 @@ func (r *recorder) write(e entry) {
 }
 
 func (r *recorder) OnAdd(o any, initial bool) {
-	r.write(entry{Type: "add", Key: keyOf(o), ResourceVersion: version(o), Initial: initial})
+	r.write(entry{Type: "add", Key: keyOf(o), ResourceVersion: version(o), Initial: initial, Object: r.shown(o)})
 }
 
 func (r *recorder) OnUpdate(old, o any) {
-	r.write(entry{Type: "update", Key: keyOf(o), ResourceVersion: version(o), OldResourceVersion: version(old)})
+	r.write(entry{Type: "update", Key: keyOf(o), ResourceVersion: version(o), OldResourceVersion: version(old), Object: r.shown(o)})
 }
 
 func (r *recorder) OnDelete(o any) {
@@ -159,7 +163,14 @@ func (r *recorder) OnDelete(o any) {
 		r.write(entry{Type: "delete", Key: missed.Key, ResourceVersion: version(missed.Obj), Stale: true})
 		return
 	}
-	r.write(entry{Type: "delete", Key: keyOf(o), ResourceVersion: version(o)})
+	r.write(entry{Type: "delete", Key: keyOf(o), ResourceVersion: version(o), Object: r.shown(o)})
+}
+
+func (r *recorder) shown(o any) any {
+	if r.objects {
+		return o
+	}
+	return nil
 }
 
 // wrap records every request.
@@ -250,7 +261,8 @@ func main() {
 	log.SetPrefix("informer: ")
 	connection := connect.Register()
 	clientKind := flag.String("client", "typed", "typed, metadata or dynamic")
-	resource := flag.String("resource", "pods", "what to watch")
+	resource := flag.String("resource", "pods", "what to watch: the name of a built-in resource, or group/version/resource")
+	objects := flag.Bool("objects", false, "write the whole object with each event")
 	namespace := flag.String("namespace", "", "one namespace only")
 	labels := flag.String("label-selector", "", "")
 	fields := flag.String("field-selector", "", "")
@@ -261,12 +273,14 @@ func main() {
 	dump := flag.Bool("dump", false, "write the store's content at the end")
 	flag.Parse()
 	followed, ok := resources[*resource]
-	if !ok {
+	if parts := strings.Split(*resource, "/"); len(parts) == 3 {
+		followed = schema.GroupVersionResource{Group: parts[0], Version: parts[1], Resource: parts[2]}
+	} else if !ok {
 		log.Fatalf("unknown resource %q", *resource)
 	}
 	// client-go reads its feature gates from the environment at first use.
 	os.Setenv("KUBE_FEATURE_WatchListClient", strconv.FormatBool(*watchList == "on"))
-	r := &recorder{out: json.NewEncoder(os.Stdout), seen: map[string]string{}}
+	r := &recorder{out: json.NewEncoder(os.Stdout), seen: map[string]string{}, objects: *objects}
 	r.out.SetEscapeHTML(false) // queries are easier to read
 	config, err := connection.Config("informer")
 	if err != nil {
