@@ -88,6 +88,8 @@ function isUnknown(known: Known): boolean {
 async function actAs(exchange: Exchange, user: Identity, { authorizer, identities }: Access): Promise<Admission> {
   const asked = readImpersonation(user, exchange.request.rawHeaders);
   if (asked === 'nameless') {
+    // As upstream says it with all that has to do with who acts as whom.
+    exchange.headers['x-content-type-options'] = 'nosniff';
     return { kind: 'badRequest', message: 'requested groups, uid or extra without impersonating a user name' };
   }
   for (const check of authorizer === undefined ? [] : asked.checks) {

@@ -13,7 +13,12 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/cmd/server/options"
 	generatedopenapi "k8s.io/apiextensions-apiserver/pkg/generated/openapi"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/group"
 	"k8s.io/apiserver/pkg/authentication/request/anonymous"
+	"k8s.io/apiserver/pkg/authentication/request/bearertoken"
+	"k8s.io/apiserver/pkg/authentication/request/union"
+	"k8s.io/apiserver/pkg/authentication/token/tokenfile"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
 	genericapiserver "k8s.io/apiserver/pkg/server"
@@ -29,6 +34,7 @@ func main() {
 	etcd := flag.String("etcd", "", "endpoints of etcd, joined by commas")
 	prefix := flag.String("prefix", "/registry", "of all keys")
 	port := flag.Int("tls-port", 0, "port on loopback")
+	tokens := flag.String("token-auth-file", "", "who may ask: the group system:masters everything, others nothing; absent: everybody everything")
 	flag.Parse()
 	o := options.NewCustomResourceDefinitionsServerOptions(os.Stdout, os.Stderr)
 	recommended := o.RecommendedOptions
@@ -37,12 +43,12 @@ func main() {
 	recommended.SecureServing.BindAddress = net.IPv4(127, 0, 0, 1)
 	recommended.SecureServing.BindPort = *port
 	recommended.SecureServing.ServerCert.CertDirectory = ""
-	if err := run(o); err != nil {
+	if err := run(o, *tokens); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(o *options.CustomResourceDefinitionsServerOptions) error {
+func run(o *options.CustomResourceDefinitionsServerOptions, tokens string) error {
 	if err := o.Complete(); err != nil {
 		return err
 	}
@@ -67,6 +73,16 @@ func run(o *options.CustomResourceDefinitionsServerOptions) error {
 	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(definitions, openapinamer.NewDefinitionNamer(apiserver.Scheme, scheme.Scheme))
 	config.Authentication.Authenticator = authenticator.Request(anonymous.NewAuthenticator(nil))
 	config.Authorization.Authorizer = authorizerfactory.NewAlwaysAllowAuthorizer()
+	if tokens != "" {
+		known, err := tokenfile.NewCSV(tokens)
+		if err != nil {
+			return err
+		}
+		// In the order of kube-apiserver: a bad token is not anonymous.
+		bearers := group.NewAuthenticatedGroupAdder(bearertoken.New(known))
+		config.Authentication.Authenticator = union.NewFailOnError(bearers, anonymous.NewAuthenticator(nil))
+		config.Authorization.Authorizer = authorizerfactory.NewPrivilegedGroups(user.SystemPrivilegedGroup)
+	}
 	client, err := kubernetes.NewForConfig(config.LoopbackClientConfig)
 	if err != nil {
 		return err
