@@ -69,7 +69,8 @@ function groupOrVersion(exchange: Exchange, context: DocumentContext, path: stri
   if (known === undefined) return NOT_FOUND;
   const document = version === undefined ? discovery.group(group) : discovery.resources(group, version);
   if (document === undefined || more.length > 0) return context.isBuiltInGroup(group) ? unrouted(exchange) : NOT_FOUND;
-  return getOnly(exchange, () => plain(exchange, document));
+  // Documents of CRDs are not routed upstream, so the router does not look at Accept.
+  return getOnly(exchange, () => plain(exchange, document, group === '' || context.isBuiltInGroup(group)));
 }
 
 /** The router looks at Accept only once it has found a path. */
@@ -98,8 +99,8 @@ function root(
   return { ...answer, headers: { ...headers, 'content-type': contentType } };
 }
 
-function plain({ request }: Exchange, document: PlainDocument): Answer {
-  if (!routerAccepts(request.headers.accept)) {
+function plain({ request }: Exchange, document: PlainDocument, isRouted = true): Answer {
+  if (isRouted && !routerAccepts(request.headers.accept)) {
     return problemAnswer(request, { kind: 'notAcceptableRoute', offered: 'documents' });
   }
   const media = negotiate(request.headers.accept, noTransforms);
