@@ -70,7 +70,10 @@ func run(o *options.CustomResourceDefinitionsServerOptions, tokens string) error
 		return err
 	}
 	definitions := openapi.GetOpenAPIDefinitionsWithoutDisabledFeatures(generatedopenapi.GetOpenAPIDefinitions)
-	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(definitions, openapinamer.NewDefinitionNamer(apiserver.Scheme, scheme.Scheme))
+	namer := openapinamer.NewDefinitionNamer(apiserver.Scheme, scheme.Scheme)
+	// Without the first of them it publishes no schemas of CRDs at all.
+	config.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(definitions, namer)
+	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(definitions, namer)
 	config.Authentication.Authenticator = authenticator.Request(anonymous.NewAuthenticator(nil))
 	config.Authorization.Authorizer = authorizerfactory.NewAlwaysAllowAuthorizer()
 	if tokens != "" {

@@ -65,11 +65,11 @@ function gvkOf({ group, version }: Kind, kind: string): Schema {
 
 /** Members of a structural schema that mean the same in both versions. */
 const KEPT: ReadonlySet<string> = new Set([
-  ...['description', 'type', 'format', 'title', 'default', 'enum', 'required', 'pattern'],
+  ...['description', 'type', 'format', 'title', 'enum', 'required', 'pattern'],
   ...['maximum', 'exclusiveMaximum', 'minimum', 'exclusiveMinimum', 'multipleOf'],
   ...['maxLength', 'minLength', 'maxItems', 'minItems', 'uniqueItems', 'maxProperties', 'minProperties'],
 ]);
-const ONLY_IN_3: ReadonlySet<string> = new Set(['allOf', 'anyOf', 'oneOf', 'not', 'nullable']);
+const ONLY_IN_3: ReadonlySet<string> = new Set(['default', 'allOf', 'anyOf', 'oneOf', 'not', 'nullable']);
 
 function convert(source: Schema, context: CustomContext): Schema {
   const { dialect } = context;

@@ -109,17 +109,16 @@ class Definitions {
   answersOf(kind: Kind) {
     const dialect = this.#dialect;
     const scale = kind.subresources.includes('scale') ? this.refTo(SCALE) : {};
-    const watchEvent = this.refTo(`${META}.WatchEvent`);
-    const common = { dialect, scale, watchEvent };
     if (kind.custom === undefined) {
-      return { ...common, object: this.refTo(kind.message), list: this.refTo(kind.listMessage) };
+      const watchEvent = this.refTo(`${META}.WatchEvent`);
+      return { dialect, scale, watchEvent, object: this.refTo(kind.message), list: this.refTo(kind.listMessage) };
     }
     const context = { dialect, objectMeta: this.refTo(OBJECT_META), listMeta: this.refTo(LIST_META) };
     const object = customModelName(kind, kind.kind);
     const list = customModelName(kind, kind.listKind);
     this.made.set(object, customDefinition(kind, context));
     this.made.set(list, customListDefinition(kind, context));
-    return { ...common, object: refTo(object, dialect), list: refTo(list, dialect) };
+    return { dialect, scale, watchEvent: {}, object: refTo(object, dialect), list: refTo(list, dialect) };
   }
 
   /** Yields nothing but turns, for each definition one. */
@@ -139,20 +138,30 @@ class Definitions {
   }
 }
 
-/** The topics of version 3 by key: `api/v1`, `apis/apps`, `apis/apps/v1`. */
+/**
+ * The topics of version 3 by key: `api/v1`, `apis/apps`, `apis/apps/v1`. Documents of discovery are not described for groups that
+ * CustomResourceDefinitions make, as upstream.
+ */
 export function topicsOf(kinds: readonly Kind[]): ReadonlyMap<string, DocumentTopic> {
   const topics = new Map<string, { kinds: Kind[]; discovery: string[] }>();
   const topic = (path: string) => {
     const key = path.slice(1);
     let known = topics.get(key);
-    if (known === undefined) topics.set(key, (known = { kinds: [], discovery: [`${path}/`] }));
+    if (known === undefined) topics.set(key, (known = { kinds: [], discovery: [] }));
     return known;
   };
-  topic('/api');
-  topic('/apis');
+  const described = (path: string) => {
+    const known = topic(path);
+    if (known.discovery.length === 0) known.discovery.push(`${path}/`);
+  };
+  described('/api');
+  described('/apis');
   for (const kind of kinds) {
-    if (kind.group !== '') topic(`/apis/${kind.group}`);
-    topic(rootOf(kind.group, kind.version)).kinds.push(kind);
+    const root = rootOf(kind.group, kind.version);
+    topic(root).kinds.push(kind);
+    if (kind.custom !== undefined) continue;
+    described(root);
+    if (kind.group !== '') described(`/apis/${kind.group}`);
   }
   return topics;
 }

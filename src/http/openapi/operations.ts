@@ -37,6 +37,7 @@ const LIST_PARAMETERS = [
   query('resourceVersion', 'string', 'Which state is read, or where a watch begins.'),
   query('resourceVersionMatch', 'string', 'How resourceVersion is meant: Exact or NotOlderThan.'),
   query('sendInitialEvents', 'boolean', 'A watch begins with the state, and marks its end with a BOOKMARK.'),
+  query('shardSelector', 'string', 'Only objects of this shard of the collection.'),
   query('timeoutSeconds', 'integer', 'After this time the answer ends.'),
   query('watch', 'boolean', 'Stream changes instead of the list.'),
 ];
@@ -60,6 +61,8 @@ interface Operation {
   readonly description: string;
   readonly gvk: Gvk;
   readonly types: readonly string[];
+  /** Absent: anything. */
+  readonly consumes?: readonly string[];
   readonly parameters: readonly Parameter[];
   readonly answer: Schema;
   readonly deprecated?: boolean;
@@ -72,13 +75,14 @@ export function pathsOf(kind: Kind, answers: Answers): [path: string, item: Sche
   const tag = tagOf(group, version);
   const title = capital(tag.replace('_', ' '));
   const own = { group, version, kind: kind.kind };
-  const types = kind.custom === undefined ? OBJECT_TYPES : CUSTOM_TYPES;
-  const listTypes = [...types, ...streams(types)];
+  const isCustom = kind.custom !== undefined;
+  const types = isCustom ? CUSTOM_TYPES : OBJECT_TYPES;
+  const listTypes = isCustom ? types : [...types, ...streams(types)];
   const scoped = kind.namespaced ? 'Namespaced' : '';
   const place = kind.namespaced ? `${root}/namespaces/{namespace}/${resource}` : `${root}/${resource}`;
   const watched = place.replace(root, `${root}/watch`);
   const inPath = kind.namespaced ? [NAMESPACE] : [];
-  const common = { tag, gvk: own, types };
+  const common = { tag, gvk: own, types, ...(isCustom ? { consumes: types } : {}) };
   const list = { ...common, types: listTypes, parameters: LIST_PARAMETERS };
   const watch = { ...list, answer: answers.watchEvent, deprecated: true };
   const found: [string, Schema][] = [];
@@ -106,7 +110,7 @@ export function pathsOf(kind: Kind, answers: Answers): [path: string, item: Sche
     const isScale = subresource === 'scale';
     add(`${place}/{name}/${subresource}`, [nameOf(kind), ...inPath], {
       ...common,
-      ...(isScale ? { gvk: { group: 'autoscaling', version: 'v1', kind: 'Scale' } } : {}),
+      ...(isScale && !isCustom ? { gvk: { group: 'autoscaling', version: 'v1', kind: 'Scale' } } : {}),
       parameters: GET_PARAMETERS,
       id: `read${title}${scoped}${kind.kind}${capital(subresource)}`,
       action: 'get',
@@ -122,6 +126,10 @@ export function pathsOf(kind: Kind, answers: Answers): [path: string, item: Sche
       description: `${lists}, in all namespaces.`,
       answer: answers.list,
     });
+  }
+  // Of custom resources, upstream describes no paths of WATCH.
+  if (isCustom) return found;
+  if (kind.namespaced) {
     add(`${root}/watch/${resource}`, [], {
       ...watch,
       id: `watch${title}${kind.kind}ListForAllNamespaces`,
@@ -179,7 +187,7 @@ function operationOf(
   operation: Omit<Operation, 'action' | 'gvk'> & Partial<Pick<Operation, 'action' | 'gvk'>>,
   dialect: Dialect,
 ): Schema {
-  const { id, tag, action, description, gvk, types, parameters, answer, deprecated } = operation;
+  const { id, tag, action, description, gvk, types, consumes, parameters, answer, deprecated } = operation;
   const ok =
     dialect === 2
       ? { description: 'OK', schema: answer }
@@ -188,7 +196,7 @@ function operationOf(
     tags: [tag],
     description,
     operationId: id,
-    ...(dialect === 2 ? { consumes: ['*/*'], produces: types, schemes: ['https'] } : {}),
+    ...(dialect === 2 ? { consumes: consumes ?? ['*/*'], produces: types, schemes: ['https'] } : {}),
     ...(parameters.length === 0 ? {} : { parameters: parametersOf(parameters, dialect) }),
     responses: { '200': ok, '401': { description: 'Unauthorized' } },
     ...(deprecated === true ? { deprecated } : {}),
