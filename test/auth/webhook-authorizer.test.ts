@@ -14,6 +14,7 @@ import { ReviewError } from '../../src/auth/review-client.js';
 import { WebhookAuthorizer, type WebhookAuthorizerOptions } from '../../src/auth/webhook-authorizer.js';
 import { createFakeClock } from '../../src/lib/clock.js';
 import { defaultLimits } from '../../src/lib/limits.js';
+import { type ScriptedAnswer, scriptedReviews } from './scripted-reviews.js';
 
 // What is asked of a webhook about a request, and what its answer means beside other authorizers.
 
@@ -29,23 +30,12 @@ const LIST_PODS = {
   name: '',
 } satisfies Attributes;
 
-type Answer = object | ReviewError;
-
-function webhook(answer: Answer | (() => Answer | Promise<Answer>), more: Partial<WebhookAuthorizerOptions> = {}) {
+function webhook(answer: Parameters<typeof scriptedReviews>[0], more: Partial<WebhookAuthorizerOptions> = {}) {
   const clock = createFakeClock();
-  const bodies: string[] = [];
-  const signals: AbortSignal[] = [];
+  const { client, bodies, signals } = scriptedReviews(answer);
   const failures: string[] = [];
   const authorizer = new WebhookAuthorizer({
-    client: {
-      async review(_kind, _version, body, signal) {
-        bodies.push(body);
-        signals.push(signal);
-        const given = await (typeof answer === 'function' ? answer() : answer);
-        if (given instanceof ReviewError) throw given;
-        return given as Record<string, unknown>;
-      },
-    },
+    client,
     version: 'v1',
     authorizedTtlMs: 300_000,
     unauthorizedTtlMs: 30_000,
@@ -159,7 +149,7 @@ test('v1beta1 calls the groups a group', async () => {
 const remote = true;
 const BOTH = 'webhook subject access review returned both allow and deny response';
 /** How long it is kept, in seconds. */
-const rows: readonly [what: string, answer: Answer, want: Decision, keptSeconds: number][] = [
+const rows: readonly [what: string, answer: ScriptedAnswer, want: Decision, keptSeconds: number][] = [
   ['yes', { allowed: true, reason: 'why not' }, { allowed: true, reason: 'why not', remote }, 300],
   ['no opinion', { allowed: false, reason: 'who knows' }, { allowed: false, reason: 'who knows', remote }, 30],
   ['nothing', {}, { allowed: false, reason: '', remote }, 30],
@@ -253,14 +243,14 @@ function local(decision: Decision): Authorizer {
   };
 }
 
-const NO: Answer = { allowed: false, denied: true, reason: 'denied' };
-const YES: Answer = { allowed: true, reason: 'allowed' };
-const NONE: Answer = { allowed: false, reason: 'none' };
+const NO: ScriptedAnswer = { allowed: false, denied: true, reason: 'denied' };
+const YES: ScriptedAnswer = { allowed: true, reason: 'allowed' };
+const NONE: ScriptedAnswer = { allowed: false, reason: 'none' };
 const DOWN = new ReviewError('down');
 const ours = (allowed: boolean, reason = '') => local({ allowed, reason });
 const W = 'webhook';
 /** Who stands where, what the webhook says, and what comes of it. */
-const unions: readonly [order: (Authorizer | typeof W)[], said: Answer, want: object, isAsked: boolean][] = [
+const unions: readonly [order: (Authorizer | typeof W)[], said: ScriptedAnswer, want: object, isAsked: boolean][] = [
   [[ours(true), W], NO, { allowed: true }, false],
   [[ours(false, 'r'), W], NO, { allowed: false, denied: true, reason: 'denied' }, true],
   [[W, ours(true, 'r')], NO, { allowed: false, denied: true, reason: 'denied' }, true],

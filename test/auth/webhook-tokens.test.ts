@@ -5,29 +5,19 @@ import { ReviewError } from '../../src/auth/review-client.js';
 import { WebhookTokens, type WebhookTokensOptions } from '../../src/auth/webhook-tokens.js';
 import { createFakeClock } from '../../src/lib/clock.js';
 import { defaultLimits } from '../../src/lib/limits.js';
+import { type ScriptedAnswer, scriptedReviews } from './scripted-reviews.js';
 
 // Whose token it is: what a webhook's answer means, and for how long. How it is asked is review-client.test.ts.
 
 const TOKEN = 's3cret-token';
 const asker = { signal: new AbortController().signal };
 
-type Answer = object | ReviewError;
-
-function tokens(answer: Answer | (() => Answer | Promise<Answer>), more: Partial<WebhookTokensOptions> = {}) {
+function tokens(answer: Parameters<typeof scriptedReviews>[0], more: Partial<WebhookTokensOptions> = {}) {
   const clock = createFakeClock();
-  const bodies: string[] = [];
-  const signals: AbortSignal[] = [];
+  const { client, bodies, signals } = scriptedReviews(answer);
   const failures: string[] = [];
   const found = new WebhookTokens({
-    client: {
-      async review(_kind, _version, body, signal) {
-        bodies.push(body);
-        signals.push(signal);
-        const given = await (typeof answer === 'function' ? answer() : answer);
-        if (given instanceof ReviewError) throw given;
-        return given as Record<string, unknown>;
-      },
-    },
+    client,
     version: 'v1',
     audiences: [],
     cacheTtlMs: 120_000,
@@ -68,7 +58,13 @@ test('the version is that of the flag', async () => {
 });
 
 /** A name; nobody: remembered as long as somebody; unanswered: for ten seconds, and there is a reason. */
-const rows: readonly [what: string, answer: Answer, audiences: readonly string[], want: string, reason?: RegExp][] = [
+const rows: readonly [
+  what: string,
+  answer: ScriptedAnswer,
+  audiences: readonly string[],
+  want: string,
+  reason?: RegExp,
+][] = [
   ['no status', {}, [], 'nobody'],
   ['no', { authenticated: false }, [], 'nobody'],
   ['no, because', { authenticated: false, error: 'expired' }, [], 'unanswered', /^expired$/],
