@@ -192,6 +192,35 @@ for (const [gathers, sizes] of [
   });
 }
 
+test('what was written before a buffer grew is sent as it was', async () => {
+  const { sink, writes, drain } = stalledSink(true);
+  const chunks = pool();
+  const body = new Body({
+    sink,
+    clock: createFakeClock(),
+    chunkBytes: CHUNK_BYTES,
+    chunks,
+    sliceMs: SLICE_MS,
+    coding: undefined,
+    contentLength: undefined,
+    start: () => {},
+  });
+  writeBytes(body, Buffer.from('before'));
+  body.append(Buffer.alloc(LARGE_BYTES, 'L'));
+  writeBytes(body, Buffer.alloc(pooledChunkBytes(CHUNK_BYTES), 'g')); // more than is left in the chunk
+  chunks.take().fill('!'); // another answer's
+  let flushed = false;
+  const flushing = body.flush().then(() => (flushed = true));
+  while (!flushed) {
+    drain();
+    await new Promise(setImmediate);
+  }
+  await flushing;
+  const text = writes.flat().map((write) => write.text);
+  assert.equal(text[0], 'before');
+  assert.ok(!text.join('').includes('!'));
+});
+
 /** A body over a transport that takes what comes, and keeps it. */
 function takenBody(chunks: ChunkPool) {
   const { sink, writes, drain, fail } = stalledSink(true);

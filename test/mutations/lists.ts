@@ -75,6 +75,22 @@ export const listMutations: readonly Mutation[] = [
     [['copied leaves give way to fragments', 'rank < own ? Infinity : idleSince', 'idleSince']],
   ),
   ...of(
+    'src/serve/json-leaf.ts',
+    ['serve/json-leaf'],
+    [
+      ['neighbours of two pieces are not one', 'pieceOf[next] === pieceOf[start] && ', ''],
+      ['neighbours with something between them are not one', ' && starts[next] === ends[next - 1]! + 1', ''],
+      ['a leaf that is worn is copied', '(live >= PATCHED_BYTES_MIN && !isWorn)', 'live >= PATCHED_BYTES_MIN'],
+      ['a leaf that is not worn is not copied', '(live >= PATCHED_BYTES_MIN && !isWorn)', 'live < 0'],
+      [
+        'pieces that nothing lies in are let go',
+        'const pieces: Buffer[] = [];',
+        'const pieces: Buffer[] = [base.pieces[0]!];',
+      ],
+      ['commas stand between pieces', 'if (index > start) into.copy(COMMA, 0, 1);', ''],
+    ],
+  ),
+  ...of(
     'src/http/encode/body.ts',
     ['http/body'],
     [
@@ -84,6 +100,7 @@ export const listMutations: readonly Mutation[] = [
         '});\n    for (const buffer of filled) chunks.give(buffer);',
       ],
       ['what a broken connection may read is not filled', 'if (!error) for (const', 'for (const'],
+      ['what the kernel took at once is used again', '    await ownTick();\n', ''],
       ['pieces of a buffer that grew', 'if (this.#cutAt > 0) this.#filled.push(before);\n    else ', ''],
       ['what is copied goes on in another chunk', 'this.position > 0 && end - start >', 'end - start < 0 &&'],
       ['pieces that lie elsewhere are gathered', 'this.#pending >= chunkBytes * (GATHERED - 1)', 'true'],

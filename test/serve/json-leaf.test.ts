@@ -121,3 +121,16 @@ test('a small leaf is one piece', () => {
   items[20] = item(20, 2, 500);
   assert.equal(next(before, 2, items).pieces.length, 1);
 });
+
+test('an item is not taken for the next in a piece because it begins where that would', () => {
+  const items = leafOfPods();
+  const before = encodedLeaf(versionsOf(1, items), encoded(items));
+  // As long as the first two were: so the third one begins, in the new piece, right behind where the second one ends in the old piece.
+  const first = item(0, 2, 0);
+  items[0] = item(0, 2, before.ends[1]! - first.text.length);
+  items[2] = item(2, 2, 2_500);
+  const after = next(before, 2, items);
+  assert.equal(after.pieces.length, 2);
+  assert.equal(after.starts[2], after.ends[1]! + 1);
+  assert.equal(written(after, 0, 64).text, items.map(({ text }) => text).join(','));
+});
