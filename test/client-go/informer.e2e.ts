@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { get as httpGet, type ClientRequest } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { eventually, type RunningCommand, requireProgram, run, start } from '../support/command.js';
+import { eventually, pauseProcess, type RunningCommand, requireProgram, run, start } from '../support/command.js';
 import { type Etcd, startEtcd } from '../support/etcd.js';
 import { buildGoPrograms } from '../support/go-programs.js';
 import { type RunningServer, startServer } from '../support/server.js';
@@ -178,7 +178,7 @@ test(`${OPERATIONS} random changes, with etcd restarted and compacted midway, ar
 test('a compaction past our position: clients converge to what etcd has', async () => {
   const informer = startInformer(['-server', ours.url, '-accept', 'protobuf', '-watchlist', 'on']);
   await synced(informer);
-  process.kill(ours.pid, 'SIGSTOP');
+  await pauseProcess(ours.pid);
   const history = await run(
     join(bin, 'load'),
     ['-endpoints', etcd.endpoint, '-mode', 'history', '-pods', String(PODS), '-ops', '2000', '-seed', '13'],

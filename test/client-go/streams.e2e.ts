@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { eventually } from '../support/command.js';
+import { eventually, pauseProcess } from '../support/command.js';
 import { type RunningServer, startServer } from '../support/server.js';
 import { type Programs, startPrograms } from './programs.js';
 import { startStreams, type StreamClient, type StreamsAnswer } from './stream-client.js';
@@ -107,7 +107,7 @@ test("client-go's health checks of an idle connection are answered; when nothing
   // A PING and the record of TLS around it take about 40 bytes.
   assert.ok(pingBytes >= 3 * 17 && pingBytes < 2_000, `${pingBytes} bytes were written in 6 s`);
   assert.deepEqual([idle.open, idle.ended, idle.dialled, idle.connections], [20, 0, 1, 1]);
-  process.kill(ours.pid, 'SIGSTOP');
+  await pauseProcess(ours.pid);
   try {
     await eventually('the watches have ended', async () => (await client.tell('report')).ended === 20, 15_000, 200);
   } finally {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { eventually, freePort } from '../support/command.js';
+import { eventually, freePort, pauseProcess } from '../support/command.js';
 import { type Etcd, startEtcd } from '../support/etcd.js';
 import { type EtcdKv, etcdKv } from '../support/etcd-kv.js';
 import { type RunningServer, spawnServer, startServer } from '../support/server.js';
@@ -156,7 +156,7 @@ describe('outages of etcd', () => {
     const first = written;
     const watch = await watchNow();
     await write(2);
-    etcd.pause();
+    await etcd.pause();
     try {
       const stale = await ask(server.url, `${all}?resourceVersion=0`);
       assert.equal(stale.status, 200);
@@ -205,7 +205,7 @@ describe('outages of etcd', () => {
 
   test('compacted past our position: the watch ends or tells the difference, a new one works', async () => {
     const watch = await watchNow();
-    process.kill(server.pid, 'SIGSTOP');
+    await pauseProcess(server.pid);
     try {
       await write(300);
       await kv.delete(configMapKey('ns', 'c00000'));

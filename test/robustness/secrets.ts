@@ -209,7 +209,7 @@ describe('what is secret', () => {
         30_000,
         200,
       );
-      etcd.pause();
+      await etcd.pause();
       await Promise.all([
         ask(url, '/api/v1/secrets?timeout=1s'),
         ask(url, '/api/v1/namespaces/ns/secrets/good?timeout=1s'),

@@ -213,7 +213,7 @@ faultTest('a paused etcd: reads and asked watches fail within seconds, and all w
       const asked = recordWatch(store, '/p/', first + 1);
       asked.handle!.requestProgress();
       await asked.until('progress', () => asked.progress.length > 0);
-      etcd.pause();
+      await etcd.pause();
       const startMs = Date.now();
       asked.handle!.requestProgress();
       await Promise.all([

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -114,6 +114,22 @@ export function start(
       return code;
     },
   };
+}
+
+/** SIGSTOP. The kernel stops thread by thread after the call: on Linux this waits until none can answer any more. */
+export async function pauseProcess(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  const threads = `/proc/${pid}/task`;
+  if (!existsSync(threads)) return new Promise((resolve) => setTimeout(resolve, 100));
+  await eventually(
+    `process ${pid} is stopped`,
+    () =>
+      readdirSync(threads).every((thread) =>
+        /^State:\s+[Tt]/m.test(readFileSync(join(threads, thread, 'status'), 'utf8')),
+      ),
+    5_000,
+    2,
+  );
 }
 
 /** Polls until `probe` returns something, or throws with `what` after the time is over. */

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { pauseProcess } from './command.js';
 
 /**
  * A real etcd for tests: one member on free loopback ports, over a temporary data dir.
@@ -11,7 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
  *     await using etcd = await startEtcd();
  *     ... etcd.endpoint ...
  *     await etcd.kill(); await etcd.restart();       // a crash
- *     etcd.pause(); ... etcd.resume();               // a hang
+ *     await etcd.pause(); ... etcd.resume();         // a hang
  *     await etcd.restart({ wipe: true });            // another store at the same address
  *
  * The process dies with the test process, whatever happens to the test.
@@ -33,7 +34,7 @@ export interface Etcd extends AsyncDisposable {
   /** Kills what runs, optionally deletes the data, and starts again on the same ports. */
   restart(how?: { wipe?: boolean }): Promise<void>;
   /** SIGSTOP: connections stay open and nothing answers. */
-  pause(): void;
+  pause(): Promise<void>;
   resume(): void;
   /** The last lines that etcd logged. */
   log(): string;
@@ -178,8 +179,8 @@ class Member implements Etcd {
     await this.start();
   }
 
-  pause(): void {
-    process.kill(this.pid, 'SIGSTOP');
+  pause(): Promise<void> {
+    return pauseProcess(this.pid);
   }
 
   resume(): void {
