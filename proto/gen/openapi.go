@@ -18,7 +18,14 @@ import (
 // form tells: it stands in comments ("+listType=map") and struct tags only.
 type Facts struct {
 	MapType string                `json:"mapType,omitempty"` // of the whole struct
-	Fields  map[string]FieldFacts `json:"fields,omitempty"`  // by JSON name
+	Union   *Union                `json:"union,omitempty"`
+	Fields  map[string]FieldFacts `json:"fields,omitempty"` // by JSON name
+}
+
+// Union is a struct of which one member is set at most ("+union").
+type Union struct {
+	Discriminator string            `json:"discriminator,omitempty"` // says which one
+	Members       map[string]string `json:"members"`                 // JSON name to the discriminator's value
 }
 
 // FieldFacts has the markers of one field.
@@ -30,7 +37,7 @@ type FieldFacts struct {
 	PatchStrategy string          `json:"patchStrategy,omitempty"`
 	PatchMergeKey string          `json:"patchMergeKey,omitempty"`
 	Default       json.RawMessage `json:"default,omitempty"`
-	Enum          []string        `json:"enum,omitempty"` // of the value, or of each element of a list
+	Enum          []string        `json:"enum,omitempty"` // of the value, or of each element of a list or map
 }
 
 // openAPIFacts reads the sources of the packages that the messages are made from.
@@ -46,7 +53,7 @@ func openAPIFacts(s *Schema) (map[string]Facts, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		if facts.MapType != "" || len(facts.Fields) > 0 {
+		if facts.MapType != "" || facts.Union != nil || len(facts.Fields) > 0 {
 			found[name] = facts
 		}
 	}
@@ -64,14 +71,22 @@ func factsOf(m *Message, sources map[string]*source) (Facts, error) {
 		return facts, fmt.Errorf("%s: %w", m.goType.PkgPath(), err)
 	}
 	doc := src.docs[m.goType.Name()]
-	facts.MapType = first(markers(doc)["structType"])
+	marks := markers(doc)
+	facts.MapType = first(marks["structType"])
+	if _, isUnion := marks["union"]; isUnion {
+		facts.Union = &Union{Members: map[string]string{}}
+	}
 	for _, f := range m.Fields {
 		if f.index < 0 || f.Inline {
 			continue
 		}
 		goField := m.goType.Field(f.index)
 		comment := commentOf(spec, goField.Name)
-		fieldFacts, err := fieldFactsOf(f, goField, markers(comment), src, sources)
+		marks := markers(comment)
+		if facts.Union != nil {
+			facts.Union.add(f.JSON, goField.Name, marks)
+		}
+		fieldFacts, err := fieldFactsOf(f, goField, marks, src, sources)
 		if err != nil {
 			return facts, fmt.Errorf("field %s: %w", goField.Name, err)
 		}
@@ -80,6 +95,14 @@ func factsOf(m *Message, sources map[string]*source) (Facts, error) {
 		}
 	}
 	return facts, nil
+}
+
+func (u *Union) add(jsonName, goName string, marks map[string][]string) {
+	if _, ok := marks["unionDiscriminator"]; ok {
+		u.Discriminator = jsonName
+	} else {
+		u.Members[jsonName] = goName
+	}
 }
 
 func fieldFactsOf(f Field, goField reflect.StructField, marks map[string][]string, src *source, sources map[string]*source) (FieldFacts, error) {
@@ -110,10 +133,10 @@ func fieldFactsOf(f Field, goField reflect.StructField, marks map[string][]strin
 		facts.Default = json.RawMessage(text)
 	}
 	t := goField.Type
-	for t.Kind() == reflect.Pointer || (t.Kind() == reflect.Slice && f.Repeated) {
+	for t.Kind() == reflect.Pointer || (t.Kind() == reflect.Slice && f.Repeated) || (t.Kind() == reflect.Map && f.Map) {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.String || t.PkgPath() == "" || f.Map {
+	if t.Kind() != reflect.String || t.PkgPath() == "" {
 		return facts, nil
 	}
 	other, err := sourceOf(t.PkgPath(), sources)
@@ -122,7 +145,17 @@ func fieldFactsOf(f Field, goField reflect.StructField, marks map[string][]strin
 	}
 	if _, isEnum := markers(other.docs[t.Name()])["enum"]; isEnum {
 		for _, c := range other.constants {
-			if c.typ == t.Name() && !slices.Contains(facts.Enum, c.text) {
+			if c.typ != t.Name() {
+				continue
+			}
+			if c.pkg != "" {
+				origin, err := sourceOf(c.pkg, sources)
+				if err != nil {
+					return facts, err
+				}
+				c.text = origin.constants[c.text].text
+			}
+			if !slices.Contains(facts.Enum, c.text) {
 				facts.Enum = append(facts.Enum, c.text)
 			}
 		}
@@ -139,7 +172,8 @@ type source struct {
 	constants map[string]constant
 }
 
-type constant struct{ typ, text string }
+// constant has its text, or the name of the one in another package whose text it has.
+type constant struct{ typ, text, pkg string }
 
 func sourceOf(path string, sources map[string]*source) (*source, error) {
 	if known, ok := sources[path]; ok {
@@ -194,19 +228,25 @@ func (src *source) read(file *ast.File) {
 				src.docs[spec.Name.Name], src.specs[spec.Name.Name] = raw(doc), spec.Type
 				src.imports[spec.Name.Name] = imports
 			case *ast.ValueSpec:
-				src.readConstants(spec)
+				src.readConstants(spec, imports)
 			}
 		}
 	}
 }
 
-// readConstants keeps those that are written as a string, with or without a type.
-func (src *source) readConstants(spec *ast.ValueSpec) {
+// readConstants keeps those that are written as a string, with or without a type, or as a constant of another package with one.
+func (src *source) readConstants(spec *ast.ValueSpec, imports map[string]string) {
 	for i, value := range spec.Values {
 		typ, _ := spec.Type.(*ast.Ident)
 		if call, ok := value.(*ast.CallExpr); ok && len(call.Args) == 1 {
 			typ, _ = call.Fun.(*ast.Ident)
 			value = call.Args[0]
+		}
+		if selector, ok := value.(*ast.SelectorExpr); ok && typ != nil {
+			if pkg, ok := selector.X.(*ast.Ident); ok {
+				src.constants[spec.Names[i].Name] = constant{typ: typ.Name, text: selector.Sel.Name, pkg: imports[pkg.Name]}
+			}
+			continue
 		}
 		literal, ok := value.(*ast.BasicLit)
 		if !ok || literal.Kind != token.STRING || i >= len(spec.Names) {

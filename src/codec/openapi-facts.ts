@@ -7,6 +7,13 @@ import { readFileSync } from 'node:fs';
 export interface MessageFacts {
   /** How apply merges the message as a whole: `atomic`, `granular`. */
   readonly mapType?: string;
+  /** One member is set at most. */
+  readonly union?: {
+    /** The member that says which one. */
+    readonly discriminator?: string;
+    /** By JSON name: what the discriminator says when it is set. */
+    readonly members: Readonly<Record<string, string>>;
+  };
   /** By JSON name. */
   readonly fields?: Readonly<Record<string, FieldFacts>>;
 }
@@ -20,7 +27,7 @@ export interface FieldFacts {
   readonly patchStrategy?: string;
   readonly patchMergeKey?: string;
   readonly default?: unknown;
-  /** Of the value, or of each element of a list; sorted. */
+  /** Of the value, or of each element of a list or map; sorted. */
   readonly enum?: readonly string[];
 }
 

@@ -257,7 +257,7 @@ async function smaller(exchange: Exchange, answer: Answer, body: Uint8Array): Pr
   const headers: Record<string, string> = { ...answer.headers, ...codingHeaders(coding) };
   // A cache must not give one client's form of a document to another: what it varied by before still counts.
   const { vary } = answer.headers;
-  if (vary !== undefined) headers['vary'] = `${vary}, ${headers['vary']}`;
+  if (vary !== undefined) headers['vary'] = vary.includes('Accept-Encoding') ? vary : `${vary}, ${headers['vary']}`;
   const packed = coding === 'zstd' ? zstdFrame(body) : gzip(body, { level: zlib.Z_BEST_SPEED });
   return { ...answer, headers, body: await packed };
 }

@@ -389,8 +389,9 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
 /** Nobody needs these modules before somebody asks, and few ever do. */
 async function openOpenApi(kinds: KindSet, clock: Clock, limits: Limits, build: BuildInfo): Promise<OpenApiAnswers> {
   const { createOpenApiAnswers } = await import('./openapi/answer.js');
-  const { gitVersion } = versionDocument(build);
-  return createOpenApiAnswers({ kinds, clock, sliceMs: limits.listSliceMs, version: gitVersion });
+  const { emulationMajor, emulationMinor } = versionDocument(build);
+  const version = `${emulationMajor}.${emulationMinor}`;
+  return createOpenApiAnswers({ kinds, clock, sliceMs: limits.listSliceMs, version });
 }
 
 /** Who has none, or a wrong one, may say so over HTTP. */

@@ -282,7 +282,8 @@ for (const [path, accept, type] of forms) {
     assert.equal(statusCode, type === undefined ? 406 : 200);
     if (type === undefined) assert.equal(body, '');
     else assert.equal(headers['content-type'], type);
-    if (path !== '/openapi/v3') assert.equal(headers['vary'], 'Accept');
+    if (path !== '/openapi/v3')
+      assert.equal(headers['vary'], path === '/openapi/v2' ? 'Accept-Encoding, Accept' : 'Accept');
   });
 }
 
@@ -290,7 +291,7 @@ test('what is compressed still varies by Accept', async () => {
   const plain = await get('/openapi/v2');
   const packed = await get('/openapi/v2', { 'accept-encoding': 'gzip' });
   assert.equal(packed.headers['content-encoding'], 'gzip');
-  assert.equal(packed.headers['vary'], 'Accept, Accept-Encoding');
+  assert.equal(packed.headers['vary'], 'Accept-Encoding, Accept');
   assert.equal(gunzipSync(packed.rawPayload).toString('utf8'), plain.body);
 });
 

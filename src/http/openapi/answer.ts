@@ -22,7 +22,7 @@ export function createOpenApiAnswers(options: OpenApiOptions): OpenApiAnswers {
 
 async function v2(exchange: Exchange, openApi: OpenApi): Promise<Answer> {
   const encoding = encodingOf(exchange, 'v2');
-  const headers = { vary: 'Accept' };
+  const headers = { vary: 'Accept-Encoding, Accept' }; // whether it is compressed or not, as upstream
   if (encoding === undefined) return { code: 406, headers, body: '' };
   return documentAnswer(exchange, await openApi.v2(), encoding, headers);
 }

@@ -38,14 +38,19 @@ export function builtInDefinition(messageName: string, context: BuiltInContext):
   }
   addFields(messageName, properties, required, context);
   if (typeMeta) describe(properties, context.dialect);
-  const mapType = context.facts.get(messageName)?.mapType;
+  const { mapType, union } = context.facts.get(messageName) ?? {};
   return {
     type: 'object',
     ...(required.length === 0 ? {} : { required }),
     ...(Object.keys(properties).length === 0 ? {} : { properties }),
     ...(mapType === undefined ? {} : { 'x-kubernetes-map-type': mapType }),
+    ...(union === undefined ? {} : { 'x-kubernetes-unions': [unionOf(union)] }),
     ...types,
   };
+}
+
+function unionOf({ discriminator, members }: NonNullable<MessageFacts['union']>): Schema {
+  return { ...(discriminator === undefined ? {} : { discriminator }), 'fields-to-discriminateBy': members };
 }
 
 /** Members of inline messages stand among those of the message they are in. */
@@ -69,11 +74,12 @@ function addFields(
 
 function propertyOf(field: Field, facts: FieldFacts, context: BuiltInContext): Schema {
   const extensions = extensionsOf(facts);
-  if (field.repeated) {
+  if (field.repeated || field.map) {
     const choice = facts.enum === undefined ? {} : { enum: facts.enum };
-    return { type: 'array', items: { ...elementOf(field, context), ...choice }, ...extensions };
+    const element = { ...elementOf(field, context), ...choice };
+    if (field.repeated) return { type: 'array', items: element, ...extensions };
+    return { type: 'object', additionalProperties: element, ...extensions };
   }
-  if (field.map) return { type: 'object', additionalProperties: elementOf(field, context), ...extensions };
   const preset = context.dialect === 2 ? undefined : (facts.default ?? zeroOf(field, !field.omitEmpty));
   const beside = {
     ...(preset === undefined ? {} : { default: preset }),

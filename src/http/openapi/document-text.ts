@@ -9,6 +9,7 @@ import { type DiscoveryPath, discoveryItem, pathsOf, rootOf } from './operations
 import { type Dialect, type Gvk, LIST_META, modelName, OBJECT_META, refTo, type Schema } from './schema.js';
 
 const META = 'k8s.io.apimachinery.pkg.apis.meta.v1';
+const WATCH_EVENT = `${META}.WatchEvent`;
 const SCALE = 'k8s.io.api.autoscaling.v1.Scale';
 
 /** What all documents are made from, read once for as many as are made together. */
@@ -50,7 +51,7 @@ export function* documentText(
   dialect: Dialect,
   serverVersion: string,
 ): Generator<string> {
-  const definitions = new Definitions(source, dialect);
+  const definitions = new Definitions(source, dialect, watchEventsOf(topic, source, dialect));
   const paths = new Map<string, Schema>();
   for (const path of topic.discovery) {
     const described = discoveryOf(path);
@@ -81,6 +82,26 @@ function discoveryOf(path: string): DiscoveryPath {
     : { group, what: 'APIGroup', message: 'APIGroup' };
 }
 
+/** Groups of types that nobody watches: upstream has not registered the type of events in them. */
+const UNWATCHED: ReadonlySet<string> = new Set(['apidiscovery.k8s.io', 'meta.k8s.io']);
+
+/** Upstream registers the type in every group version: version 2 names all, a document of version 3 the core's and its own. */
+function watchEventsOf({ kinds }: DocumentTopic, { gvks }: DocumentSource, dialect: Dialect): readonly Gvk[] {
+  const all = () => [...gvks.values()].flat().filter(({ group }) => !UNWATCHED.has(group));
+  const of = dialect === 2 ? all() : kinds.filter(({ custom }) => custom === undefined);
+  const named = of.map(({ group, version }): [string, Gvk] => [
+    apiVersionOf(group, version),
+    { group, version, kind: 'WatchEvent' },
+  ]);
+  const core: [string, Gvk] = ['v1', { group: '', version: 'v1', kind: 'WatchEvent' }];
+  return [...new Map([core, ...named]).values()].sort(byGroupVersion);
+}
+
+function byGroupVersion(a: Gvk, b: Gvk): number {
+  const [one, other] = [`${a.group}/${a.version}`, `${b.group}/${b.version}`];
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
 function* members(of: ReadonlyMap<string, Schema>): Generator<string> {
   let separator = '';
   for (const name of [...of.keys()].sort()) {
@@ -94,11 +115,13 @@ class Definitions {
   readonly made = new Map<string, Schema>();
   readonly #source: DocumentSource;
   readonly #dialect: Dialect;
+  readonly #watchEvents: readonly Gvk[];
   readonly #wanted = new Set<string>();
 
-  constructor(source: DocumentSource, dialect: Dialect) {
+  constructor(source: DocumentSource, dialect: Dialect, watchEvents: readonly Gvk[]) {
     this.#source = source;
     this.#dialect = dialect;
+    this.#watchEvents = watchEvents;
   }
 
   refTo(messageName: string): Schema {
@@ -110,7 +133,7 @@ class Definitions {
     const dialect = this.#dialect;
     const scale = kind.subresources.includes('scale') ? this.refTo(SCALE) : {};
     if (kind.custom === undefined) {
-      const watchEvent = this.refTo(`${META}.WatchEvent`);
+      const watchEvent = this.refTo(WATCH_EVENT);
       return { dialect, scale, watchEvent, object: this.refTo(kind.message), list: this.refTo(kind.listMessage) };
     }
     const context = { dialect, objectMeta: this.refTo(OBJECT_META), listMeta: this.refTo(LIST_META) };
@@ -127,7 +150,8 @@ class Definitions {
     const context = {
       dialect: this.#dialect,
       facts,
-      gvksOf: (messageName: string) => gvks.get(messageName) ?? [],
+      gvksOf: (messageName: string) =>
+        messageName === WATCH_EVENT ? this.#watchEvents : (gvks.get(messageName) ?? []),
       refTo: (messageName: string) => this.refTo(messageName),
     };
     // A set is walked in the order of insertion, what is added on the way included.

@@ -30,7 +30,7 @@ export interface OpenApiOptions {
   readonly clock: Clock;
   /** The loop is let go for others at least so often while documents are made. */
   readonly sliceMs: number;
-  /** Of the Kubernetes release that the answers are those of, e.g. `v1.36.4`. */
+  /** Of the Kubernetes release that the answers are those of, e.g. `1.36`. */
   readonly version: string;
 }
 

@@ -25,7 +25,7 @@ const query = (name: string, type: Parameter['type'], description: string): Para
 });
 
 const PRETTY = query('pretty', 'string', 'Any value but 0 and false indents the answer.');
-/** The parameters of a read of one object. */
+/** The parameters of a read of one custom resource; upstream describes none for other kinds. */
 const GET_PARAMETERS = [query('resourceVersion', 'string', 'How old the answer may be; 0 is any age.')];
 /** Those of a LIST or WATCH. */
 const LIST_PARAMETERS = [
@@ -61,11 +61,9 @@ interface Operation {
   readonly description: string;
   readonly gvk: Gvk;
   readonly types: readonly string[];
-  /** Absent: anything. */
-  readonly consumes?: readonly string[];
+  readonly consumes: readonly string[];
   readonly parameters: readonly Parameter[];
   readonly answer: Schema;
-  readonly deprecated?: boolean;
 }
 
 /** The paths of a kind, each with its GET: nothing else is served. */
@@ -82,9 +80,10 @@ export function pathsOf(kind: Kind, answers: Answers): [path: string, item: Sche
   const place = kind.namespaced ? `${root}/namespaces/{namespace}/${resource}` : `${root}/${resource}`;
   const watched = place.replace(root, `${root}/watch`);
   const inPath = kind.namespaced ? [NAMESPACE] : [];
-  const common = { tag, gvk: own, types, ...(isCustom ? { consumes: types } : {}) };
+  const common = { tag, gvk: own, types, consumes: isCustom ? types : ['*/*'] };
+  const parameters = isCustom ? GET_PARAMETERS : [];
   const list = { ...common, types: listTypes, parameters: LIST_PARAMETERS };
-  const watch = { ...list, answer: answers.watchEvent, deprecated: true };
+  const watch = { ...list, answer: answers.watchEvent };
   const found: [string, Schema][] = [];
   const add = (path: string, parameters: readonly Parameter[], operation: Operation) => {
     found.push([path, pathItem(operation, [...parameters, PRETTY], answers.dialect)]);
@@ -100,7 +99,7 @@ export function pathsOf(kind: Kind, answers: Answers): [path: string, item: Sche
   });
   add(`${place}/{name}`, [nameOf(kind), ...inPath], {
     ...common,
-    parameters: GET_PARAMETERS,
+    parameters,
     id: `read${title}${scoped}${kind.kind}`,
     action: 'get',
     description: `Reads one ${kind.kind}.`,
@@ -111,7 +110,7 @@ export function pathsOf(kind: Kind, answers: Answers): [path: string, item: Sche
     add(`${place}/{name}/${subresource}`, [nameOf(kind), ...inPath], {
       ...common,
       ...(isScale && !isCustom ? { gvk: { group: 'autoscaling', version: 'v1', kind: 'Scale' } } : {}),
-      parameters: GET_PARAMETERS,
+      parameters,
       id: `read${title}${scoped}${kind.kind}${capital(subresource)}`,
       action: 'get',
       description: isScale ? `Reads the scale of one ${kind.kind}.` : `Reads one ${kind.kind}.`,
@@ -172,7 +171,12 @@ export function discoveryItem(
   const tag = of.tag ?? tagOf(group ?? '', version);
   const id = `get${group === undefined ? '' : capital(tag.replace('_', ' '))}${what}`;
   const description = 'Says what is served below this path.';
-  return { get: operationOf({ id, tag, description, types: OBJECT_TYPES, parameters: [], answer }, dialect) };
+  return {
+    get: operationOf(
+      { id, tag, description, types: OBJECT_TYPES, consumes: OBJECT_TYPES, parameters: [], answer },
+      dialect,
+    ),
+  };
 }
 
 export function rootOf(group: string, version: string): string {
@@ -187,7 +191,7 @@ function operationOf(
   operation: Omit<Operation, 'action' | 'gvk'> & Partial<Pick<Operation, 'action' | 'gvk'>>,
   dialect: Dialect,
 ): Schema {
-  const { id, tag, action, description, gvk, types, consumes, parameters, answer, deprecated } = operation;
+  const { id, tag, action, description, gvk, types, consumes, parameters, answer } = operation;
   const ok =
     dialect === 2
       ? { description: 'OK', schema: answer }
@@ -196,10 +200,9 @@ function operationOf(
     tags: [tag],
     description,
     operationId: id,
-    ...(dialect === 2 ? { consumes: consumes ?? ['*/*'], produces: types, schemes: ['https'] } : {}),
+    ...(dialect === 2 ? { consumes, produces: types, schemes: ['https'] } : {}),
     ...(parameters.length === 0 ? {} : { parameters: parametersOf(parameters, dialect) }),
     responses: { '200': ok, '401': { description: 'Unauthorized' } },
-    ...(deprecated === true ? { deprecated } : {}),
     ...(action === undefined ? {} : { 'x-kubernetes-action': action }),
     ...(gvk === undefined ? {} : { [GVK_EXTENSION]: gvk }),
   };
