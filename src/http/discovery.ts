@@ -3,9 +3,10 @@ import { apiVersionOf } from '../api/gvr.js';
 import { compareVersions } from '../api/versions.js';
 import type { KindSet } from '../codec/kind-set.js';
 import type { Kind } from '../codec/kind.js';
+import type { PostedResource } from './posted.js';
 
 /**
- * Discovery, computed from the kinds that are served, anew when these change (spec 7.1 and 7.2). Only the verbs that
+ * Discovery, computed from the kinds that are served and the reviews that are answered, anew when these change (spec 7.1 and 7.2). Only the verbs that
  * are really served are advertised, so that clients do not try to write.
  */
 export interface Discovery {
@@ -40,14 +41,35 @@ export interface AggregatedDocument extends DiscoveryDocument {
 const VERBS = ['get', 'list', 'watch'];
 const META = 'k8s.io.apimachinery.pkg.apis.meta.v1';
 
+/** A resource as both forms of the documents show it. */
+interface Resource
+  extends Pick<Kind, 'resource' | 'singular' | 'namespaced' | 'kind' | 'shortNames' | 'categories' | 'subresources'> {
+  readonly verbs: readonly string[];
+  /** '' for what is built in: of the document. */
+  readonly group: string;
+  readonly version: string;
+  readonly hash?: string;
+}
+
+/** The versions of a group, each with its resources. */
+type Versions = ReadonlyMap<string, readonly Resource[]>;
+
+/** Groups of reviews come after these, and before all others. */
+const FIRST_GROUPS: ReadonlySet<string> = new Set(['', 'apiregistration.k8s.io', 'apps', 'events.k8s.io']);
+
 /** `kinds` in discovery order: group priority, preferred versions first (codec/kinds.ts). */
-export function createDiscovery(kinds: readonly Kind[]): Discovery {
-  const groups = new Map<string, Map<string, Kind[]>>();
-  for (const kind of kinds) {
-    const versions = getOrMake(groups, kind.group, () => new Map<string, Kind[]>());
-    getOrMake(versions, kind.version, () => []).push(kind);
-  }
-  for (const [name, versions] of groups) groups.set(name, new Map([...versions].sort(byVersion)));
+export function createDiscovery(kinds: readonly Kind[], posted: readonly PostedResource[] = []): Discovery {
+  const found = new Map<string, Map<string, Resource[]>>();
+  const add = (group: string, version: string, resource: Resource) => {
+    const versions = getOrMake(found, group, () => new Map<string, Resource[]>());
+    getOrMake(versions, version, () => []).push(resource);
+  };
+  const isFirst = ({ group }: Kind) => FIRST_GROUPS.has(group);
+  for (const kind of kinds.filter(isFirst)) add(kind.group, kind.version, resourceOfKind(kind));
+  for (const one of [...posted].sort(byGroup)) add(one.group, one.version, resourceOfPosted(one));
+  for (const kind of kinds.filter((one) => !isFirst(one))) add(kind.group, kind.version, resourceOfKind(kind));
+  const groups = new Map<string, Versions>();
+  for (const [name, versions] of found) groups.set(name, new Map([...versions].sort(byVersion)));
   const named = [...groups].filter(([name]) => name !== '');
 
   const groupDocuments = new Map(named.map(([name, versions]) => [name, groupOf(name, [...versions.keys()])]));
@@ -80,7 +102,11 @@ export function createDiscovery(kinds: readonly Kind[]): Discovery {
       ...metaType('APIVersions'),
     }),
     groupList: {
-      json: { kind: 'APIGroupList', apiVersion: 'v1', groups: [...groupDocuments.values()] },
+      json: {
+        kind: 'APIGroupList',
+        apiVersion: 'v1',
+        groups: classicOrder(named).map(([name]) => groupDocuments.get(name)),
+      },
       ...metaType('APIGroupList'),
     },
     group(name) {
@@ -104,12 +130,12 @@ export function createDiscovery(kinds: readonly Kind[]): Discovery {
 }
 
 /** The documents of the kinds as they are: made anew when they have changed and somebody asks. */
-export function liveDiscovery(kinds: KindSet): () => Discovery {
-  let made = createDiscovery(kinds.all);
+export function liveDiscovery(kinds: KindSet, posted: readonly PostedResource[]): () => Discovery {
+  let made = createDiscovery(kinds.all, posted);
   let generation = kinds.generation;
   return () => {
     if (generation !== kinds.generation) {
-      made = createDiscovery(kinds.all);
+      made = createDiscovery(kinds.all, posted);
       generation = kinds.generation;
     }
     return made;
@@ -122,29 +148,62 @@ export function storageVersionHash(kind: Kind): string {
   return createHash('sha256').update(text).digest().subarray(0, 8).toString('base64');
 }
 
+/**
+ * The list of groups has those of CRDs in the order of the first names of their APIServices, `<version>.<group>`: so upstream's
+ * aggregator sorts what has the same priority.
+ */
+function classicOrder(groups: readonly (readonly [string, Versions])[]): typeof groups {
+  const isCustom = ([, versions]: (typeof groups)[number]) =>
+    [...versions.values()].every((resources) => resources.every(({ group }) => group !== ''));
+  const names = new Map(groups.map(([group, versions]) => [group, [...versions.keys()].sort()[0]! + `.${group}`]));
+  const custom = groups.filter(isCustom).sort(([a], [b]) => (names.get(a)! < names.get(b)! ? -1 : 1));
+  return [...groups.filter((one) => !isCustom(one)), ...custom];
+}
+
 function groupOf(name: string, versions: readonly string[]) {
   const entries = versions.map((version) => ({ groupVersion: `${name}/${version}`, version }));
   return { name, versions: entries, preferredVersion: entries[0] };
 }
 
-function resourcesOf(kind: Kind): Record<string, unknown>[] {
-  const { resource, singular, namespaced } = kind;
+function resourceOfKind(kind: Kind): Resource {
+  const { resource, singular, namespaced, shortNames, categories } = kind;
+  const { group, version } = kind.custom === undefined ? { group: '', version: '' } : kind;
+  return {
+    ...{ resource, singular, namespaced, shortNames, categories, group, version, kind: kind.kind },
+    verbs: VERBS,
+    // Those of custom resources come in an order of their own.
+    subresources: kind.custom === undefined ? servedSubresources(kind) : [...servedSubresources(kind)].sort().reverse(),
+    ...(kind.custom?.storageServed === false ? {} : { hash: storageVersionHash(kind) }),
+  };
+}
+
+function resourceOfPosted({ resource, singular, namespaced, kind }: PostedResource): Resource {
+  const none: readonly string[] = [];
+  return {
+    ...{ resource, singular, namespaced, kind, group: '', version: '' },
+    verbs: ['create'],
+    ...{ shortNames: none, categories: none, subresources: none },
+  };
+}
+
+function resourcesOf(one: Resource): Record<string, unknown>[] {
+  const { resource, singular, namespaced, kind, verbs, shortNames, categories, subresources, hash } = one;
   return [
     {
       name: resource,
       singularName: singular,
       namespaced,
-      kind: kind.kind,
-      verbs: VERBS,
-      ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
-      ...(kind.categories.length === 0 ? {} : { categories: kind.categories }),
-      ...(kind.custom?.storageServed === false ? {} : { storageVersionHash: storageVersionHash(kind) }),
+      kind,
+      verbs,
+      ...(shortNames.length === 0 ? {} : { shortNames }),
+      ...(categories.length === 0 ? {} : { categories }),
+      ...(hash === undefined ? {} : { storageVersionHash: hash }),
     },
-    ...servedSubresources(kind).map((subresource) => ({
+    ...subresources.map((subresource) => ({
       name: `${resource}/${subresource}`,
       singularName: '',
       namespaced,
-      ...(subresource === 'scale' ? { group: 'autoscaling', version: 'v1', kind: 'Scale' } : { kind: kind.kind }),
+      ...(subresource === 'scale' ? { group: 'autoscaling', version: 'v1', kind: 'Scale' } : { kind }),
       verbs: ['get'],
     })),
   ];
@@ -155,12 +214,12 @@ export function servedSubresources(kind: Kind): readonly string[] {
   return kind.subresources;
 }
 
-function aggregate(groups: readonly (readonly [string, Map<string, Kind[]>])[]): AggregatedDocument {
+function aggregate(groups: readonly (readonly [string, Versions])[]): AggregatedDocument {
   const items = groups.map(([name, versions]) => ({
     metadata: name === '' ? {} : { name },
-    versions: [...versions].map(([version, kinds]) => ({
+    versions: [...versions].map(([version, resources]) => ({
       version,
-      resources: [...kinds].sort(byResource).map(aggregatedResource),
+      resources: [...resources].sort(byResource).map(aggregatedResource),
       freshness: 'Current',
     })),
   }));
@@ -184,22 +243,22 @@ export function aggregatedDocument(items: readonly unknown[]): AggregatedDocumen
   };
 }
 
-function aggregatedResource(kind: Kind): Record<string, unknown> {
-  const { group, version } = kind.custom === undefined ? { group: '', version: '' } : kind;
-  const own = { group, version, kind: kind.kind };
-  const subresources = servedSubresources(kind).map((subresource) => ({
+function aggregatedResource(one: Resource): Record<string, unknown> {
+  const { group, version, kind, verbs, shortNames, categories } = one;
+  const own = { group, version, kind };
+  const subresources = one.subresources.map((subresource) => ({
     subresource,
     responseKind: subresource === 'scale' ? { group: 'autoscaling', version: 'v1', kind: 'Scale' } : own,
     verbs: ['get'],
   }));
   return {
-    resource: kind.resource,
+    resource: one.resource,
     responseKind: own,
-    scope: kind.namespaced ? 'Namespaced' : 'Cluster',
-    singularResource: kind.singular,
-    verbs: VERBS,
-    ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
-    ...(kind.categories.length === 0 ? {} : { categories: kind.categories }),
+    scope: one.namespaced ? 'Namespaced' : 'Cluster',
+    singularResource: one.singular,
+    verbs,
+    ...(shortNames.length === 0 ? {} : { shortNames }),
+    ...(categories.length === 0 ? {} : { categories }),
     ...(subresources.length === 0 ? {} : { subresources }),
   };
 }
@@ -208,7 +267,11 @@ export function metaType(kind: string) {
   return { apiVersion: 'v1', kind, messageName: `${META}.${kind}` };
 }
 
-function byResource(a: Kind, b: Kind): number {
+function byGroup(a: PostedResource, b: PostedResource): number {
+  return a.group < b.group ? -1 : a.group > b.group ? 1 : 0;
+}
+
+function byResource(a: Resource, b: Resource): number {
   return a.resource < b.resource ? -1 : a.resource > b.resource ? 1 : 0;
 }
 

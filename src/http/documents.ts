@@ -44,11 +44,11 @@ export async function answerDocument(exchange: Exchange, alone: DocumentContext,
     case '/api':
     case '/api/':
       return getOnly(exchange, () =>
-        root(exchange, context, path === '/api', true, () => discovery.apiVersions(exchange.request.localAddress)),
+        root(exchange, context, true, true, () => discovery.apiVersions(exchange.request.localAddress)),
       );
     case '/apis':
     case '/apis/':
-      return getOnly(exchange, () => root(exchange, context, path === '/apis', false, () => discovery.groupList));
+      return root(exchange, context, path === '/apis', false, () => discovery.groupList);
     default:
       return (
         (await health(exchange, context, path)) ??
@@ -58,7 +58,10 @@ export async function answerDocument(exchange: Exchange, alone: DocumentContext,
   }
 }
 
-/** `/apis/<g>`, `/api/v1`, `/apis/<g>/<v>`. What is missing below a group that is served is said by a Status. */
+/**
+ * `/apis/<g>`, `/api/v1`, `/apis/<g>/<v>`. What is missing below a group that is served is said by a Status. The list of groups, each
+ * group, and versions of CRDs have no route upstream: any method reads them, and no router looks at Accept.
+ */
 function groupOrVersion(exchange: Exchange, context: DocumentContext, path: string): Answer {
   const discovery = context.discovery();
   const [first, ...rest] = withoutSlashes(path.slice(1)).split('/');
@@ -69,8 +72,8 @@ function groupOrVersion(exchange: Exchange, context: DocumentContext, path: stri
   if (known === undefined) return NOT_FOUND;
   const document = version === undefined ? discovery.group(group) : discovery.resources(group, version);
   if (document === undefined || more.length > 0) return context.isBuiltInGroup(group) ? unrouted(exchange) : NOT_FOUND;
-  // Documents of CRDs are not routed upstream, so the router does not look at Accept.
-  return getOnly(exchange, () => plain(exchange, document, group === '' || context.isBuiltInGroup(group)));
+  const isRouted = group === '' || (version !== undefined && context.isBuiltInGroup(group));
+  return isRouted ? getOnly(exchange, () => plain(exchange, document, true)) : plain(exchange, document, false);
 }
 
 /** The router looks at Accept only once it has found a path. */
@@ -78,17 +81,18 @@ function unrouted({ request }: Exchange): Answer {
   return problemAnswer(request, { kind: 'noRoute' });
 }
 
-/** `/api` and `/apis`: the classic document, or everything at once for clients that ask for it (spec 7.2). */
+/** `/api` and `/apis`: the classic document, or everything at once for clients that ask for it (spec 7.2). `/apis/` has the first only. */
 function root(
   exchange: Exchange,
   context: DocumentContext,
-  exactPath: boolean,
+  mayAggregate: boolean,
   core: boolean,
   classic: () => PlainDocument,
 ): Answer {
   const { request } = exchange;
-  const media = negotiate(request.headers.accept, exactPath ? discoveryTransforms : noTransforms);
-  if (media?.as === undefined) return plain(exchange, classic());
+  if (core && !routerAccepts(request.headers.accept)) return plain(exchange, classic(), core);
+  const media = negotiate(request.headers.accept, mayAggregate ? discoveryTransforms : noTransforms);
+  if (media?.as === undefined) return plain(exchange, classic(), core);
   const document = context.discovery().aggregated(core);
   const headers = { etag: document.etag, vary: 'Accept', 'cache-control': 'public' };
   if (request.headers['if-none-match'] === document.etag) return { code: 304, headers, body: '' };
@@ -99,7 +103,7 @@ function root(
   return { ...answer, headers: { ...headers, 'content-type': contentType } };
 }
 
-function plain({ request }: Exchange, document: PlainDocument, isRouted = true): Answer {
+function plain({ request }: Exchange, document: PlainDocument, isRouted: boolean): Answer {
   if (isRouted && !routerAccepts(request.headers.accept)) {
     return problemAnswer(request, { kind: 'notAcceptableRoute', offered: 'documents' });
   }

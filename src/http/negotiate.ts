@@ -69,12 +69,15 @@ export const customTransforms: TransformRule = Object.assign(
   { serverVersion: true as const, plain: (encoding: Encoding) => encoding !== 'protobuf' },
 );
 
-/** `/api` and `/apis`: aggregated discovery in its current version, for any profile. */
-export const discoveryTransforms: TransformRule = (encoding, as) =>
-  encoding !== 'yaml' &&
-  as.group === 'apidiscovery.k8s.io' &&
-  as.version === 'v2' &&
-  as.kind === 'APIGroupDiscoveryList';
+/**
+ * `/api` and `/apis`: aggregated discovery in its current version, for any profile. Whoever takes it at all gets it, wherever it stands in
+ * the list: the classic document is negotiated only without it.
+ */
+export const discoveryTransforms: TransformRule = Object.assign(
+  (_encoding: Encoding, as: Transform) =>
+    as.group === 'apidiscovery.k8s.io' && as.version === 'v2' && as.kind === 'APIGroupDiscoveryList',
+  { plain: () => false },
+);
 
 /** The representation to send, or undefined: 406. */
 export function negotiate(accept: string | undefined, allows: TransformRule): MediaType | undefined {

@@ -28,6 +28,7 @@ import { objectAnswer, streamList, type View, type WriteContext } from './object
 import type { ResourcePath } from './paths.js';
 import { isSet } from './query.js';
 import { documentAnswer, problemAnswer } from './respond.js';
+import { isReview } from './reviews.js';
 import { customScaleOf, scaleOf } from './scale.js';
 import type { Problem } from './to-status.js';
 import { jsonFormat, partialJsonFormat } from './watch/json-format.js';
@@ -85,6 +86,7 @@ export function answerResource(
     return context.kindsKnown() ? NOT_FOUND : refuse({ kind: 'starting' });
   }
   if (kind === undefined || !isRoute(kind, path)) {
+    if (isReview(path)) return refuse({ kind: 'methodNotAllowed' });
     const what = `${path.resource}/${path.subresource ?? ''}`;
     return refuse(DEEDS.has(what) ? { kind: 'notServed', what } : { kind: 'noRoute' });
   }

@@ -10,6 +10,7 @@ import { TOO_MANY_REQUESTS } from './in-flight.js';
 import { negotiate, noTransforms } from './negotiate.js';
 import type { ParsedPath, ResourcePath } from './paths.js';
 import type { RequestBodies } from './request-body.js';
+import type { PostedResource } from './posted.js';
 import { documentAnswer, problemAnswer } from './respond.js';
 import { readSelectors, type ReviewSelectors } from './review-selectors.js';
 import type { Problem } from './to-status.js';
@@ -41,12 +42,26 @@ function reviewed(group: string, folder: string, kind: string, answer: Review['a
   return [`${group}/v1/${kind.toLowerCase()}s`, { apiVersion: `${group}/v1`, kind, message, answer }];
 }
 
+/** What discovery and OpenAPI say of them. */
+export const reviewResources: readonly PostedResource[] = [...reviews].map(([place, { kind, message }]) => {
+  const [group = '', version = '', resource = ''] = place.split('/');
+  const namespaced = kind.startsWith('Local');
+  return { group, version, kind, singular: kind.toLowerCase(), resource, namespaced, message };
+});
+
 /** Who asks where nobody has to say who they are: kube-apiserver's name for it. */
 const UNSECURED: Identity = { name: 'system:unsecured', uid: '', groups: [MASTERS, AUTHENTICATED], extra: {} };
 
 /** undefined: the request is none. */
 export function reviewOf(method: string, path: ParsedPath): Review | undefined {
-  if (method !== 'POST' || path.type !== 'resource') return undefined;
+  return method === 'POST' && path.type === 'resource' ? reviewAt(path) : undefined;
+}
+
+export function isReview(path: ResourcePath): boolean {
+  return reviewAt(path) !== undefined;
+}
+
+function reviewAt(path: ResourcePath): Review | undefined {
   return isCollection(path) ? reviews.get(`${path.group}/${path.version}/${path.resource}`) : undefined;
 }
 

@@ -34,6 +34,8 @@ import { createChunkPool } from './objects.js';
 import type { ResourceContext } from './resources.js';
 import type { TwinCounts } from './twin-metrics.js';
 import type { OpenApiAnswers } from './openapi/answer.js';
+import type { OpenApiOptions } from './openapi/documents.js';
+import { reviewResources } from './reviews.js';
 import { type BuildInfo, versionDocument } from './version.js';
 import { refuseTunnel, Upgrades } from './upgrades.js';
 import { WatchQuota } from './watch/quota.js';
@@ -134,7 +136,11 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     deps.encryption,
   );
   const { kinds } = deps;
-  const discovery = liveDiscovery(kinds);
+  // With a target, reviews are its own.
+  const posted = deps.forwardTo === undefined ? reviewResources : [];
+  const discovery = liveDiscovery(kinds, posted);
+  const isBuiltInGroup = (group: string) =>
+    kinds.isBuiltInGroup(group) || reviewResources.some((one) => one.group === group);
   let closing: Promise<void> | undefined;
   const shuttingDown = () => closing !== undefined;
   const resources: ResourceContext = {
@@ -145,7 +151,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     watchQuota: new WatchQuota(limits.watchesPerClientMax),
     sharedChunk: new SharedChunk(),
     findKind: (group, version, resource) => kinds.find(group, version, resource),
-    isBuiltInGroup: (group) => kinds.isBuiltInGroup(group),
+    isBuiltInGroup,
     kindsKnown: deps.kindsKnown ?? (() => true),
     readerFor: deps.readerFor,
     shuttingDown,
@@ -174,8 +180,8 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     health,
     metrics,
     build: deps.build,
-    openApi: () => (openApi ??= openOpenApi(kinds, clock, limits, deps.build)),
-    isBuiltInGroup: (group) => kinds.isBuiltInGroup(group),
+    openApi: () => (openApi ??= openOpenApi({ kinds, posted, clock, sliceMs: limits.listSliceMs }, deps.build)),
+    isBuiltInGroup,
     mergedDiscovery: forwarder === undefined ? undefined : () => forwarder.discovery(),
   };
   const answering = new Answering({
@@ -387,11 +393,11 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
 }
 
 /** Nobody needs these modules before somebody asks, and few ever do. */
-async function openOpenApi(kinds: KindSet, clock: Clock, limits: Limits, build: BuildInfo): Promise<OpenApiAnswers> {
+async function openOpenApi(options: Omit<OpenApiOptions, 'version'>, build: BuildInfo): Promise<OpenApiAnswers> {
   const { createOpenApiAnswers } = await import('./openapi/answer.js');
   const { emulationMajor, emulationMinor } = versionDocument(build);
   const version = `${emulationMajor}.${emulationMinor}`;
-  return createOpenApiAnswers({ kinds, clock, sliceMs: limits.listSliceMs, version });
+  return createOpenApiAnswers({ ...options, version });
 }
 
 /** Who has none, or a wrong one, may say so over HTTP. */

@@ -4,7 +4,8 @@ import { after, before, test } from 'node:test';
 import { parse as parseYaml } from 'yaml';
 import { messageToJson } from '../../src/codec/kind-codec.js';
 import { compareVersions } from '../../src/api/versions.js';
-import { storageVersionHash } from '../../src/http/discovery.js';
+import type { Kind } from '../../src/codec/kind.js';
+import { createDiscovery, storageVersionHash } from '../../src/http/discovery.js';
 import { kindOf, type Serving, servedKinds, startServing } from './serving.js';
 
 const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
@@ -72,6 +73,71 @@ test('what is not the current aggregated form is the classic one', async () => {
   }
 });
 
+// Where it stands in the list does not matter; `/apis/`, unlike `/api/`, has the classic form only.
+const mixed: readonly [path: string, accept: string, isAggregated: boolean][] = [
+  ['/apis', `application/json,${AGGREGATED}`, true],
+  ['/api', `*/*,${AGGREGATED};q=0.1`, true],
+  ['/api/', AGGREGATED, true],
+  ['/apis', AGGREGATED.replace('json', 'yaml'), true],
+  ['/apis/', CLIENT_GO, false],
+  ['/apis', 'application/json;as=Table;g=meta.k8s.io;v=v1,application/json', false],
+];
+for (const [path, accept, isAggregated] of mixed) {
+  test(`GET ${path} as ${accept}: the ${isAggregated ? 'aggregated' : 'classic'} form`, async () => {
+    const { statusCode, body } = await get(path, accept);
+    assert.equal(statusCode, 200);
+    assert.equal(body.includes('APIGroupDiscoveryList'), isAggregated);
+  });
+}
+
+test('lists of groups, and groups, are read by any method; other documents by GET', async () => {
+  for (const method of ['HEAD', 'POST', 'DELETE', 'OPTIONS'] as const) {
+    for (const [url, code] of [
+      ['/apis', 200],
+      ['/apis/', 200],
+      ['/apis/apps', 200],
+      ['/apis/apps/v1', 405],
+      ['/api', 405],
+      ['/api/v1', 405],
+      ['/apis/authorization.k8s.io/v1', 405],
+    ] as const) {
+      const answer = await serving.server.inject({ method, url, headers: { host: 'localhost' } });
+      assert.equal(answer.statusCode, code, `${method} ${url}`);
+    }
+  }
+});
+
+test('reviews are listed, and have no other method than POST', async () => {
+  const { resources } = JSON.parse((await get('/apis/authentication.k8s.io/v1')).body) as { resources: object[] };
+  assert.deepEqual(resources[0], {
+    ...{ name: 'selfsubjectreviews', singularName: 'selfsubjectreview', namespaced: false, kind: 'SelfSubjectReview' },
+    verbs: ['create'],
+  });
+  const review = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+  assert.equal((await get(review)).statusCode, 405);
+  for (const url of [`${review}/x`, '/apis/authentication.k8s.io/v1/none', '/apis/authentication.k8s.io/v2']) {
+    const { statusCode, body } = await get(url);
+    assert.deepEqual([statusCode, (JSON.parse(body) as { reason: string }).reason], [404, 'NotFound'], url);
+  }
+});
+
+test('groups of CRDs: the classic list has them by the first names of their APIServices', () => {
+  const custom = (group: string, version: string): Kind => ({
+    ...kindOf('pods'),
+    ...{ group, version, resource: 'foos', subresources: ['scale', 'status'] },
+    custom: { storageServed: true } as NonNullable<Kind['custom']>,
+  });
+  const kinds = [custom('a.io', 'v2'), custom('b.io', 'v1'), custom('b.io', 'v3'), kindOf('deployments')];
+  const discovery = createDiscovery([kinds[3]!, ...kinds.slice(0, 3)]);
+  const namesOf = (list: unknown) => (list as { name: string }[]).map(({ name }) => name);
+  assert.deepEqual(namesOf(discovery.groupList.json['groups']), ['apps', 'b.io', 'a.io']);
+  const items = discovery.aggregated(false).json['items'] as { metadata: { name: string } }[];
+  assert.deepEqual(namesOf(items.map(({ metadata }) => metadata)), ['apps', 'a.io', 'b.io']);
+  assert.deepEqual(namesOf(discovery.resources('a.io', 'v2')!.json['resources']), [
+    ...['foos', 'foos/status', 'foos/scale'],
+  ]);
+});
+
 test('the same documents as YAML and protobuf', async () => {
   const META = 'k8s.io.apimachinery.pkg.apis.meta.v1';
   for (const [path, message] of [
@@ -103,6 +169,8 @@ test('groups come in the order of spec 7.2', async () => {
       ...[
         'apiregistration.k8s.io',
         'apps',
+        'authentication.k8s.io',
+        'authorization.k8s.io',
         'autoscaling',
         'batch',
         'certificates.k8s.io',

@@ -94,7 +94,7 @@ const rows: readonly [request: string, code: number, body: string][] = [
   ['PATCH /api/v1/namespaces/a/pods', 405, NOT_ALLOWED],
   ['OPTIONS /api/v1/pods', 405, NOT_ALLOWED],
   ['PROPFIND /api/v1/pods', 405, NOT_ALLOWED],
-  ['POST /apis', 405, NOT_ALLOWED],
+  ['POST /apis/apps/v1', 405, NOT_ALLOWED],
   ['POST /version', 405, NOT_ALLOWED],
   ['GET /api/v1/pods?limit=abc', 400, status('strconv.ParseInt: parsing "abc": invalid syntax', 'BadRequest', 400)],
   ['GET /api/v1/pods?limit=%zz', 200, ''],

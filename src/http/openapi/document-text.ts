@@ -2,10 +2,11 @@ import { apiVersionOf } from '../../api/gvr.js';
 import type { Kind } from '../../codec/kind.js';
 import { type MessageFacts, readOpenApiFacts } from '../../codec/openapi-facts.js';
 import { schemaKinds } from '../../codec/schema.js';
+import type { PostedResource } from '../posted.js';
 import { goJson } from '../encode/go-json.js';
 import { builtInDefinition } from './built-in.js';
 import { customDefinition, customListDefinition, customModelName } from './custom.js';
-import { type DiscoveryPath, discoveryItem, pathsOf, rootOf } from './operations.js';
+import { type DiscoveryPath, discoveryItem, pathsOf, postedPath, rootOf } from './operations.js';
 import { type Dialect, type Gvk, LIST_META, modelName, OBJECT_META, refTo, type Schema } from './schema.js';
 
 const META = 'k8s.io.apimachinery.pkg.apis.meta.v1';
@@ -37,6 +38,7 @@ export function readDocumentSource(): DocumentSource {
 /** What one document is about. */
 export interface DocumentTopic {
   readonly kinds: readonly Kind[];
+  readonly posted: readonly PostedResource[];
   /** Documents of discovery that it describes: `/api/`, `/apis/apps/`, `/apis/apps/v1/`. */
   readonly discovery: readonly string[];
 }
@@ -61,6 +63,10 @@ export function* documentText(
   for (const kind of topic.kinds) {
     for (const [path, item] of pathsOf(kind, definitions.answersOf(kind))) paths.set(path, item);
     yield '';
+  }
+  for (const one of topic.posted) {
+    const [path, item] = postedPath(one, definitions.refTo(one.message), dialect);
+    paths.set(path, item);
   }
   yield* definitions.make();
   const info = goJson({ title: 'Kubernetes', version: serverVersion });
@@ -166,12 +172,15 @@ class Definitions {
  * The topics of version 3 by key: `api/v1`, `apis/apps`, `apis/apps/v1`. Documents of discovery are not described for groups that
  * CustomResourceDefinitions make, as upstream.
  */
-export function topicsOf(kinds: readonly Kind[]): ReadonlyMap<string, DocumentTopic> {
-  const topics = new Map<string, { kinds: Kind[]; discovery: string[] }>();
+export function topicsOf(
+  kinds: readonly Kind[],
+  posted: readonly PostedResource[],
+): ReadonlyMap<string, DocumentTopic> {
+  const topics = new Map<string, { kinds: Kind[]; posted: PostedResource[]; discovery: string[] }>();
   const topic = (path: string) => {
     const key = path.slice(1);
     let known = topics.get(key);
-    if (known === undefined) topics.set(key, (known = { kinds: [], discovery: [] }));
+    if (known === undefined) topics.set(key, (known = { kinds: [], posted: [], discovery: [] }));
     return known;
   };
   const described = (path: string) => {
@@ -187,10 +196,17 @@ export function topicsOf(kinds: readonly Kind[]): ReadonlyMap<string, DocumentTo
     described(root);
     if (kind.group !== '') described(`/apis/${kind.group}`);
   }
+  for (const one of posted) {
+    const root = rootOf(one.group, one.version);
+    topic(root).posted.push(one);
+    described(root);
+    described(`/apis/${one.group}`);
+  }
   return topics;
 }
 
 /** The one topic of version 2. */
-export function wholeTopic(kinds: readonly Kind[]): DocumentTopic {
-  return { kinds, discovery: [...topicsOf(kinds).values()].flatMap(({ discovery }) => discovery) };
+export function wholeTopic(kinds: readonly Kind[], posted: readonly PostedResource[]): DocumentTopic {
+  const discovery = [...topicsOf(kinds, posted).values()].flatMap((topic) => topic.discovery);
+  return { kinds, posted, discovery };
 }

@@ -3,6 +3,7 @@ import type { KindSet } from '../../codec/kind-set.js';
 import type { Kind } from '../../codec/kind.js';
 import { type Clock, sleep } from '../../lib/clock.js';
 import { goJson } from '../encode/go-json.js';
+import type { PostedResource } from '../posted.js';
 import {
   documentText,
   type DocumentSource,
@@ -27,6 +28,7 @@ export interface OpenApiDocument {
 
 export interface OpenApiOptions {
   readonly kinds: KindSet;
+  readonly posted: readonly PostedResource[];
   readonly clock: Clock;
   /** The loop is let go for others at least so often while documents are made. */
   readonly sliceMs: number;
@@ -66,8 +68,8 @@ export class OpenApi {
 
   /** `/openapi/v2`: everything that is served. */
   v2(): Promise<OpenApiDocument> {
-    const { kinds } = this.#options;
-    return this.#get('v2', 2, () => wholeTopic(kinds.all), kinds.all);
+    const { kinds, posted } = this.#options;
+    return this.#get('v2', 2, () => wholeTopic(kinds.all, posted), kinds.all);
   }
 
   /** `/openapi/v3/<key>`, or undefined when there is no such group or version. */
@@ -101,9 +103,9 @@ export class OpenApi {
   }
 
   #currentTopics(): ReadonlyMap<string, DocumentTopic> {
-    const { kinds } = this.#options;
+    const { kinds, posted } = this.#options;
     if (this.#topics === undefined || this.#topicsOfGeneration !== kinds.generation) {
-      this.#topics = topicsOf(kinds.all);
+      this.#topics = topicsOf(kinds.all, posted);
       this.#topicsOfGeneration = kinds.generation;
       for (const name of this.#made.keys()) {
         if (name.startsWith('v3/') && !this.#topics.has(name.slice(3))) this.#made.delete(name);

@@ -192,20 +192,29 @@ const parameterOf = (uniqueItems: number, shift: number): Message => ({
 const QUERY_2 = parameterOf(20, 1);
 const PATH_2 = parameterOf(19, 0);
 const isInQuery = (value: unknown) => isObject(value) && value['in'] === 'query';
-/** ParametersItem, Parameter and NonBodyParameter, one in the other. */
+const BODY_2: Message = { members: { name: [2, text], in: [3, text], required: [4, bool], schema: [5, schema2] } };
+const isBody = (value: unknown) => isObject(value) && value['in'] === 'body';
+/** ParametersItem, Parameter and BodyParameter or NonBodyParameter, one in the other. */
 const parameter2: Write = inside(
   1,
-  inside(
-    2,
-    either(
-      isInQuery,
-      inside(
-        3,
-        message(() => QUERY_2),
-      ),
-      inside(
-        4,
-        message(() => PATH_2),
+  either(
+    isBody,
+    inside(
+      1,
+      message(() => BODY_2),
+    ),
+    inside(
+      2,
+      either(
+        isInQuery,
+        inside(
+          3,
+          message(() => QUERY_2),
+        ),
+        inside(
+          4,
+          message(() => PATH_2),
+        ),
       ),
     ),
   ),
@@ -232,12 +241,15 @@ const OPERATION_2: Message = {
       ),
     ],
     schemes: [10, each(text)],
-    deprecated: [11, bool],
   },
   extensions: 13,
 };
 const PATH_ITEM_2: Message = {
-  members: { get: [2, message(() => OPERATION_2)], parameters: [9, each(parameter2)] },
+  members: {
+    get: [2, message(() => OPERATION_2)],
+    post: [4, message(() => OPERATION_2)],
+    parameters: [9, each(parameter2)],
+  },
 };
 const LAYOUT_2: Layout = {
   head: {
@@ -318,12 +330,20 @@ const parameter3: Write = inside(
   message(() => PARAMETER_3),
 );
 const RESPONSE_3: Message = { members: { description: [1, text], content: [3, content3] } };
+const BODY_3: Message = { members: { content: [2, content3], required: [3, bool] } };
 const OPERATION_3: Message = {
   members: {
     tags: [1, each(text)],
     description: [3, text],
     operationId: [5, text],
     parameters: [6, each(parameter3)],
+    requestBody: [
+      7,
+      inside(
+        1,
+        message(() => BODY_3),
+      ),
+    ],
     responses: [
       8,
       inside(
@@ -336,12 +356,15 @@ const OPERATION_3: Message = {
         ),
       ),
     ],
-    deprecated: [10, bool],
   },
   extensions: 13,
 };
 const PATH_ITEM_3: Message = {
-  members: { get: [4, message(() => OPERATION_3)], parameters: [13, each(parameter3)] },
+  members: {
+    get: [4, message(() => OPERATION_3)],
+    post: [6, message(() => OPERATION_3)],
+    parameters: [13, each(parameter3)],
+  },
 };
 const LAYOUT_3: Layout = {
   head: {

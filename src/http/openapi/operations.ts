@@ -1,4 +1,5 @@
 import type { Kind } from '../../codec/kind.js';
+import type { PostedResource } from '../posted.js';
 import { type Dialect, GVK_EXTENSION, type Gvk, type Schema } from './schema.js';
 
 /** References to what the operations of a kind answer with. */
@@ -57,13 +58,15 @@ const streams = (types: readonly string[]) =>
 interface Operation {
   readonly id: string;
   readonly tag: string;
-  readonly action: 'get' | 'list' | 'watch' | 'watchlist';
+  readonly action: 'get' | 'list' | 'post' | 'watch' | 'watchlist';
   readonly description: string;
   readonly gvk: Gvk;
   readonly types: readonly string[];
   readonly consumes: readonly string[];
   readonly parameters: readonly Parameter[];
   readonly answer: Schema;
+  /** What is posted, and answered with its status. */
+  readonly posts?: boolean;
 }
 
 /** The paths of a kind, each with its GET: nothing else is served. */
@@ -151,6 +154,23 @@ export function pathsOf(kind: Kind, answers: Answers): [path: string, item: Sche
   return found;
 }
 
+/** The path of a review; `object`: a reference to it. */
+export function postedPath(one: PostedResource, object: Schema, dialect: Dialect): [path: string, item: Schema] {
+  const { group, version, kind, resource, namespaced } = one;
+  const tag = tagOf(group, version);
+  const operation: Operation = {
+    ...{ tag, types: OBJECT_TYPES, consumes: ['*/*'], parameters: [], answer: object, posts: true },
+    id: `create${capital(tag.replace('_', ' '))}${namespaced ? 'Namespaced' : ''}${kind}`,
+    action: 'post',
+    description: `Answers a ${kind}.`,
+    gvk: { group, version, kind },
+  };
+  const root = rootOf(group, version);
+  const path = namespaced ? `${root}/namespaces/{namespace}/${resource}` : `${root}/${resource}`;
+  const parameters = parametersOf(namespaced ? [NAMESPACE, PRETTY] : [PRETTY], dialect);
+  return [path, { post: operationOf(operation, dialect), parameters }];
+}
+
 /** A document of discovery. */
 export interface DiscoveryPath {
   /** '' for the core group; absent: `/apis/`. */
@@ -191,18 +211,24 @@ function operationOf(
   operation: Omit<Operation, 'action' | 'gvk'> & Partial<Pick<Operation, 'action' | 'gvk'>>,
   dialect: Dialect,
 ): Schema {
-  const { id, tag, action, description, gvk, types, consumes, parameters, answer } = operation;
-  const ok =
-    dialect === 2
-      ? { description: 'OK', schema: answer }
-      : { description: 'OK', content: Object.fromEntries(types.map((type) => [type, { schema: answer }])) };
+  const { id, tag, action, description, gvk, types, consumes, parameters, answer, posts } = operation;
+  const content = (all: readonly string[]) => Object.fromEntries(all.map((type) => [type, { schema: answer }]));
+  const described = dialect === 2 ? { schema: answer } : { content: content(types) };
+  const body: Schema = { name: 'body', in: 'body', required: true, schema: answer };
+  const all = [...(posts === true && dialect === 2 ? [body] : []), ...parametersOf(parameters, dialect)];
   return {
     tags: [tag],
     description,
     operationId: id,
     ...(dialect === 2 ? { consumes, produces: types, schemes: ['https'] } : {}),
-    ...(parameters.length === 0 ? {} : { parameters: parametersOf(parameters, dialect) }),
-    responses: { '200': ok, '401': { description: 'Unauthorized' } },
+    ...(all.length === 0 ? {} : { parameters: all }),
+    ...(posts === true && dialect === 3 ? { requestBody: { content: content(consumes), required: true } } : {}),
+    responses: {
+      ...(posts === true
+        ? { '201': { description: 'Created', ...described } }
+        : { '200': { description: 'OK', ...described } }),
+      '401': { description: 'Unauthorized' },
+    },
     ...(action === undefined ? {} : { 'x-kubernetes-action': action }),
     ...(gvk === undefined ? {} : { [GVK_EXTENSION]: gvk }),
   };

@@ -10,7 +10,7 @@ import { servedKinds } from '../serving.js';
 const kinds = new KindSet(servedKinds);
 const served = {
   findKind: (group: string, version: string, resource: string) => kinds.find(group, version, resource),
-  discovery: liveDiscovery(kinds),
+  discovery: liveDiscovery(kinds, []),
 };
 
 const POD = '/api/v1/namespaces/a/pods/p';
