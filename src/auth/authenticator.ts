@@ -73,31 +73,44 @@ export class Authenticator {
       const certificate = this.#certificateOf(credentials.socket);
       if (certificate !== undefined) {
         const nowMs = clock.nowMs();
-        if (frontProxy?.authorities.vouchFor(certificate, nowMs) === true && isAllowed(frontProxy, certificate)) {
-          const user = proxiedUser(frontProxy, credentials.rawHeaders);
-          if (user !== undefined) return this.#options.identities.intern(user);
+        if (frontProxy !== undefined) {
+          if (frontProxy.authorities.vouchFor(certificate, nowMs) && isAllowed(frontProxy, certificate)) {
+            const user = proxiedUser(frontProxy, credentials.rawHeaders);
+            if (user !== undefined) return this.#options.identities.intern(user);
+          } else refused = true;
         }
-        if (clientAuthorities?.vouchFor(certificate, nowMs) === true) {
-          if (certificate.commonName !== '') return this.#userOf(certificate);
-        } else refused = true;
+        if (clientAuthorities !== undefined) {
+          const isKnown = clientAuthorities.vouchFor(certificate, nowMs);
+          if (isKnown && certificate.commonName !== '' && certificate.uid !== undefined) {
+            return this.#userOf(certificate, certificate.uid);
+          }
+          if (!isKnown || certificate.commonName !== '') refused = true;
+        }
       }
     }
     if (tokens.length > 0) {
       const token = bearerToken(credentials.headers.authorization);
-      if (token !== undefined) return this.#ownerOf(token, asker, 0);
+      if (token !== undefined) return this.#ownerOf(token, asker, 0, undefined);
     }
     return !refused && this.#options.anonymous ? anonymous : undefined;
   }
 
-  /** The first that knows, from the authenticator at `index` on. */
-  #ownerOf(token: string, asker: Asker, index: number): Known | Promise<Known> {
+  /** The first that knows, from the authenticator at `index` on. `failed`: what kept one of those before from finding out. */
+  #ownerOf(token: string, asker: Asker, index: number, failed: Failure | undefined): Known | Promise<Known> {
     const { tokens } = this.#options;
+    let failure = failed;
     for (let at = index; at < tokens.length; at++) {
       const found = tokens[at]!.find(token, asker);
-      if (found instanceof Promise) return found.then((known) => known ?? this.#ownerOf(token, asker, at + 1));
-      if (found !== undefined) return found;
+      if (found instanceof Promise) {
+        return found.then((known) => {
+          if (isIdentity(known)) return known;
+          return this.#ownerOf(token, asker, at + 1, failure ?? known);
+        });
+      }
+      if (isIdentity(found)) return found;
+      failure ??= found;
     }
-    return undefined;
+    return failure;
   }
 
   #certificateOf(socket: Socket): PeerCertificate | undefined {
@@ -109,12 +122,12 @@ export class Authenticator {
     return known === 'none' ? undefined : known;
   }
 
-  #userOf(certificate: PeerCertificate): Identity {
+  #userOf(certificate: PeerCertificate, uid: string): Identity {
     let user = this.#users.get(certificate);
     if (user === undefined) {
       user = authenticated({
         name: certificate.commonName,
-        uid: '',
+        uid,
         groups: certificate.organizations,
         extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${certificate.sha256}`] },
       });
@@ -122,6 +135,10 @@ export class Authenticator {
     }
     return user;
   }
+}
+
+function isIdentity(known: Known): known is Identity {
+  return known !== undefined && 'groups' in known;
 }
 
 function isAllowed({ allowedNames }: FrontProxy, { commonName }: PeerCertificate): boolean {
@@ -137,7 +154,7 @@ function proxiedUser(proxy: FrontProxy, raw: readonly string[]): Identity | unde
   return authenticated({
     name,
     uid: first(proxy.uidHeaders),
-    groups: proxy.groupHeaders.flatMap((header) => headerValues(raw, header)),
+    groups: proxy.groupHeaders.flatMap((header) => headerValues(raw, header)).filter((group) => group !== ''),
     extra: prefixedHeaders(raw, proxy.extraPrefixes),
   });
 }

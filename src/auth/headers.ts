@@ -49,3 +49,8 @@ export function bearerToken(authorization: string | undefined): string | undefin
   const [scheme, token] = authorization.trim().split(' ');
   return scheme?.toLowerCase() === 'bearer' && token !== '' ? token : undefined;
 }
+
+/** There is a space where `bearerToken` looks for the token, and something behind it. */
+export function hasSpaceForToken(authorization: string | undefined): boolean {
+  return authorization !== undefined && /^\s*bearer {2}\S/i.test(authorization);
+}

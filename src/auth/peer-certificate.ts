@@ -13,6 +13,8 @@ export interface PeerCertificate {
   readonly untilMs: number;
   readonly commonName: string;
   readonly organizations: readonly string[];
+  /** '' when there is none; undefined: it is empty, or there are several. */
+  readonly uid: string | undefined;
   /** SHA-256 in lower-case hexadecimal. */
   readonly sha256: string;
   /** From the client's own upwards, each one signed by the next. */
@@ -70,9 +72,18 @@ export function peerCertificate(peer: Peer): PeerCertificate | undefined {
     untilMs: Date.parse(own.validTo),
     commonName: all(subject['CN']).at(-1) ?? '',
     organizations: all(subject['O']),
+    uid: uidOf(all(subject[UID])),
     sha256: own.fingerprint256.replaceAll(':', '').toLowerCase(),
     chain,
   };
+}
+
+/** Kubernetes' own number for a part of a subject. */
+const UID = '1.3.6.1.4.1.57683.2';
+
+function uidOf([uid, ...others]: readonly string[]): string | undefined {
+  if (uid === undefined) return '';
+  return uid === '' || others.length > 0 ? undefined : uid;
 }
 
 function isSignedBy(certificate: X509Certificate, authority: X509Certificate): boolean {

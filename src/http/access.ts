@@ -6,6 +6,7 @@ import { type Attributes, forbiddenText } from '../auth/attributes.js';
 import type { Authenticator, Known } from '../auth/authenticator.js';
 import type { Authorizer, Decision } from '../auth/authorizer.js';
 import { anonymous, type Identities, type Identity, UNAUTHENTICATED } from '../auth/identity.js';
+import { hasSpaceForToken } from '../auth/headers.js';
 import { impersonates, readImpersonation } from '../auth/impersonation.js';
 import { type Answer, type Exchange, type ExchangeRequest, internalServerError } from './exchange.js';
 import { isSet } from './query.js';
@@ -54,12 +55,18 @@ function actAsKnown(exchange: Exchange, access: Access, known: Known): Admission
   const { request } = exchange;
   // HTTP/2 is easily abused (CVE-2023-44487): as in kube-apiserver, who is not known gets a connection for one request.
   if (request.isHttp2 && isUnknown(known)) exchange.headers['connection'] = 'close';
+  if ((known === undefined || known === anonymous) && hasSpaceForToken(request.headers.authorization)) {
+    exchange.headers['warning'] = TOKEN_IGNORED;
+  }
   if (known === undefined) return { kind: 'unauthorized' };
   if ('kind' in known) return known;
   if (impersonates(request.headers)) return actAs(exchange, known, access);
   exchange.user = known;
   return undefined;
 }
+
+const TOKEN_IGNORED =
+  '299 - "the provided Authorization header contains extra space before the bearer token, and is ignored"';
 
 /** Whether the one who asks may: the second step. */
 export function permit(exchange: Exchange, access: Access, syntax: ListSyntax): Admission | Promise<Admission> {

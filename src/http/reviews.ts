@@ -1,3 +1,4 @@
+import type { StatusCause } from '../api/status.js';
 import type { Attributes } from '../auth/attributes.js';
 import { alwaysAllow, type Authorizer } from '../auth/authorizer.js';
 import { AUTHENTICATED, type Identity, MASTERS } from '../auth/identity.js';
@@ -12,20 +13,41 @@ import type { ParsedPath, ResourcePath } from './paths.js';
 import type { RequestBodies } from './request-body.js';
 import type { PostedResource } from './posted.js';
 import { documentAnswer, problemAnswer } from './respond.js';
+import { localProblems, metadataProblems, specProblems } from './review-problems.js';
 import { readSelectors, type ReviewSelectors } from './review-selectors.js';
 import type { Problem } from './to-status.js';
+import type { Clock } from '../lib/clock.js';
 import { isObject, textMember } from '../lib/is-object.js';
 import type { Limits } from '../lib/limits.js';
 
-/** Objects that are posted to ask about oneself, and are kept nowhere (spec 8.6): `kubectl auth can-i` and `whoami`. */
+/**
+ * Objects that are posted to ask what somebody may do, or who one is, and are kept nowhere (spec 8.6): `kubectl auth can-i` and
+ * `whoami`, and servers that let others decide for them.
+ */
 type Json = Readonly<Record<string, unknown>>;
 
 export interface Review {
   readonly apiVersion: string;
   readonly kind: string;
   readonly message: string;
-  /** The status, and the spec if there is one; or what is wrong with the spec. */
-  answer(user: Identity, authorizer: Authorizer, spec: Json, asker: Asker): Json | Problem | Promise<Json | Problem>;
+  /** It is asked within a namespace. */
+  readonly isLocal: boolean;
+  /** All but what kind of object it is; or what is wrong with the question. */
+  answer(question: Question): Json | Problem | Promise<Json | Problem>;
+}
+
+interface Question {
+  readonly user: Identity;
+  /** Of the one who asks. */
+  readonly own: Authorizer;
+  /** Of everybody else. */
+  readonly authorizer: Authorizer;
+  /** Of the path: '' when there is none. */
+  readonly namespace: string;
+  readonly metadata: Json;
+  readonly spec: Json;
+  readonly asker: Asker;
+  readonly nowMs: number;
 }
 
 const AUTHORIZATION = 'authorization.k8s.io';
@@ -33,19 +55,22 @@ const AUTHENTICATION = 'authentication.k8s.io';
 
 const reviews: ReadonlyMap<string, Review> = new Map([
   reviewed(AUTHORIZATION, 'authorization', 'SelfSubjectAccessReview', mayI),
+  reviewed(AUTHORIZATION, 'authorization', 'SubjectAccessReview', mayThey),
+  reviewed(AUTHORIZATION, 'authorization', 'LocalSubjectAccessReview', mayTheyThere),
   reviewed(AUTHORIZATION, 'authorization', 'SelfSubjectRulesReview', whatMayI),
   reviewed(AUTHENTICATION, 'authentication', 'SelfSubjectReview', whoAmI),
 ]);
 
 function reviewed(group: string, folder: string, kind: string, answer: Review['answer']): [string, Review] {
   const message = `k8s.io.api.${folder}.v1.${kind}`;
-  return [`${group}/v1/${kind.toLowerCase()}s`, { apiVersion: `${group}/v1`, kind, message, answer }];
+  const isLocal = kind.startsWith('Local');
+  return [`${group}/v1/${kind.toLowerCase()}s`, { apiVersion: `${group}/v1`, kind, message, isLocal, answer }];
 }
 
 /** What discovery and OpenAPI say of them. */
-export const reviewResources: readonly PostedResource[] = [...reviews].map(([place, { kind, message }]) => {
+export const reviewResources: readonly PostedResource[] = [...reviews].map(([place, review]) => {
   const [group = '', version = '', resource = ''] = place.split('/');
-  const namespaced = kind.startsWith('Local');
+  const { kind, message, isLocal: namespaced } = review;
   return { group, version, kind, singular: kind.toLowerCase(), resource, namespaced, message };
 });
 
@@ -61,12 +86,10 @@ export function isReview(path: ResourcePath): boolean {
   return reviewAt(path) !== undefined;
 }
 
-function reviewAt(path: ResourcePath): Review | undefined {
-  return isCollection(path) ? reviews.get(`${path.group}/${path.version}/${path.resource}`) : undefined;
-}
-
-function isCollection({ namespace, name, watch, malformed }: ResourcePath): boolean {
-  return namespace === undefined && name === undefined && !watch && !malformed;
+function reviewAt({ group, version, resource, namespace, name, watch, malformed }: ResourcePath): Review | undefined {
+  if (name !== undefined || watch || malformed) return undefined;
+  const review = reviews.get(`${group}/${version}/${resource}`);
+  return review?.isLocal === (namespace !== undefined) ? review : undefined;
 }
 
 /** `authorizer`: undefined where everything is allowed. */
@@ -76,6 +99,7 @@ export async function answerReview(
   authorizer: Authorizer | undefined,
   bodies: RequestBodies,
   { requestBodyBytesMax }: Limits,
+  clock: Clock,
 ): Promise<Outcome> {
   const { request } = exchange;
   const refuse = (problem: Problem) => problemAnswer(request, problem);
@@ -90,17 +114,23 @@ export async function answerReview(
   const { apiVersion } = review;
   const object = readObject(body, type, review);
   if (typeof object === 'string') return refuse({ kind: 'badRequest', message: object });
-  const user = exchange.user ?? UNSECURED;
-  const answered = await review.answer(
-    user,
-    exchange.user === undefined ? alwaysAllow : (authorizer ?? alwaysAllow),
-    memberOf(object, 'spec'),
-    exchange,
-  );
+  const { path } = request;
+  const namespace = (path.type === 'resource' ? path.namespace : undefined) ?? '';
+  const metadata = metadataOf(object, namespace);
+  if (metadata === undefined) return refuse({ kind: 'badRequest', message: OTHER_NAMESPACE });
+  const answered = await review.answer({
+    user: exchange.user ?? UNSECURED,
+    own: exchange.user === undefined ? alwaysAllow : (authorizer ?? alwaysAllow),
+    authorizer: authorizer ?? alwaysAllow,
+    namespace,
+    metadata,
+    spec: memberOf(object, 'spec'),
+    asker: exchange,
+    nowMs: clock.nowMs(),
+  });
   if (exchange.isOver) return STREAMED;
   if (isProblem(answered)) return refuse(answered);
-  const { creationTimestamp: _unset, ...metadata } = memberOf(object, 'metadata');
-  const json = { kind: review.kind, apiVersion, metadata, ...answered };
+  const json = { kind: review.kind, apiVersion, ...answered };
   const answer = documentAnswer(request, media, { json, apiVersion, kind: review.kind, messageName: review.message });
   return { ...answer, code: 201 };
 }
@@ -147,17 +177,62 @@ function isNestedTooDeeply(json: Buffer): boolean {
   return false;
 }
 
-const NO_SELECTORS: ReviewSelectors = { selected: {}, problems: [] };
+const OTHER_NAMESPACE = 'the namespace of the provided object does not match the namespace sent on the request';
 
-async function mayI(user: Identity, authorizer: Authorizer, spec: Json, asker: Asker): Promise<Json | Problem> {
+/** As any object that is created: without times, and in the namespace of the path. undefined: it says that it is in another one. */
+function metadataOf(object: Json, namespace: string): Json | undefined {
+  const { creationTimestamp: _unset, namespace: own = '', ...metadata } = memberOf(object, 'metadata');
+  if (namespace === '') return metadata;
+  return own === '' || own === namespace ? { ...metadata, namespace } : undefined;
+}
+
+const NO_SELECTORS: ReviewSelectors = { selected: {}, problems: [], causes: [] };
+
+function mayI(question: Question): Promise<Json | Problem> {
+  const { user, own, metadata, spec } = question;
+  return decide(question, user, own, specProblems(spec, false), metadataProblems(metadata, false));
+}
+
+function mayThey(question: Question): Promise<Json | Problem> {
+  const { authorizer, metadata, spec } = question;
+  return decide(question, subjectOf(spec), authorizer, specProblems(spec, true), metadataProblems(metadata, false));
+}
+
+function mayTheyThere(question: Question): Promise<Json | Problem> {
+  const { authorizer, namespace, metadata, spec } = question;
+  const later = [...metadataProblems(metadata, true), ...localProblems(spec, namespace)];
+  return decide(question, subjectOf(spec), authorizer, specProblems(spec, true), later);
+}
+
+/** Whom a review is about. */
+function subjectOf(spec: Json): Identity {
+  const extra = Object.entries(memberOf(spec, 'extra')).map(([key, values]) => [key, textsOf(values)] as const);
+  return {
+    name: textMember(spec, 'user'),
+    uid: textMember(spec, 'uid'),
+    groups: textsOf(spec['groups']),
+    extra: Object.fromEntries(extra),
+  };
+}
+
+function textsOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((text) => typeof text === 'string') : [];
+}
+
+/** What is wrong is said `before` what is wrong with selectors, and `after` it. */
+async function decide(
+  { metadata, spec, asker }: Question,
+  user: Identity,
+  authorizer: Authorizer,
+  before: readonly StatusCause[],
+  after: readonly StatusCause[],
+): Promise<Json | Problem> {
   const resource = spec['resourceAttributes'];
-  const path = spec['nonResourceAttributes'];
-  if (isObject(resource) === isObject(path)) {
-    const message = 'spec: exactly one of nonResourceAttributes or resourceAttributes must be specified';
-    return { kind: 'badRequest', message };
-  }
   const selectors = isObject(resource) ? readSelectors(resource) : NO_SELECTORS;
-  if (typeof selectors === 'string') return { kind: 'badRequest', message: selectors };
+  const causes = [...before, ...selectors.causes, ...after];
+  // Upstream knows no kind here, and so names none.
+  if (causes.length > 0) return { kind: 'invalid', of: { group: AUTHORIZATION, kind: '' }, causes };
+  const path = memberOf(spec, 'nonResourceAttributes');
   const attributes: Attributes = isObject(resource)
     ? {
         user,
@@ -170,7 +245,7 @@ async function mayI(user: Identity, authorizer: Authorizer, spec: Json, asker: A
         name: textMember(resource, 'name'),
         ...selectors.selected,
       }
-    : { user, verb: textMember(path as Json, 'verb'), path: textMember(path as Json, 'path') };
+    : { user, verb: textMember(path, 'verb'), path: textMember(path, 'path') };
   const { allowed, denied, reason, error } = await authorizer.authorize(attributes, asker);
   const problems = [...(error === undefined ? [] : [error]), ...selectors.problems];
   const status = {
@@ -179,14 +254,15 @@ async function mayI(user: Identity, authorizer: Authorizer, spec: Json, asker: A
     ...(reason === '' ? {} : { reason }),
     ...(problems.length === 0 ? {} : { evaluationError: problems.join('; ') }),
   };
-  return { spec, status };
+  return { metadata, spec, status };
 }
 
-function whatMayI(user: Identity, authorizer: Authorizer, spec: Json): Json | Problem {
+function whatMayI({ user, own, spec }: Question): Json | Problem {
   const namespace = textMember(spec, 'namespace');
   if (namespace === '') return { kind: 'badRequest', message: 'no namespace on request' };
-  const { resourceRules, nonResourceRules, error, incomplete = false } = authorizer.rulesFor(user, namespace);
+  const { resourceRules, nonResourceRules, error, incomplete = false } = own.rulesFor(user, namespace);
   return {
+    metadata: {},
     spec: {},
     status: {
       resourceRules: resourceRules.map(withoutEmpty),
@@ -197,14 +273,15 @@ function whatMayI(user: Identity, authorizer: Authorizer, spec: Json): Json | Pr
   };
 }
 
-function whoAmI({ name, uid, groups, extra }: Identity): Json {
+function whoAmI({ user: { name, uid, groups, extra }, nowMs }: Question): Json {
   const userInfo = {
-    username: name,
+    ...(name === '' ? {} : { username: name }),
     ...(uid === '' ? {} : { uid }),
     ...(groups.length === 0 ? {} : { groups }),
     ...(Object.keys(extra).length === 0 ? {} : { extra }),
   };
-  return { status: { userInfo } };
+  const creationTimestamp = `${new Date(nowMs).toISOString().slice(0, 19)}Z`;
+  return { metadata: { creationTimestamp }, status: { userInfo } };
 }
 
 /** Verbs are always there. */

@@ -59,9 +59,10 @@ export function toStatus(problem: Problem): Status {
     case 'invalid': {
       const texts = [...new Set(problem.causes.map(({ field, message }) => `${field}: ${message}`))];
       const list = texts.length === 1 ? texts[0]! : `[${texts.join(', ')}]`;
-      return failure(422, 'Invalid', `ListOptions.meta.k8s.io "" is invalid: ${list}`, {
-        group: 'meta.k8s.io',
-        kind: 'ListOptions',
+      const { group, kind } = problem.of ?? { group: 'meta.k8s.io', kind: 'ListOptions' };
+      return failure(422, 'Invalid', `${kind}.${group} "" is invalid: ${list}`, {
+        group,
+        ...(kind === '' ? {} : { kind }),
         causes: problem.causes,
       });
     }

@@ -3,8 +3,12 @@ import type { StatusCause } from '../api/status.js';
 /** Every way in which a read can fail that a client may cause or must handle. http/to-status.ts says it. */
 export type Failure =
   | { readonly kind: 'badRequest'; readonly message: string }
-  /** ListOptions validation (422, spec 2.2 and 3.1). */
-  | { readonly kind: 'invalid'; readonly causes: readonly StatusCause[] }
+  /** ListOptions validation (422, spec 2.2 and 3.1), or that of another object. */
+  | {
+      readonly kind: 'invalid';
+      readonly causes: readonly StatusCause[];
+      readonly of?: { readonly group: string; readonly kind: string };
+    }
   | { readonly kind: 'notFound'; readonly group: string; readonly resource: string; readonly name: string }
   /** Exact resourceVersion or continue token older than what is kept. `continue` is the token to go on inconsistently. */
   | { readonly kind: 'expired'; readonly message: string; readonly continue?: string }

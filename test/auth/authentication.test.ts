@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { connect as connectHttp2 } from 'node:http2';
+import { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
-import { Authenticator, type AuthenticatorOptions, type Known } from '../../src/auth/authenticator.js';
+import {
+  Authenticator,
+  type AuthenticatorOptions,
+  type Known,
+  type TokenAuthenticator,
+} from '../../src/auth/authenticator.js';
 import { Identities, type Identity } from '../../src/auth/identity.js';
 import { Authorities } from '../../src/auth/peer-certificate.js';
 import { StaticTokens } from '../../src/auth/token-file.js';
@@ -14,6 +20,20 @@ import { ask, type Asked, authority, type Pair } from './support.js';
 const users = await authority('users');
 const proxies = await authority('proxies');
 const jane = await users.client('jane', ['dev', 'ops']);
+const UID = '1.3.6.1.4.1.57683.2';
+const numbered = await users.sign([
+  ['CN', 'jane'],
+  [UID, 'u-7'],
+]);
+const twice = await users.sign([
+  ['CN', 'jane'],
+  [UID, 'u-7'],
+  [UID, 'u-8'],
+]);
+const emptied = await users.sign([
+  ['CN', 'jane'],
+  [UID, ''],
+]);
 const nameless = await users.client('');
 const proxy = await proxies.client('front');
 const otherProxy = await proxies.client('side');
@@ -92,7 +112,11 @@ const proxied = { 'X-Remote-User': 'ann', 'X-Remote-Group': ['a, b', 'c'], 'X-Re
 const rows: readonly [what: string, asked: Asked, want: readonly [string, string, readonly string[]] | undefined][] = [
   ['nothing', {}, ['system:anonymous', '', ['system:unauthenticated']]],
   ['a certificate', { client: jane }, ['jane', '', ['dev', 'ops', AUTHENTICATED]]],
-  ['a certificate without a name', { client: nameless }, ['system:anonymous', '', ['system:unauthenticated']]],
+  // Nobody is known by it, but it is a certificate that is none of a proxy's.
+  ['a certificate without a name', { client: nameless }, undefined],
+  ['a certificate with a uid', { client: numbered }, ['jane', 'u-7', [AUTHENTICATED]]],
+  ['a certificate with two uids', { client: twice }, undefined],
+  ['a certificate with an empty uid', { client: emptied }, undefined],
   ['a certificate of nobody that is trusted', { client: stranger }, undefined],
   ['a certificate that is made for servers', { client: server }, undefined],
   ['a token', token('s3cret'), ['joe', 'u1', ['dev', AUTHENTICATED]]],
@@ -101,6 +125,11 @@ const rows: readonly [what: string, asked: Asked, want: readonly [string, string
   ['a wrong certificate and a token', { client: stranger, ...token('s3cret') }, ['joe', 'u1', ['dev', AUTHENTICATED]]],
   ['a certificate and a wrong token', { client: jane, ...token('no') }, ['jane', '', ['dev', 'ops', AUTHENTICATED]]],
   ['a proxy', { client: proxy, headers: proxied }, ['ann', 'u9', ['a, b', 'c', AUTHENTICATED]]],
+  [
+    'a proxy with an empty group',
+    { client: proxy, headers: { 'X-Remote-User': 'ann', 'X-Remote-Group': ['', 'c'] } },
+    ['ann', '', ['c', AUTHENTICATED]],
+  ],
   ['a proxy that names nobody', { client: proxy }, undefined],
   ['a proxy with another name', { client: otherProxy, headers: proxied }, undefined],
   ['a user who plays the proxy', { client: jane, headers: proxied }, ['jane', '', ['dev', 'ops', AUTHENTICATED]]],
@@ -208,3 +237,21 @@ test('a certificate is good for as long as it says, not for as long as its conne
 function token(text: string): { headers: Record<string, string>; client?: Pair } {
   return { headers: { authorization: `Bearer ${text}` } };
 }
+
+test('a token that one authenticator cannot check is shown to the next', async () => {
+  const failure = { kind: 'internal', message: 'away' } as const;
+  const failing = (): TokenAuthenticator => ({ find: () => failure });
+  const late: TokenAuthenticator = { find: () => Promise.resolve(failure) };
+  const knowing = new StaticTokens('s3cret,joe,u1,"dev"\n');
+  const none = { frontProxy: undefined, clientAuthorities: undefined };
+  const known = async (tokens: readonly TokenAuthenticator[]) => {
+    const credentials = { headers: { authorization: 'Bearer s3cret' }, rawHeaders: [], socket: new Socket() };
+    const authenticator = new Authenticator({ ...options, ...none, tokens });
+    const found = await authenticator.authenticate(credentials, { signal: new AbortController().signal });
+    return found !== undefined && 'groups' in found ? found.name : found;
+  };
+  assert.equal(await known([failing(), knowing]), 'joe');
+  assert.equal(await known([late, failing(), knowing]), 'joe');
+  assert.deepEqual(await known([late, new StaticTokens('other,joe,u1\n')]), failure);
+  assert.equal(await known([new StaticTokens('other,joe,u1\n')]), undefined);
+});

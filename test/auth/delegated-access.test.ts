@@ -268,7 +268,7 @@ test('selectors of such a question are part of what the webhook is asked, and th
   assert.deepEqual(spec.resourceAttributes.fieldSelector, fieldSelector);
   assert.equal(spec.resourceAttributes.labelSelector, undefined);
   const nothing = { verb: 'list', resource: 'pods', labelSelector: {} };
-  assert.equal((await review('w-ann', 'SelfSubjectAccessReview', { resourceAttributes: nothing })).code, 400);
+  assert.equal((await review('w-ann', 'SelfSubjectAccessReview', { resourceAttributes: nothing })).code, 422);
 });
 
 for (const token of ['w-slow', 'w-sly']) {

@@ -127,10 +127,13 @@ test('what may I: the rules of all roles', async () => {
 test('who am I', async () => {
   const reply = await post(WHO_AM_I, {});
   const userInfo = { username: 'jane', uid: 'u1', groups: ['dev', 'system:authenticated'] };
-  assert.deepEqual(JSON.parse(reply.body), {
+  const { metadata, ...review } = JSON.parse(reply.body) as {
+    readonly metadata: { readonly creationTimestamp: string };
+  };
+  assert.match(metadata.creationTimestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+  assert.deepEqual(review, {
     kind: 'SelfSubjectReview',
     apiVersion: 'authentication.k8s.io/v1',
-    metadata: {},
     status: { userInfo },
   });
 });
@@ -150,8 +153,9 @@ test('the plain listener allows everything, to a user with a name', async () => 
 });
 
 const wrong: readonly [what: string, body: unknown, headers: Headers, code: number][] = [
-  ['no spec', {}, {}, 400],
-  ['both kinds of attributes', { spec: { resourceAttributes: {}, nonResourceAttributes: {} } }, {}, 400],
+  ['no spec', {}, {}, 422],
+  ['both kinds of attributes', { spec: { resourceAttributes: {}, nonResourceAttributes: {} } }, {}, 422],
+  ['a name', { metadata: { name: 'x' }, spec: { resourceAttributes: {} } }, {}, 422],
   ['another kind', { kind: 'Pod', apiVersion: 'v1' }, {}, 400],
   ['no object', [], {}, 400],
   ['another content type', {}, { 'content-type': 'text/plain' }, 415],
@@ -163,6 +167,51 @@ for (const [what, body, headers, code] of wrong) {
     assert.equal((await post(MAY_I, body, headers)).code, code);
   });
 }
+
+const MAY_THEY = '/apis/authorization.k8s.io/v1/subjectaccessreviews';
+const THERE = '/apis/authorization.k8s.io/v1/namespaces/ns/localsubjectaccessreviews';
+const pod = (namespace?: string) => ({ resourceAttributes: { namespace, verb: 'get', resource: 'pods', name: 'web' } });
+const ofOthers: readonly [what: string, path: string, body: object, want: boolean | string][] = [
+  ['a group', MAY_THEY, { spec: { groups: ['dev'], ...pod() } }, true],
+  ['a user without a group', MAY_THEY, { spec: { user: 'jane', ...pod() } }, false],
+  [
+    'nobody',
+    MAY_THEY,
+    { spec: pod() },
+    'spec.user: Invalid value: "": at least one of user or group must be specified',
+  ],
+  ['a path', MAY_THEY, { spec: { groups: ['dev'], nonResourceAttributes: { verb: 'get', path: '/healthz' } } }, true],
+  ['a namespace', THERE, { spec: { groups: ['dev'], ...pod('ns') } }, true],
+  ['a namespace, named twice', THERE, { metadata: { namespace: 'ns' }, spec: { groups: ['dev'], ...pod('ns') } }, true],
+  [
+    'a namespace that is another one in the spec',
+    THERE,
+    { spec: { groups: ['dev'], ...pod() } },
+    'spec.resourceAttributes.namespace: Invalid value: "": must match metadata.namespace',
+  ],
+  [
+    'a namespace that is another one in the metadata',
+    THERE,
+    { metadata: { namespace: 'other' }, spec: { groups: ['dev'], ...pod('ns') } },
+    'the namespace of the provided object does not match the namespace sent on the request',
+  ],
+];
+for (const [what, path, body, want] of ofOthers) {
+  test(`a review of what others may: ${what}`, async () => {
+    const reply = JSON.parse((await post(path, body, {}, 't-root')).body) as {
+      readonly status: { readonly allowed: boolean };
+      readonly message?: string;
+    };
+    if (typeof want === 'boolean') assert.equal(reply.status.allowed, want);
+    else assert.ok(reply.message?.endsWith(want), reply.message);
+  });
+}
+
+test('whoever may not create reviews of others is refused', async () => {
+  for (const path of [MAY_THEY, THERE]) {
+    assert.equal((await post(path, { spec: { groups: ['dev'], ...pod('ns') } })).code, 403);
+  }
+});
 
 const impersonated: readonly [headers: Headers, want: object | string][] = [
   [{ 'impersonate-user': 'bob' }, { username: 'bob', groups: ['system:authenticated'] }],

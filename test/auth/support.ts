@@ -6,45 +6,68 @@ export interface Pair {
   readonly key: string;
 }
 
-/** An authority of its own, which signs certificates of clients. */
-export async function authority(name: string) {
-  const own = await generate([{ name: 'commonName', value: name }], {
-    keyType: 'ec',
-    algorithm: 'sha256',
-    extensions: [
-      { name: 'basicConstraints', cA: true, critical: true },
-      { name: 'keyUsage', keyCertSign: true, digitalSignature: true, critical: true },
-    ],
-  });
+/** What a certificate may say besides who it is. */
+export interface CertificateOptions {
+  /** Default `client`. */
+  readonly purpose?: 'client' | 'server' | 'authority';
+  readonly from?: Date;
+  readonly until?: Date;
+}
+
+/** Each part of a name and its value, by the parts' short names or numbers: `['CN', 'jane'], ['O', 'devs']`. */
+export type Subject = readonly (readonly [part: string, value: string])[];
+
+const AUTHORITY: NonNullable<NonNullable<Parameters<typeof generate>[1]>['extensions']> = [
+  { name: 'basicConstraints', cA: true, critical: true },
+  { name: 'keyUsage', keyCertSign: true, digitalSignature: true, critical: true },
+];
+
+export interface Authority {
+  readonly pem: string;
+  /** Its certificate is followed by those that lead to the root. */
+  sign(subject: Subject, options?: CertificateOptions): Promise<Pair>;
+  below(name: string): Promise<Authority>;
+  /** `names`: O, in turn. */
+  client(commonName: string, names?: readonly string[], purpose?: CertificateOptions['purpose']): Promise<Pair>;
+  /** For a server on this machine, by any of its names. */
+  server(): Promise<Pair>;
+}
+
+/** An authority of its own, or below another one, which signs certificates of clients. `path`: those between it and the root. */
+export async function authority(
+  name: string,
+  above?: { readonly ca: Pair; readonly path: string },
+): Promise<Authority> {
+  const common = { keyType: 'ec', algorithm: 'sha256' } as const;
+  const subject = [{ name: 'commonName', value: name }];
+  const below = above === undefined ? {} : { ca: above.ca };
+  const made = await generate(subject, { ...common, extensions: AUTHORITY, ...below });
+  const ca: Pair = { cert: made.cert, key: made.private };
+  const path = above === undefined ? '' : `${ca.cert}\n${above.path}`;
+  const sign: Authority['sign'] = async (subject, { purpose = 'client', from, until } = {}) => {
+    const attributes = subject.map(([part, value]) => ({ name: part, value }));
+    const signed = await generate(attributes, {
+      ...common,
+      ca,
+      ...(from === undefined ? {} : { notBeforeDate: from }),
+      ...(until === undefined ? {} : { notAfterDate: until }),
+      extensions:
+        purpose === 'authority'
+          ? [{ name: 'basicConstraints', cA: true, critical: true }]
+          : [{ name: 'extKeyUsage', clientAuth: purpose === 'client', serverAuth: purpose === 'server' }],
+    });
+    return { cert: `${signed.cert}\n${path}`, key: signed.private };
+  };
   return {
-    pem: own.cert,
-    /** `names`: O, in turn. */
-    async client(
-      commonName: string,
-      names: readonly string[] = [],
-      purpose: 'client' | 'server' | 'authority' = 'client',
-    ): Promise<Pair> {
-      const subject = [
-        { name: 'commonName', value: commonName },
-        ...names.map((value) => ({ name: 'organizationName', value })),
-      ];
-      const made = await generate(subject, {
-        keyType: 'ec',
-        algorithm: 'sha256',
-        ca: { key: own.private, cert: own.cert },
-        extensions:
-          purpose === 'authority'
-            ? [{ name: 'basicConstraints', cA: true, critical: true }]
-            : [{ name: 'extKeyUsage', clientAuth: purpose === 'client', serverAuth: purpose === 'server' }],
-      });
-      return { cert: made.cert, key: made.private };
-    },
-    /** For a server on this machine, by any of its names. */
-    async server(): Promise<Pair> {
-      const made = await generate([{ name: 'commonName', value: 'localhost' }], {
-        keyType: 'ec',
-        algorithm: 'sha256',
-        ca: { key: own.private, cert: own.cert },
+    pem: ca.cert,
+    sign,
+    below: (other: string) => authority(other, { ca, path }),
+    client: (commonName, names = [], purpose = 'client') =>
+      sign([['CN', commonName], ...names.map((value) => ['O', value] as const)], { purpose }),
+    async server() {
+      const signed = await generate([{ name: 'commonName', value: 'localhost' }], {
+        ...common,
+        ca,
         extensions: [
           { name: 'extKeyUsage', serverAuth: true },
           {
@@ -56,7 +79,7 @@ export async function authority(name: string) {
           },
         ],
       });
-      return { cert: made.cert, key: made.private };
+      return { cert: signed.cert, key: signed.private };
     },
   };
 }
@@ -70,7 +93,8 @@ export interface Reply {
 
 export interface Asked {
   readonly method?: string;
-  readonly headers?: Record<string, string | readonly string[]>;
+  /** An array: names and values in turn, as they go on the wire; then Host is one of them. */
+  readonly headers?: Record<string, string | readonly string[]> | readonly string[];
   readonly client?: Pair;
   readonly body?: string | Uint8Array;
 }

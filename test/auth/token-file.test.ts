@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseCsv } from '../../src/auth/csv.js';
-import { bearerToken } from '../../src/auth/headers.js';
+import { bearerToken, hasSpaceForToken } from '../../src/auth/headers.js';
 import { StaticTokens } from '../../src/auth/token-file.js';
 
 const rows: readonly [text: string, want: string[][]][] = [
@@ -65,3 +65,11 @@ const headers: readonly [header: string | undefined, want: string | undefined][]
 for (const [header, want] of headers) {
   test(`Authorization ${JSON.stringify(header)}`, () => assert.equal(bearerToken(header), want));
 }
+
+test('a second space before a token is seen', () => {
+  const spaced = ['Bearer  abc', ' bearer  abc'];
+  for (const header of spaced) assert.equal(hasSpaceForToken(header), true, header);
+  for (const [header] of headers) {
+    if (header === undefined || !spaced.includes(header)) assert.equal(hasSpaceForToken(header), false, header);
+  }
+});

@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { authority } from '../auth/support.js';
+import { type Authority, authority } from '../auth/support.js';
 import { eventually, freePort, type RunningCommand, start } from './command.js';
 import { type Etcd, startEtcd } from './etcd.js';
 import { buildGoPrograms } from './go-programs.js';
@@ -43,7 +43,9 @@ export interface ControlPlane {
   /** Where keys, certificates and the token file lie. */
   readonly folder: string;
   /** Signs certificates of clients: `client('jane', ['devs'])`. */
-  readonly clientCa: Awaited<ReturnType<typeof authority>>;
+  readonly clientCa: Authority;
+  /** Signs those of front proxies, which must be called `front-proxy-client`. */
+  readonly proxyCa: Authority;
   /** The same question to both, as the admin unless `headers` name someone else: theirs, then ours. */
   ask(path: string, headers?: Readonly<Record<string, string>>): Promise<readonly [Answer, Answer]>;
   /** One that kube-apiserver must take; its answer. */
@@ -125,7 +127,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     running.push(ours);
     const requestOf = (path: string, headers: RawRequest['headers']) => ({ path, headers: headers ?? ADMIN });
     return {
-      ...{ etcd, theirUrl, ourUrl: ours.secureUrl, ours, theirs, program, folder, clientCa, stop },
+      ...{ etcd, theirUrl, ourUrl: ours.secureUrl, ours, theirs, program, folder, clientCa, proxyCa: proxies, stop },
       ask: (path, headers) =>
         Promise.all([send(theirUrl, requestOf(path, headers)), send(ours.secureUrl, requestOf(path, headers))]),
       async write(method, path, object) {

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
+import { type Asked, ask, type Reply } from '../auth/support.js';
+import type { ControlPlane } from '../support/control-plane.js';
+
+/** An answer as far as two servers must agree. */
+export interface Shown {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: unknown;
+}
+
+/** Of each request or connection, or of priority and fairness, which listwatch does without. */
+const OWN_HEADERS = new Set([
+  ...['date', 'content-length', 'connection', 'keep-alive', 'transfer-encoding'],
+  ...['x-kubernetes-pf-flowschema-uid', 'x-kubernetes-pf-prioritylevel-uid'],
+]);
+
+export function shown({ code, headers, body }: Reply): Shown {
+  const kept = Object.entries(headers).filter(([name]) => !OWN_HEADERS.has(name));
+  return {
+    status: code,
+    headers: Object.fromEntries(kept.map(([name, value]) => (name === 'audit-id' ? [name, 'some'] : [name, value]))),
+    body: headers['content-type'] === 'application/json' ? comparable(JSON.parse(body)) : body,
+  };
+}
+
+/**
+ * The moment of a review is like any other. listwatch keeps no record of who has set which member of a review, which is gone as soon as
+ * it is answered.
+ */
+function comparable(body: unknown): unknown {
+  const { metadata, ...rest } = body as { readonly metadata?: object };
+  if (metadata === undefined) return body;
+  const { managedFields: _fields, ...others } = metadata as Readonly<Record<string, unknown>>;
+  return { ...rest, metadata: 'creationTimestamp' in others ? { ...others, creationTimestamp: 'some' } : others };
+}
+
+/** Collects what differs, so that one run shows all of it. */
+export class Differences {
+  readonly #found: string[] = [];
+
+  add(what: string, theirs: unknown, ours: unknown): void {
+    if (isDeepStrictEqual(theirs, ours)) return;
+    this.#found.push(`${what}\n  theirs ${JSON.stringify(theirs)}\n  ours   ${JSON.stringify(ours)}`);
+  }
+
+  assertNone(): void {
+    if (this.#found.length > 0) assert.fail(this.#found.join('\n'));
+  }
+}
+
+/** The same question to kube-apiserver and to listwatch. */
+export async function both(world: ControlPlane, path: string, asked: Asked): Promise<readonly [Shown, Shown]> {
+  const to = (url: string) => ask(Number(new URL(url).port), path, asked).then(shown);
+  return Promise.all([to(world.theirUrl), to(world.ourUrl)]);
+}
