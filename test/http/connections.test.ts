@@ -10,6 +10,7 @@ import { certificate, pod, type Serving, startServing } from './serving.js';
 
 // Connections that are held, and requests that do not end: what each may cost, and that it ends.
 
+const MAY_I = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
 const WHO_AM_I = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
 
 async function gauge({ server }: Serving, name: string): Promise<number> {
@@ -233,12 +234,12 @@ test('brackets in strings are no depth, and names of prototypes are names', asyn
   const serving = startServing();
   t.after(serving.close);
   const payload =
-    `{"metadata":{"name":"${'[{'.repeat(2_000)}\\"[","labels":{"__proto__":"a","constructor":"b"}},` +
+    `{"spec":{"nonResourceAttributes":{"path":"${'[{'.repeat(2_000)}\\"[","__proto__":"a","constructor":"b"}},` +
     '"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}';
   const headers = { host: 'localhost', 'content-type': 'application/json' };
-  const answer = await serving.server.inject({ method: 'POST', url: WHO_AM_I, headers, payload });
+  const answer = await serving.server.inject({ method: 'POST', url: MAY_I, headers, payload });
   assert.equal(answer.statusCode, 201, answer.body);
-  assert.match(answer.body, /"labels":\{"__proto__":"a","constructor":"b"\}/);
+  assert.match(answer.body, /"__proto__":"a","constructor":"b"\}/);
   assert.equal(({} as { polluted?: unknown }).polluted, undefined);
 });
 
