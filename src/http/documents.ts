@@ -41,6 +41,12 @@ export async function answerDocument(exchange: Exchange, alone: DocumentContext,
         headers: { 'content-type': context.metrics.contentType },
         body: await context.metrics.text(),
       };
+    case '/metrics/slis':
+      return {
+        code: 200,
+        headers: { 'content-type': context.metrics.contentType },
+        body: await context.health.metrics.text(),
+      };
     case '/api':
     case '/api/':
       return getOnly(exchange, () =>
@@ -144,5 +150,6 @@ function indexOf({ discovery, health }: DocumentContext): string[] {
     `/${endpoint}`,
     ...health.names(endpoint).map((name) => `/${endpoint}/${name}`),
   ]);
-  return [...discovery().paths, ...checks, '/metrics', '/openapi/v2', '/openapi/v3', '/openapi/v3/', '/version'].sort();
+  const others = ['/metrics', '/metrics/slis', '/openapi/v2', '/openapi/v3', '/openapi/v3/', '/version'];
+  return [...discovery().paths, ...checks, ...others].sort();
 }

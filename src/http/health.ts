@@ -1,4 +1,5 @@
 import { type Clock, sleep } from '../lib/clock.js';
+import { HealthMetrics } from './health-metrics.js';
 
 /** Something that must work for the server to be of use. Registered by the app; the order is kept. */
 export interface HealthCheck {
@@ -23,6 +24,8 @@ const CHECK_MS = 5_000;
 
 /** `/healthz`, `/livez` and `/readyz`, and one path for each check below them (spec 7.5). */
 export class Health {
+  /** Of endpoints as a whole; a check that is asked for alone is not counted. */
+  readonly metrics = new HealthMetrics();
   readonly #checks: HealthCheck[];
   readonly #clock: Clock;
   #shuttingDown = false;
@@ -55,6 +58,9 @@ export class Health {
     const failures = await Promise.all(
       checks.map((check) => (excluded.has(check.name) ? undefined : this.#failureOf(check))),
     );
+    for (const [index, { name }] of checks.entries()) {
+      if (!excluded.has(name)) this.metrics.observe(endpoint, name, failures[index] === undefined);
+    }
     const lines = checks.map(({ name }, index) => {
       if (excluded.has(name)) return `[+]${name} excluded: ok\n`;
       return failures[index] === undefined ? `[+]${name} ok\n` : `[-]${name} failed: reason withheld\n`;

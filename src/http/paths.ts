@@ -70,8 +70,8 @@ export function parsePath(path: string, target = path): ParsedPath {
   const version = core ? segments[1] : segments[2];
   let rest = segments.slice(core ? 2 : 3);
   const trailing = rest.length - (rest.findLastIndex((segment) => segment !== '') + 1);
-  if (group === undefined || version === undefined || version === '' || (!core && group === '')) return other;
-  if (trailing === rest.length) return { type: 'other', path: trailing === 0 ? path : path.slice(0, -trailing) };
+  if (group === undefined || version === undefined || (!core && (group === '' || version === ''))) return other;
+  if (trailing === rest.length) return other;
   rest = rest.slice(0, rest.length - trailing);
   if (rest.length === 1 && (rest[0] === 'watch' || rest[0] === 'proxy')) return { type: 'incomplete', target };
 
@@ -92,7 +92,7 @@ export function parsePath(path: string, target = path): ParsedPath {
     resource,
     name,
     subresource,
-    malformed: emptyMiddle || extra.length > 0,
+    malformed: version === '' || emptyMiddle || extra.length > 0,
   };
 }
 

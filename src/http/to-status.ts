@@ -167,7 +167,9 @@ export function toStatus(problem: Problem): Status {
     case 'forbidden': {
       const { group, resource, name, message } = problem;
       const what =
-        resource === '' ? '' : `${groupResourceOf(group, resource)}${name === '' ? '' : ` ${quoteGo(name)}`} is `;
+        resource === '' && group === ''
+          ? ''
+          : `${groupResourceOf(group, resource)}${name === '' ? '' : ` ${quoteGo(name)}`} is `;
       return failure(403, 'Forbidden', `${what}forbidden: ${message}`, {
         ...(name === '' ? {} : { name }),
         ...(group === '' ? {} : { group }),

@@ -22,6 +22,28 @@ function serve(failing: () => boolean) {
   });
 }
 
+test('/metrics/slis: what each check said, and how often; checks that were excluded or asked for alone said nothing', async (t) => {
+  let failing = true;
+  const serving = serve(() => failing);
+  t.after(serving.close);
+  const get = async (url: string): Promise<string> =>
+    (await serving.server.inject({ url, headers: { host: 'localhost' } })).body;
+  for (const url of ['/readyz', '/readyz?exclude=ping', '/livez/ping']) await get(url);
+  failing = false;
+  await get('/readyz');
+  const lines = (await get('/metrics/slis')).split('\n').filter((line) => line.startsWith('kubernetes_'));
+  assert.deepEqual(
+    lines.filter((line) => /"(ping|etcd)"/.test(line)),
+    [
+      'kubernetes_healthcheck{name="ping",type="readyz"} 1',
+      'kubernetes_healthcheck{name="etcd",type="readyz"} 1',
+      'kubernetes_healthchecks_total{name="ping",status="success",type="readyz"} 2',
+      'kubernetes_healthchecks_total{name="etcd",status="error",type="readyz"} 2',
+      'kubernetes_healthchecks_total{name="etcd",status="success",type="readyz"} 1',
+    ],
+  );
+});
+
 test('health endpoints, as in spec 7.5', async (t) => {
   let failing = false;
   const serving = serve(() => failing);

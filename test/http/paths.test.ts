@@ -68,11 +68,14 @@ const rows: readonly [target: string, want: unknown][] = [
   ['/api', other('/api')],
   ['/api/', other('/api/')],
   ['/api/v1', other('/api/v1')],
-  ['/api/v1/', other('/api/v1')],
+  ['/api/v1/', other('/api/v1/')],
+  // Without a version there is nothing, but a resource is meant, as whoever authorizes it must know.
+  ['/api//v1', resource({ version: '', resource: 'v1', malformed: true })],
+  ['/api//', other('/api//')],
   ['/api/v1/watch', { type: 'incomplete', target: '/api/v1/watch' }],
   ['/api/v1/proxy/?a=b', { type: 'incomplete', target: '/api/v1/proxy/?a=b' }],
   ['/apis/apps/v1', other('/apis/apps/v1')],
-  ['/apis/apps/v1/', other('/apis/apps/v1')],
+  ['/apis/apps/v1/', other('/apis/apps/v1/')],
   ['/healthz', other('/healthz')],
   // Proxies send the absolute form.
   ['http://localhost:8080/api/v1/pods?limit=1', resource({ resource: 'pods' })],

@@ -57,6 +57,7 @@ const samples: { readonly [K in Problem['kind']]: readonly Extract<Problem, { ki
   forbidden: [
     { kind: 'forbidden', group: '', resource: 'pods', name: '', message: 'User "jane" cannot list resource' },
     { kind: 'forbidden', group: 'apps', resource: 'deployments', name: 'web', message: 'User "jane" cannot get' },
+    { kind: 'forbidden', group: 'apps', resource: '', name: 'web', message: 'User "jane" cannot get resource ""' },
     { kind: 'forbidden', group: '', resource: '', name: '', message: 'User "jane" cannot get path "/metrics"' },
   ],
   unreachable: [{ kind: 'unreachable', message: 'dial tcp 10.0.0.5:6443: connect: connection refused' }],

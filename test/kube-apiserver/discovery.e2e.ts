@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { eventually } from '../support/command.js';
+import { kubectlFor } from '../kubectl/support.js';
 import { ADMIN, type ControlPlane, startControlPlane } from '../support/control-plane.js';
 import { type Answer, send } from '../support/http-client.js';
 
@@ -221,4 +223,41 @@ test('what has not changed is not sent again', async () => {
     assert.equal(want!.status, 304);
     assert.deepEqual([headersOf(got!), got!.body.length], [headersOf(want!), want!.body.length]);
   }
+});
+
+/** What kubectl prints beside each of them. */
+async function kubectl(...args: string[]): Promise<readonly [string[], string[]]> {
+  const printed = [world.theirUrl, world.ourUrl].map((url, at) => {
+    const flags = [
+      '--token',
+      't-admin',
+      '--insecure-skip-tls-verify',
+      '--cache-dir',
+      join(world.folder, `cache-${at}`),
+    ];
+    return kubectlFor(() => url).succeed(...args, ...flags);
+  });
+  const [theirs, ours] = await Promise.all(printed);
+  return [theirs!.trimEnd().split('\n').sort(), ours!.trimEnd().split('\n').sort()];
+}
+
+test('kubectl api-versions, and api-resources that can be listed', async () => {
+  const [versions, ourVersions] = await kubectl('api-versions');
+  const extra = versions.filter((version) => !ourVersions.includes(version));
+  assert.deepEqual(
+    extra.filter((version) => !['absent.ex.io/v1', 'events.k8s.io/v1', 'autoscaling/v1'].includes(version)),
+    [],
+  );
+  assert.deepEqual(
+    ourVersions.filter((version) => !versions.includes(version)),
+    [],
+  );
+  // Sorted by name, since kubectl prints groups in the order of discovery, and theirs has one that ours has not.
+  const [resources, ourResources] = await kubectl('api-resources', '--verbs=list,get', '--no-headers');
+  const notHere = /^componentstatuses |^events +ev +events\.k8s\.io/;
+  const fields = (line: string) => line.split(/ +/).join(' ');
+  assert.deepEqual(
+    ourResources.map(fields).filter((line) => !notHere.test(line)),
+    resources.map(fields).filter((line) => !notHere.test(line)),
+  );
 });

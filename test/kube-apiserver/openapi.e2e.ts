@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { kubectlFor } from '../kubectl/support.js';
 import { ADMIN, type ControlPlane, startControlPlane } from '../support/control-plane.js';
 import { type Answer, send } from '../support/http-client.js';
 
@@ -163,5 +165,46 @@ test('a hash that is right may be kept, an old one leads to the right one', asyn
     assert.ok(Date.parse(kept.headers['expires']!) > Date.parse(kept.headers['date']!) + 300 * 24 * 3600 * 1000);
     const old = await send(url, { path: `/openapi/v3/${key}?hash=00`, headers: ADMIN });
     assert.deepEqual([old.status, old.headers['location']], [301, right]);
+  }
+});
+
+/** The lines of `kubectl explain` that say what there is, without descriptions, which are in our own words. */
+async function explain(...args: string[]): Promise<readonly [string[], string[]]> {
+  const said = [world.theirUrl, world.ourUrl].map((url, at) => {
+    const flags = [
+      '--token',
+      't-admin',
+      '--insecure-skip-tls-verify',
+      '--cache-dir',
+      join(world.folder, `cache-${at}`),
+    ];
+    return kubectlFor(() => url).succeed('explain', ...args, ...flags);
+  });
+  const [theirs, ours] = (await Promise.all(said)).map((text) =>
+    text
+      .split('\n')
+      .filter((line) => /^\S+:|^\s+\S+\s+<.+>( -required-)?$|^\s*enum:/.test(line) && !line.startsWith('DESCRIPTION'))
+      .map((line) => line.trimEnd()),
+  );
+  return [theirs!, ours!];
+}
+
+test('kubectl explain: one field, everything below one, and a kind of each group', async () => {
+  const kinds = new Map<string, string>();
+  for (const [key] of documents) {
+    if (!/^(api|apis\/[^/]+)\/v\d+$/.test(key)) continue;
+    const [, { resources }] = await both(`/${key}`);
+    const names = (resources as readonly Json[]).filter((one) => !String(one['name']).includes('/'));
+    kinds.set(key.replace(/^apis?\//, ''), String(names[0]!['name']));
+  }
+  assert.ok(kinds.size >= 15);
+  for (const args of [
+    ['pod.spec.containers'],
+    ['deployment.spec', '--recursive'],
+    ...[...kinds].map(([version, resource]) => [resource, `--api-version=${version}`, '--recursive']),
+  ]) {
+    const [want, got] = await explain(...args);
+    assert.ok(want.length > 5, args.join(' '));
+    assert.deepEqual(got, want, args.join(' '));
   }
 });

@@ -12,7 +12,15 @@ export interface Served {
 }
 
 /** Documents of which listwatch has its own, whatever the method. */
-const DOCUMENTS: ReadonlySet<string> = new Set(['', '/index.html', '/version', '/metrics', '/api', '/apis']);
+const DOCUMENTS: ReadonlySet<string> = new Set([
+  '',
+  '/index.html',
+  '/version',
+  '/metrics',
+  '/metrics/slis',
+  '/api',
+  '/apis',
+]);
 
 /**
  * Whether listwatch answers a request, or the target of `--forward-to` does. Reads of served kinds and documents about what is
