@@ -9,6 +9,7 @@ import { type ForwardConfig, forwardFlags, resolveForward } from './forward-conf
 import { defaultFeatureGates, type FeatureGates, readFeatureGates } from './feature-gates.js';
 import type { ReplayConfig } from './replay.js';
 import { type SampleOptions, readSample } from './sample/options.js';
+import { defaultFragmentCacheBytes, memoryBudgetBytes } from './memory.js';
 import type { EncryptionConfig } from './open-encryption.js';
 import { resolveTlsProtocol, type TlsProtocol, tlsProtocolFlags } from './tls-protocol.js';
 import { UsageError } from './usage-error.js';
@@ -183,7 +184,7 @@ export const serveFlags = [
   [
     'fragment-cache-bytes',
     '<size>',
-    'memory for encoded objects of later LISTs, of which an eighth is left for what is on its way, in bytes or Ki, Mi, Gi; 0 for none (default 256Mi)',
+    'memory for encoded objects of later LISTs, of which an eighth is left for what is on its way, in bytes or Ki, Mi, Gi; 0 for none (default 512Mi, or a quarter of --memory-budget where that is less)',
   ],
   [
     'cache-dir',
@@ -275,8 +276,10 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
   const limits = { ...defaultLimits };
   const historyBytes = value('history-bytes', readBytes);
   if (historyBytes !== undefined) Object.assign(limits, { historyBytesMin: historyBytes, historyBytesFraction: 0 });
-  const fragmentCacheBytes = value('fragment-cache-bytes', readBytesOrNone);
-  if (fragmentCacheBytes !== undefined) Object.assign(limits, { fragmentCacheBytes });
+  const memoryBudget = value('memory-budget', readMemoryBudget);
+  const fragmentCacheBytes =
+    value('fragment-cache-bytes', readBytesOrNone) ?? defaultFragmentCacheBytes(memoryBudgetBytes({ memoryBudget }));
+  Object.assign(limits, { fragmentCacheBytes });
   const watchSeconds = value('min-request-timeout', readInteger(1, 7 * 24 * 3_600));
   if (watchSeconds !== undefined) Object.assign(limits, { watchTimeoutMinMs: watchSeconds * 1_000 });
   const watchesPerClientMax = value('max-watches-per-client', readInteger(0, 1_000_000));
@@ -354,7 +357,7 @@ export function resolveConfig(flags: FlagValues, environment: Environment): Conf
     twin: value('twin', readOneOf(...(Object.keys(engineFactories) as EngineName[]))),
     indexFields: value('index-fields', readDeclaredFields) ?? new Map(),
     extendedFieldSelectors: boolean('extended-field-selectors', false),
-    memoryBudget: value('memory-budget', readMemoryBudget),
+    memoryBudget,
     omitManagedFields: boolean('omit-managed-fields', false),
     featureGates: value('feature-gates', readFeatureGates) ?? defaultFeatureGates,
     cacheDir,

@@ -3,7 +3,7 @@ import { getHeapStatistics } from 'node:v8';
 import type { Caches } from '../cache/caches.js';
 import type { MemoryReport } from '../http/memory-metrics.js';
 import type { Clock } from '../lib/clock.js';
-import type { Limits } from '../lib/limits.js';
+import { defaultLimits, type Limits } from '../lib/limits.js';
 import { MemoryBudget, type Sheddable } from '../lib/memory-budget.js';
 import type { Config } from './config.js';
 import type { Log } from './log.js';
@@ -15,11 +15,17 @@ const SHARE = 0.8;
  * `--memory-budget`: as given; without it, four fifths of what the container (cgroup) or the machine lets the process
  * have. docs/adr/0014-memory-budget.md says why.
  */
-export function memoryBudgetBytes(config: Config): number {
-  if (config.memoryBudget !== undefined) return config.memoryBudget;
+export function memoryBudgetBytes({ memoryBudget }: Pick<Config, 'memoryBudget'>): number {
+  if (memoryBudget !== undefined) return memoryBudget;
   const constrained = process.constrainedMemory();
   const available = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
   return Math.floor(available * SHARE);
+}
+
+/** `--fragment-cache-bytes` where it is not given: never more than a quarter of the budget. docs/adr/0009 */
+export function defaultFragmentCacheBytes(budgetBytes: number): number {
+  const { fragmentCacheBytes } = defaultLimits;
+  return budgetBytes === 0 ? fragmentCacheBytes : Math.min(fragmentCacheBytes, Math.floor(budgetBytes / 4));
 }
 
 /** What the kernel's out-of-memory killer would count: pages that are in memory. */

@@ -113,9 +113,9 @@ export function groupId({ from, to, filter, framer }: CacheWatchRequest): string
   return `${range}\n${filter === undefined ? '-' : `+${filter.id}`}\n${framer.id}`;
 }
 
-/** The last event of a chunk may reach beyond it by this much. */
-const CHUNK_SLACK_BYTES = 64 * 2 ** 10;
-/** While chunks are being handed out, so many buffers wait for the next ones. */
+/** What comes last in a chunk, an event or a part of a leaf, may reach beyond it by this much before the buffer has to grow. */
+const CHUNK_SLACK_BYTES = 128 * 2 ** 10;
+/** While chunks are being handed out, the memory of so many waits for the next ones. */
 const SPARE_CHUNKS_MAX = 16;
 
 /** Where framing stopped, and why. */
@@ -139,8 +139,9 @@ export class EventFramer {
   readonly #codec: KindCodec;
   readonly #into: WireWriter;
   readonly #chunkBytes: number;
-  /** Buffers of chunks that their transports have taken. */
+  /** Buffers of chunks that their transports have taken; those that had to grow are as good. */
   readonly #spare: Buffer[] = [];
+  #spareBytes = 0;
   #resting = true;
   readonly #respliced = createWriter();
   readonly #wire: WireObject = newWireObject();
@@ -236,12 +237,16 @@ export class EventFramer {
     if (into.position === 0) return;
     const buffer = into.bytes;
     const bytes = buffer.subarray(0, into.position);
-    into.bytes = this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#chunkBytes);
+    const spare = this.#spare.pop();
+    this.#spareBytes -= spare?.length ?? 0;
+    into.bytes = spare ?? Buffer.allocUnsafeSlow(this.#chunkBytes);
     into.position = 0;
     this.#resting = false;
     write(bytes, () => {
-      const fits = buffer.length === this.#chunkBytes && this.#spare.length < SPARE_CHUNKS_MAX;
-      if (fits && !this.#resting) this.#spare.push(buffer);
+      const fits = this.#spareBytes + buffer.length <= SPARE_CHUNKS_MAX * this.#chunkBytes;
+      if (!fits || this.#resting) return;
+      this.#spare.push(buffer);
+      this.#spareBytes += buffer.length;
     });
   }
 
@@ -249,6 +254,7 @@ export class EventFramer {
   rest(): void {
     this.#resting = true;
     this.#spare.length = 0;
+    this.#spareBytes = 0;
   }
 
   #frame(group: Group<unknown>, sequences: readonly number[], to: number, first: boolean): Framed {

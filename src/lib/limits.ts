@@ -210,7 +210,7 @@ export const defaultLimits: Limits = {
   listChunkBytes: 256 * 2 ** 10,
   listSpareBytesMax: 8 * 2 ** 20,
   listSliceMs: 8,
-  fragmentCacheBytes: 256 * 2 ** 20,
+  fragmentCacheBytes: 512 * 2 ** 20,
   fragmentIdleMs: 60_000,
   fragmentKeptMs: 600_000,
   fragmentObjectBytesMax: 128 * 2 ** 10,

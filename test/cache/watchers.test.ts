@@ -210,6 +210,25 @@ test('the memory of a chunk is used again once its transport has taken it, and n
   await world.close();
 });
 
+test('memory that had to grow for a large event is used again, too', async () => {
+  const world = await ready({ limits: { ...defaultLimits, listChunkBytes: 200 } });
+  const large = 'x'.repeat(200_000);
+  for (let index = 0; index < 40; index++) await world.put(`a/${String(index).padStart(3, '0')}`, large);
+  await world.settle();
+  const sink = new LateSink();
+  const watch = world.cache.watch(request({ afterRevision: world.cache.revision, initialEvents: true }), sink);
+  while (sink.lines.length < 41) {
+    sink.take();
+    watch.drained();
+    await world.settle(1);
+  }
+  assert.ok(
+    sink.chunks.length >= 40 && sink.buffers.size <= 4,
+    `${sink.buffers.size} for ${sink.chunks.length} chunks`,
+  );
+  await world.close();
+});
+
 test('a slow sink holds nobody up, shares the frames of its group, and is ended only when history has moved past it', async () => {
   const limits = { ...defaultLimits, groupFrameBytesMax: 400 };
   const world = await ready({ historyBytes: 30_000, limits });

@@ -186,10 +186,11 @@ const cache: Mutation[] = [
       ],
       [
         'a chunk is not framed over before its transport has taken it',
-        'into.bytes = this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#chunkBytes);',
+        'into.bytes = spare ?? Buffer.allocUnsafeSlow(this.#chunkBytes);',
         '',
       ],
-      ['what a transport has taken is used again', 'if (fits && !this.#resting) this.#spare.push(buffer);', ''],
+      ['what a transport has taken is used again', 'if (!fits || this.#resting) return;', 'return;'],
+      ['what had to grow, too', 'if (!fits ||', 'if (buffer.length !== this.#chunkBytes || !fits ||'],
       ['watchers with other selectors get other bytes', '`+${filter.id}`', "'+'"],
       ['watchers of another format get other bytes', '\\n${framer.id}`;', '`;'],
       [
