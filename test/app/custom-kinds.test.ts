@@ -151,7 +151,7 @@ test('a kind appears, is read in every form, and vanishes', async () => {
   };
   assert.deepEqual(
     resources.resources.map(({ name }) => name),
-    ['foos', 'foos/scale', 'foos/status'],
+    ['foos', 'foos/status', 'foos/scale'],
   );
   assert.deepEqual(resources.resources[0]?.shortNames, ['fo']);
   assert.match((await get('/apis')).body, /"name":"ex.io"/);
