@@ -155,7 +155,7 @@ export function storageVersionHash(kind: Kind): string {
 function classicOrder(groups: readonly (readonly [string, Versions])[]): typeof groups {
   const isCustom = ([, versions]: (typeof groups)[number]) =>
     [...versions.values()].every((resources) => resources.every(({ group }) => group !== ''));
-  const names = new Map(groups.map(([group, versions]) => [group, [...versions.keys()].sort()[0]! + `.${group}`]));
+  const names = new Map(groups.map(([group, versions]) => [group, `${[...versions.keys()].sort()[0]!}.${group}`]));
   const custom = groups.filter(isCustom).sort(([a], [b]) => (names.get(a)! < names.get(b)! ? -1 : 1));
   return [...groups.filter((one) => !isCustom(one)), ...custom];
 }

@@ -175,12 +175,13 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
           log,
         });
   let openApi: Promise<OpenApiAnswers> | undefined;
+  const others = forwarder === undefined ? undefined : () => forwarder.openApiUrls();
   const documents: DocumentContext = {
     discovery,
     health,
     metrics,
     build: deps.build,
-    openApi: () => (openApi ??= openOpenApi({ kinds, posted, clock, sliceMs: limits.listSliceMs }, deps.build)),
+    openApi: () => (openApi ??= openOpenApi({ kinds, posted, others, clock, sliceMs: limits.listSliceMs }, deps.build)),
     isBuiltInGroup,
     mergedDiscovery: forwarder === undefined ? undefined : () => forwarder.discovery(),
   };

@@ -17,6 +17,7 @@ import { dialTimeout, reasonOf } from './reach.js';
 import { isLongRunning } from './served.js';
 import { type ClientPair, type ForwardTarget, TargetConnections, type TargetRequest } from './target.js';
 import { TargetDiscovery } from './target-discovery.js';
+import { TargetOpenApi } from './target-openapi.js';
 import { joinSockets, switchingProtocols } from './upgraded.js';
 
 export interface ForwarderContext {
@@ -43,6 +44,7 @@ export class Forwarder {
   readonly #context: ForwarderContext;
   readonly #target: TargetConnections;
   readonly #discovery: TargetDiscovery;
+  readonly #openApi: TargetOpenApi;
   /** Of this process: what comes back with it has gone in a circle. */
   readonly #mark: string;
 
@@ -56,6 +58,7 @@ export class Forwarder {
       else log?.info('discovery of --forward-to is there');
     };
     this.#discovery = new TargetDiscovery({ target: this.#target, own: discovery, clock, limits, changed });
+    this.#openApi = new TargetOpenApi({ target: this.#target, clock, limits });
   }
 
   /** Resolves once the answer has begun, or is known to be none of the target's. */
@@ -78,6 +81,11 @@ export class Forwarder {
   /** Of what is served here and of what the target has. */
   discovery(): Promise<Discovery> {
     return this.#discovery.current();
+  }
+
+  /** By key of version 3: where the target has its document. Never rejects. */
+  openApiUrls(): Promise<ReadonlyMap<string, string>> {
+    return this.#openApi.urls();
   }
 
   /** What is shown to the target from now on. */

@@ -48,15 +48,21 @@ export function isAnsweredHere(
 function isOurDocument(path: string, { discovery }: Served): boolean {
   const trimmed = withoutSlashes(path);
   if (DOCUMENTS.has(trimmed) || /^\/(healthz|livez|readyz)(\/|$)/.test(path)) return true;
-  const described = /^\/openapi\/v3\/apis\/([^/]+)\/([^/]+)$/.exec(trimmed);
-  if (described !== null) return discovery().resources(described[1]!, described[2]!) !== undefined;
-  if (trimmed.startsWith('/openapi/')) return true;
-  const [first, ...rest] = trimmed.slice(1).split('/');
-  if (first === 'api') return rest.length === 1 && discovery().resources('', rest[0]!) !== undefined;
+  if (trimmed.startsWith('/openapi/')) {
+    const key = /^\/openapi\/v3\/(.+)$/.exec(trimmed)?.[1];
+    return key === undefined || key === 'api' || key === 'apis' || isServed(key, discovery());
+  }
+  return isServed(trimmed.slice(1), discovery());
+}
+
+/** `api/v1`, `apis/apps` or `apis/apps/v1` of what is served here. */
+function isServed(place: string, discovery: Discovery): boolean {
+  const [first, ...rest] = place.split('/');
+  if (first === 'api') return rest.length === 1 && discovery.resources('', rest[0]!) !== undefined;
   if (first !== 'apis') return false;
   const [group = '', version] = rest;
   if (rest.length > 2) return false;
-  return (version === undefined ? discovery().group(group) : discovery().resources(group, version)) !== undefined;
+  return (version === undefined ? discovery.group(group) : discovery.resources(group, version)) !== undefined;
 }
 
 const STREAMING: ReadonlySet<string> = new Set(['attach', 'exec', 'log', 'portforward', 'proxy']);

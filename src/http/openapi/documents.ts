@@ -29,6 +29,8 @@ export interface OpenApiDocument {
 export interface OpenApiOptions {
   readonly kinds: KindSet;
   readonly posted: readonly PostedResource[];
+  /** By key: where documents are that somebody else has. The index names those that are not made here. Never rejects. */
+  readonly others?: (() => Promise<ReadonlyMap<string, string>>) | undefined;
   readonly clock: Clock;
   /** The loop is let go for others at least so often while documents are made. */
   readonly sliceMs: number;
@@ -51,7 +53,7 @@ export class OpenApi {
   readonly #made = new Map<string, Made>();
   #topics: ReadonlyMap<string, DocumentTopic> | undefined;
   #topicsOfGeneration = -1;
-  #index: { readonly documents: readonly OpenApiDocument[]; readonly document: OpenApiDocument } | undefined;
+  #index: { readonly text: string; readonly document: OpenApiDocument } | undefined;
   /** Only while documents are made: there is no need for it afterwards. */
   #source: DocumentSource | undefined;
   #making = 0;
@@ -80,26 +82,18 @@ export class OpenApi {
 
   /** `/openapi/v3`: every key with the URL of its document, which has the document's hash. */
   async index(): Promise<OpenApiDocument> {
-    const keys = [...this.#currentTopics().keys()].sort();
+    const urls = new Map(await this.#options.others?.());
     // One after the other: the second would wait for the first one's source and slices anyway.
-    const documents: OpenApiDocument[] = [];
-    const known: string[] = [];
-    for (const key of keys) {
+    for (const key of this.#currentTopics().keys()) {
       const document = await this.v3(key);
-      if (document === undefined) continue; // its kinds went away meanwhile
-      known.push(key);
-      documents.push(document);
-    }
-    const before = this.#index;
-    if (before?.documents.length === documents.length && documents.every((one, at) => one === before.documents[at])) {
-      return before.document;
+      if (document !== undefined) urls.set(key, hashedUrl(key, document.hash)); // its kinds may have gone away meanwhile
     }
     const paths = Object.fromEntries(
-      known.map((key, at) => [key, { serverRelativeURL: hashedUrl(key, documents[at]!.hash) }]),
+      [...urls.keys()].sort().map((key) => [key, { serverRelativeURL: urls.get(key)! }]),
     );
-    const document = this.#finished(Buffer.from(goJson({ paths })), 3);
-    this.#index = { documents, document };
-    return document;
+    const text = goJson({ paths });
+    if (this.#index?.text !== text) this.#index = { text, document: this.#finished(Buffer.from(text), 3) };
+    return this.#index.document;
   }
 
   #currentTopics(): ReadonlyMap<string, DocumentTopic> {
