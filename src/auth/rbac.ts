@@ -11,11 +11,6 @@ interface Verdict {
   readonly otherwise: Decision;
 }
 
-interface Grant {
-  readonly binding: Binding;
-  readonly subject: Subject;
-}
-
 /** Of one user, while the policy stays as it is. */
 interface Known {
   readonly generation: number;
@@ -36,7 +31,7 @@ export class Rbac implements Authorizer {
   ready = false;
   readonly #roles = new Map<string, readonly PolicyRule[]>();
   readonly #bindings = new Map<string, Binding>();
-  readonly #scopes = new Map<string, Map<string, Grant[]>>();
+  readonly #scopes = new Map<string, Map<string, Binding[]>>();
   readonly #known = new WeakMap<Identity, Known>();
   readonly #verdictsMax: number;
   #generation = 0;
@@ -64,9 +59,9 @@ export class Rbac implements Authorizer {
       if (key === undefined) continue;
       let scope = this.#scopes.get(binding.namespace);
       if (scope === undefined) this.#scopes.set(binding.namespace, (scope = new Map()));
-      const grants = scope.get(key);
-      if (grants === undefined) scope.set(key, [{ binding, subject }]);
-      else grants.push({ binding, subject });
+      const bindings = scope.get(key);
+      if (bindings === undefined) scope.set(key, [binding]);
+      else bindings.push(binding);
     }
   }
 
@@ -80,7 +75,7 @@ export class Rbac implements Authorizer {
     if (scope === undefined) return; // nobody is bound there
     for (const subject of old.subjects) {
       const of = subjectKey(subject, namespace);
-      const rest = of === undefined ? undefined : scope.get(of)?.filter(({ binding }) => binding !== old);
+      const rest = of === undefined ? undefined : scope.get(of)?.filter((binding) => binding !== old);
       if (rest === undefined) continue;
       if (rest.length > 0) scope.set(of!, rest);
       else scope.delete(of!);
@@ -109,7 +104,7 @@ export class Rbac implements Authorizer {
 
   rulesFor(user: Identity, namespace: string): Rules {
     const errors = new Set<string>();
-    const rules = [...this.#grants(user, namespace)].flatMap(({ binding }) => this.#rulesOf(binding, errors));
+    const rules = [...this.#bindingsOf(user, namespace)].flatMap((binding) => this.#rulesOf(binding, errors));
     return {
       resourceRules: rules
         .filter(({ resources }) => resources.length > 0)
@@ -124,10 +119,10 @@ export class Rbac implements Authorizer {
   #judge(request: ResourceAttributes): Verdict {
     const errors = new Set<string>();
     const byName = new Map<string, Decision>();
-    for (const grant of this.#grants(request.user, request.namespace)) {
-      for (const rule of this.#rulesOf(grant.binding, errors)) {
+    for (const binding of this.#bindingsOf(request.user, request.namespace)) {
+      for (const rule of this.#rulesOf(binding, errors)) {
         if (!ruleConcerns(rule, request)) continue;
-        const decision: Decision = { allowed: true, reason: allowedBy(grant) };
+        const decision: Decision = { allowed: true, reason: allowedBy(binding, request.user) };
         if (rule.resourceNames.length === 0) return { always: decision, byName: NO_NAMES, otherwise: decision };
         for (const name of rule.resourceNames) if (!byName.has(name)) byName.set(name, decision);
       }
@@ -137,24 +132,27 @@ export class Rbac implements Authorizer {
 
   #judgePath(user: Identity, { verb, path }: { readonly verb: string; readonly path: string }): Verdict {
     const errors = new Set<string>();
-    for (const grant of this.#grants(user, '')) {
-      for (const rule of this.#rulesOf(grant.binding, errors)) {
+    for (const binding of this.#bindingsOf(user, '')) {
+      for (const rule of this.#rulesOf(binding, errors)) {
         if (!ruleAllowsPath(rule, verb, path)) continue;
-        const decision: Decision = { allowed: true, reason: allowedBy(grant) };
+        const decision: Decision = { allowed: true, reason: allowedBy(binding, user) };
         return { always: decision, byName: NO_NAMES, otherwise: decision };
       }
     }
     return { always: undefined, byName: NO_NAMES, otherwise: refusal(errors) };
   }
 
-  /** First those of the cluster, then those of the namespace, if there is one. */
-  *#grants({ name, groups }: Identity, namespace: string): Generator<Grant> {
+  /** Each once: first those of the cluster, then those of the namespace, if there is one. */
+  #bindingsOf({ name, groups }: Identity, namespace: string): Iterable<Binding> {
+    const found = new Set<Binding>();
     for (const scopeName of namespace === '' ? [''] : ['', namespace]) {
       const scope = this.#scopes.get(scopeName);
       if (scope === undefined) continue;
-      yield* scope.get(`u:${name}`) ?? [];
-      for (const group of groups) yield* scope.get(`g:${group}`) ?? [];
+      for (const key of [`u:${name}`, ...groups.map((group) => `g:${group}`)]) {
+        for (const binding of scope.get(key) ?? []) found.add(binding);
+      }
     }
+    return found;
   }
 
   /** A role that is not there gives nothing, and is named. */
@@ -202,7 +200,10 @@ function verdictKey(attributes: Attributes): string {
   return `${lengths}${verb}${group}${resource}${subresource}${namespace}`;
 }
 
-function allowedBy({ binding, subject }: Grant): string {
+/** Of the subjects that mean the user, a binding's first is named. */
+function allowedBy(binding: Binding, { name, groups }: Identity): string {
+  const keys = new Set([`u:${name}`, ...groups.map((group) => `g:${group}`)]);
+  const subject = binding.subjects.find((one) => keys.has(subjectKey(one, binding.namespace) ?? ''))!;
   const of = binding.namespace === '' ? '' : `/${binding.namespace}`;
   const kind = binding.namespace === '' ? 'ClusterRoleBinding' : 'RoleBinding';
   const { roleRef } = binding;

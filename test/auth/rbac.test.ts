@@ -266,3 +266,17 @@ test('what one asks about oneself, with any text in any part, is not taken for a
     assert.equal(rbac.authorize(secrets).allowed, false, JSON.stringify(path));
   }
 });
+
+test('a binding that means a user twice gives its rules once, and names its first subject', () => {
+  const rbac = new Rbac(10);
+  rbac.setRole(readRole({ metadata: { name: 'r' }, rules: [pods] }));
+  const subjects = [
+    { kind: 'Group', name: 'ops' },
+    { kind: 'Group', name: 'dev' },
+    { kind: 'User', name: 'jane' },
+  ];
+  rbac.setBinding(readBinding({ metadata: { name: 'b' }, subjects, roleRef: { kind: 'ClusterRole', name: 'r' } }));
+  const jane = { ...user('jane'), groups: ['dev', 'ops'] };
+  assert.match(rbac.authorize(attributes({ by: jane })).reason, /to Group "ops"$/);
+  assert.equal(rbac.rulesFor(jane, 'ns').resourceRules.length, 1);
+});

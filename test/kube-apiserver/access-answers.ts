@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
+import { text } from 'node:stream/consumers';
 import { isDeepStrictEqual } from 'node:util';
+import { type Random, seededRandom, systemRandom } from '../../src/lib/random.js';
 import { type Asked, ask, type Reply } from '../auth/support.js';
-import type { ControlPlane } from '../support/control-plane.js';
+import { ADMIN, type ControlPlane } from '../support/control-plane.js';
 
 /** An answer as far as two servers must agree. */
 export interface Shown {
@@ -36,6 +41,8 @@ function comparable(body: unknown): unknown {
   return { ...rest, metadata: 'creationTimestamp' in others ? { ...others, creationTimestamp: 'some' } : others };
 }
 
+const SHOWN_MAX = 10;
+
 /** Collects what differs, so that one run shows all of it. */
 export class Differences {
   readonly #found: string[] = [];
@@ -46,7 +53,8 @@ export class Differences {
   }
 
   assertNone(): void {
-    if (this.#found.length > 0) assert.fail(this.#found.join('\n'));
+    const { length } = this.#found;
+    if (length > 0) assert.fail(`${length} differ, the first of them:\n${this.#found.slice(0, SHOWN_MAX).join('\n')}`);
   }
 }
 
@@ -54,4 +62,47 @@ export class Differences {
 export async function both(world: ControlPlane, path: string, asked: Asked): Promise<readonly [Shown, Shown]> {
   const to = (url: string) => ask(Number(new URL(url).port), path, asked).then(shown);
   return Promise.all([to(world.theirUrl), to(world.ourUrl)]);
+}
+
+/** Asks many questions over few connections. */
+export class Posts {
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 8, rejectUnauthorized: false });
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  /** The review as it is answered. */
+  async post(
+    url: string,
+    path: string,
+    review: object,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Reviewed> {
+    const { hostname, port } = new URL(url);
+    const all = { ...ADMIN, 'content-type': 'application/json', ...headers };
+    const sent = request({ hostname, port, path, method: 'POST', headers: all, agent: this.#agent });
+    sent.end(JSON.stringify(review));
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    const body = JSON.parse(await text(response)) as Reviewed;
+    return { ...(comparable(body) as Reviewed), code: response.statusCode! };
+  }
+}
+
+export interface Reviewed {
+  readonly code: number;
+  readonly status: {
+    readonly allowed?: boolean;
+    readonly reason?: string;
+    readonly resourceRules?: readonly object[];
+    readonly nonResourceRules?: readonly object[];
+    readonly [member: string]: unknown;
+  };
+}
+
+/** A seed, to be given again as SEED, and what it gives. */
+export function freshRandom(): { readonly seed: number; readonly random: Random } {
+  const given = process.env['SEED'];
+  const seed = given === undefined ? systemRandom.int(2 ** 31) : Number(given);
+  return { seed, random: seededRandom(seed) };
 }
