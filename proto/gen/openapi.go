@@ -289,6 +289,22 @@ func commentOf(spec *ast.StructType, name string) string {
 				return raw(field.Doc)
 			}
 		}
+		if len(field.Names) == 0 && embeddedName(field.Type) == name {
+			return raw(field.Doc)
+		}
+	}
+	return ""
+}
+
+// embeddedName is what a field without a name is called: as its type.
+func embeddedName(t ast.Expr) string {
+	switch t := t.(type) {
+	case *ast.Ident:
+		return t.Name
+	case *ast.SelectorExpr:
+		return t.Sel.Name
+	case *ast.StarExpr:
+		return embeddedName(t.X)
 	}
 	return ""
 }

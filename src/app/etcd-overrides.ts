@@ -1,5 +1,5 @@
 import { groupResourceOf } from '../api/gvr.js';
-import type { Kind } from '../codec/kind.js';
+import { type Kind, storageResourceOf } from '../codec/kind.js';
 import { kinds } from '../codec/kinds.js';
 import type { Source } from '../source/source.js';
 import { bad, readEndpoints, type ValueReader } from './values.js';
@@ -54,7 +54,7 @@ export function openSources(
   }
   const all = [main, ...byServers.values()];
   return {
-    of: ({ group, resource }) => byResource.get(groupResourceOf(group, resource)) ?? main,
+    of: (kind) => byResource.get(storageResourceOf(kind)) ?? main,
     all,
     async close() {
       for (const source of all) await source.close();

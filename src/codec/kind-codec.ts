@@ -1,5 +1,6 @@
 import { apiVersionOf } from '../api/gvr.js';
 import type { ModRevision } from '../api/revision.js';
+import { assert } from '../lib/assert.js';
 import { varintSize, writeVarint } from '../lib/bytes.js';
 import { isCanonical } from './canonical.js';
 import { type ByteWriter, CodecError, type KindCodec, type WireWriter } from './codec.js';
@@ -8,11 +9,21 @@ import {
   toCustomResourceDefinitionV1,
   withServicePort,
 } from './custom-resource-definition.js';
+import { conversionInto, conversionOf } from './conversions.js';
+import { ConvertedCodec } from './converted-codec.js';
 import { CustomResourceCodec } from './custom-resource.js';
 import { encodeObject } from './encode.js';
 import { encodingOf, envelope, envelopeHead, openEnvelope, unreadable } from './envelope.js';
-import { JsonNumber, JsonSyntaxError, type JsonValue, parseExact, parseJson } from './json-parse.js';
-import { isServedFrom } from './kinds.js';
+import {
+  isJsonObject,
+  JsonNumber,
+  type JsonObject,
+  JsonSyntaxError,
+  type JsonValue,
+  parseExact,
+  parseJson,
+} from './json-parse.js';
+import { findKind, isServedFrom } from './kinds.js';
 import type { Kind, SelectableField } from './kind.js';
 import { dropManagedFields } from './managed-fields.js';
 import { MessageCodec } from './message-codec.js';
@@ -38,7 +49,14 @@ export interface KindCodecOptions {
 
 export function createKindCodec(kind: Kind, options: KindCodecOptions = {}): KindCodec {
   if (kind.custom !== undefined) return new CustomResourceCodec(kind, kind.custom, options.omitManagedFields === true);
-  return new BuiltInCodec(kind, options.readDefaults !== false, options.omitManagedFields === true);
+  const served = options.readDefaults !== false;
+  const builtIn = (one: Kind) => new BuiltInCodec(one, served, options.omitManagedFields === true);
+  const { storedAs } = kind;
+  if (storedAs === undefined) return builtIn(kind);
+  const stored = findKind(storedAs.group, storedAs.version, kind.resource);
+  const conversion = conversionOf(kind);
+  assert(stored !== undefined && conversion !== undefined, `${kind.kind} of ${kind.group} can be converted`);
+  return new ConvertedCodec(builtIn(kind), builtIn(stored), conversion);
 }
 
 class BuiltInCodec extends MessageCodec implements KindCodec {
@@ -87,8 +105,22 @@ class BuiltInCodec extends MessageCodec implements KindCodec {
     }
     if (encoding !== 'protobuf') throw unreadable(encoding, value, start, end);
     const { apiVersion, kind, rawStart, rawEnd } = openEnvelope(value, start, end);
+    const conversion = conversionInto(this.kind, apiVersion, kind);
+    if (conversion !== undefined) {
+      const object = parseStored(messageToJson(messageNameOf(apiVersion, kind)!, value, rawStart, rawEnd));
+      this.convertedToWire(conversion.toStored(object as JsonObject), modRevision, into);
+      return;
+    }
     this.assertReadable(apiVersion, kind);
     this.messageToWire(value, rawStart, rawEnd, modRevision, into);
+  }
+
+  /** What a conversion has made lacks no defaults: the other type has its own. */
+  private convertedToWire(object: JsonObject, modRevision: ModRevision, into: WireWriter): void {
+    this.slowDecodes++;
+    const { bytes } = encodeObject(this.kind.message, object);
+    spliceProtobuf(bytes, 0, bytes.length, modRevision, into);
+    if (this.omitsManagedFields) dropManagedFields(into);
   }
 
   private messageToWire(b: Uint8Array, start: number, end: number, modRevision: ModRevision, into: WireWriter): void {
@@ -116,9 +148,21 @@ class BuiltInCodec extends MessageCodec implements KindCodec {
 
   /** JSON-stored kinds (CRDs, APIServices), and servers that run with JSON storage. */
   private jsonToWire(text: string, modRevision: ModRevision, into: WireWriter): void {
+    const object = parseStored(text);
+    const converted = this.converted(object);
+    if (converted !== undefined) {
+      this.convertedToWire(converted, modRevision, into);
+      return;
+    }
     this.slowDecodes++;
-    const { bytes } = encodeObject(this.kind.message, this.readable(parseStored(text)));
+    const { bytes } = encodeObject(this.kind.message, this.readable(object));
     this.canonicalToWire(bytes, 0, bytes.length, modRevision, into);
+  }
+
+  /** A parsed object of a type that is stored as ours nowadays. */
+  private converted(object: JsonValue): JsonObject | undefined {
+    if (!isJsonObject(object)) return undefined;
+    return conversionInto(this.kind, String(object['apiVersion']), String(object['kind']))?.toStored(object);
   }
 
   /** Checks the type of a parsed object and converts it to ours where that is possible. */

@@ -1,3 +1,5 @@
+import { groupResourceOf } from '../api/gvr.js';
+
 /**
  * What the API knows about one kind. Rows of built-in kinds live in kinds.ts, kept by hand because nothing in
  * the Go types says them; those of custom resources are made from their CRD (custom-kind.ts).
@@ -12,6 +14,11 @@ export interface Kind {
    * (downgrade safety, spec 1.2). Discovery hashes this one for storageVersionHash.
    */
   readonly storageVersion?: string;
+  /**
+   * Objects are stored as another type, of the same kind's name, which is a kind of its own. They are converted when they
+   * come in (conversions.ts), and flags about storage name that one.
+   */
+  readonly storedAs?: { readonly group: string; readonly version: string };
   /** True when a kube-apiserver serves it without --runtime-config. */
   readonly servedByDefault: boolean;
   /** Lower-case plural, the URL segment. */
@@ -81,6 +88,16 @@ export interface SelectableField {
   readonly fallbackPath?: string;
   /** Of custom resources: the field of the wire form that is the text (custom-resource.ts). */
   readonly tag?: number;
+}
+
+/** `events`, `deployments.apps`: how flags name what is stored and cached, also for a kind that is stored as another. */
+export function storageResourceOf({ group, resource, storedAs }: Kind): string {
+  return groupResourceOf(storedAs?.group ?? group, resource);
+}
+
+/** A version of a resource that another version is stored for: what is shown of objects, but not they, is that version's. */
+export function isConvertedVersion({ group, storedAs }: Kind): boolean {
+  return storedAs?.group === group;
 }
 
 /** Whose bytes do not outlive the object in our memory. */

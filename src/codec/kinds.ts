@@ -5,10 +5,7 @@ import type { Kind, SelectableField } from './kind.js';
  * The kind registry: every kind that kube-apiserver 1.36 persists, one row per served URL, in
  * discovery order (group priority, then name; the preferred version of a group first).
  *
- * Kept by hand, because nothing in the Go types says these things. Two URLs are left out on
- * purpose: events.k8s.io/v1 events and autoscaling/v1 horizontalpodautoscalers show objects that
- * are stored as another type (core v1 Event, autoscaling/v2), so they need a conversion and not
- * just bytes. Both are served as the type that is stored.
+ * Kept by hand, because nothing in the Go types says these things.
  */
 
 interface Row {
@@ -26,6 +23,7 @@ interface Row {
   readonly subresources?: readonly string[];
   readonly cachedByDefault?: boolean;
   readonly storageVersion?: string;
+  readonly storedAs?: NonNullable<Kind['storedAs']>;
   /** By version: the text after `<apiVersion> <Kind> is deprecated in `. */
   readonly deprecated?: Readonly<Record<string, string>>;
 }
@@ -67,6 +65,8 @@ const custom = { fieldLabelError: 'custom' } as const;
 const withoutNamespace = { fieldLabelError: 'custom', namespaceSelectable: false } as const;
 const gone = (since: string, until: string, use?: string) =>
   `${since}+, unavailable in ${until}+${use === undefined ? '' : `; use ${use}`}`;
+
+const autoscalers = { shortNames: ['hpa'], categories: ALL, subresources: STATUS } as const;
 
 const rows: readonly Row[] = [
   core('ConfigMap', { shortNames: ['cm'] }),
@@ -156,10 +156,18 @@ const rows: readonly Row[] = [
   named('apps', 'v1', 'ReplicaSet', true, { shortNames: ['rs'], categories: ALL, subresources: ['scale', 'status'] }),
   named('apps', 'v1', 'StatefulSet', true, { shortNames: ['sts'], categories: ALL, subresources: ['scale', 'status'] }),
 
-  named('autoscaling', 'v2', 'HorizontalPodAutoscaler', true, {
-    shortNames: ['hpa'],
-    categories: ALL,
-    subresources: STATUS,
+  named('events.k8s.io', 'v1', 'Event', true, {
+    shortNames: ['ev'],
+    cachedByDefault: false,
+    ...custom,
+    storedAs: { group: '', version: 'v1' },
+    fields: text(...involved.map((name) => `regarding.${name}`), 'reason', 'reportingController', 'type'),
+  }),
+
+  named('autoscaling', 'v2', 'HorizontalPodAutoscaler', true, autoscalers),
+  named('autoscaling', 'v1', 'HorizontalPodAutoscaler', true, {
+    ...autoscalers,
+    storedAs: { group: 'autoscaling', version: 'v2' },
   }),
 
   named('batch', 'v1', 'CronJob', true, { shortNames: ['cj'], categories: ALL, subresources: STATUS }),
@@ -376,6 +384,7 @@ function expand(row: Row): Kind[] {
       fieldLabelError: row.fieldLabelError ?? 'default',
       subresources: row.subresources ?? [],
       cachedByDefault: row.cachedByDefault ?? true,
+      ...(row.storedAs === undefined ? {} : { storedAs: row.storedAs }),
       ...(row.storageVersion !== undefined && row.storageVersion !== version
         ? { storageVersion: row.storageVersion }
         : {}),

@@ -1,3 +1,4 @@
+import { autoscalerDefaults } from './autoscaler-defaults.js';
 import type { Kind } from './kind.js';
 import { compilePath, hasPath, type Path } from './scan.js';
 
@@ -19,13 +20,14 @@ const table: Readonly<Record<string, readonly (readonly [path: string, value: un
 };
 
 export interface ReadDefaults {
-  /** True when the object already has every field: the usual case, and cheap to see. */
+  /** True when nothing is to be changed: the usual case, and cheap to see. */
   complete(bytes: Uint8Array, start: number, end: number): boolean;
-  /** Sets what is missing in a parsed object. */
+  /** Sets what is missing in a parsed object, and leaves out what is never shown. */
   apply(object: unknown): void;
 }
 
 export function readDefaultsOf(kind: Kind): ReadDefaults | undefined {
+  if (kind.group === 'autoscaling' && kind.storedAs === undefined) return autoscalerDefaults(kind.message);
   const rows = table[`${kind.group}/${kind.kind}`];
   if (rows === undefined) return undefined;
   const paths: Path[] = rows.map(([path]) => compilePath(kind.message, path));

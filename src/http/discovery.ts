@@ -144,7 +144,8 @@ export function liveDiscovery(kinds: KindSet, posted: readonly PostedResource[])
 
 /** Standard base64 of the first 8 bytes of SHA-256 over `<group>/<version>/<kind>` of the storage version. */
 export function storageVersionHash(kind: Kind): string {
-  const text = `${kind.group}/${kind.storageVersion ?? kind.version}/${kind.kind}`;
+  const { group, version } = kind.storedAs ?? { group: kind.group, version: kind.storageVersion ?? kind.version };
+  const text = `${group}/${version}/${kind.kind}`;
   return createHash('sha256').update(text).digest().subarray(0, 8).toString('base64');
 }
 

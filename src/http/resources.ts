@@ -2,7 +2,9 @@ import type { Socket } from 'node:net';
 import { quoteGo } from '../api/go-text.js';
 import { isExact } from '../api/field-selector.js';
 import { type ListOptions, type ListSyntax, parseListOptions } from '../api/list-options.js';
-import type { Kind } from '../codec/kind.js';
+import type { KindCodec } from '../codec/codec.js';
+import { ConvertedCodec } from '../codec/converted-codec.js';
+import { isConvertedVersion, type Kind } from '../codec/kind.js';
 import type { Failure, Result } from '../serve/failure.js';
 import type { ObjectAnswer, Reader, WatchFormat } from '../serve/reader.js';
 import { parseIncludeObject } from './encode/table.js';
@@ -181,12 +183,12 @@ function get(
   }
   const invalid = nameProblems(name);
   if (invalid.length > 0) return refuse(badRequest(`Name parameter invalid: ${quoteGo(name)}: ${invalid.join(';')}`));
-  const reader = context.readerFor(kind);
+  const { reader, codec } = shownAs(context, kind, view);
   const show = (result: Result<ObjectAnswer>) => {
     if (!result.ok) return refuse(result.failure);
     return path.subresource === 'scale'
       ? scale(exchange, reader, result.value, media)
-      : object(exchange, context, reader, result.value, view, media);
+      : object(exchange, context, codec, result.value, view, media);
   };
   const result = reader.get({
     namespace: path.namespace || undefined,
@@ -211,11 +213,12 @@ function scale({ request }: Exchange, { kind, codec }: Reader, answer: ObjectAns
 function object(
   exchange: Exchange,
   context: ResourceContext,
-  { kind, codec }: Reader,
+  codec: KindCodec,
   answer: ObjectAnswer,
   view: View,
   media: MediaType,
 ): Outcome | Promise<Outcome> {
+  const { kind } = codec;
   const dispose = () => answer[Symbol.dispose]();
   let made: Answer | Promise<Answer> | undefined;
   try {
@@ -247,7 +250,7 @@ async function list(
   const refuse = (problem: Problem) => problemAnswer(request, problem);
   const options = parseListOptions(request.query, context.listSyntax);
   if (!options.ok) return refuse(badRequest(options.message));
-  const reader = context.readerFor(kind);
+  const { reader, codec } = shownAs(context, kind, view);
   const result = await reader.list({
     namespace: path.namespace || undefined,
     options: options.value,
@@ -260,9 +263,9 @@ async function list(
     const message = `you requested PartialObjectMetadata, but the requested object is a list (${goType(kind, true)})`;
     return refuse({ kind: 'notConvertible', message });
   }
-  if (!omitsManagedFields(exchange)) return await streamList(exchange, context, reader.codec, answer, view);
+  if (!omitsManagedFields(exchange)) return await streamList(exchange, context, codec, answer, view);
   const shown = await listWithoutManagedFields(context, kind, answer, () => exchange.sink.closed);
-  return shown === undefined ? STREAMED : await streamList(exchange, context, reader.codec, shown, view);
+  return shown === undefined ? STREAMED : await streamList(exchange, context, codec, shown, view);
 }
 
 /** Neither the header nor the parameter means anything to kube-apiserver: it answers the same without the plan. */
@@ -290,8 +293,10 @@ async function watch(
   if (!parsed.ok) return refuse(badRequest(parsed.message));
   const options = withName(parsed.value, path.name);
   if (options === undefined) return refuse(badRequest("fieldSelector metadata.name doesn't match requested name"));
-  const reader = context.readerFor(kind);
-  const format = watchFormat(context, reader, view);
+  const { reader, codec } = shownAs(context, kind, view);
+  const made = watchFormat(context, codec, view);
+  // Watches of one format share their frames, those of both versions on one cache as well.
+  const format = codec === reader.codec ? made : { ...made, id: `${made.id} of ${kind.version}` };
   const result = await reader.watch({
     namespace: path.namespace || undefined,
     options,
@@ -345,9 +350,30 @@ async function watch(
   return STREAMED;
 }
 
+/**
+ * Where an answer comes from. kube-apiserver makes Tables and metadata of what it has read, before it converts that to the
+ * version that is asked for: so these are of the version that is stored, and only whole objects are of their own.
+ */
+function shownAs(
+  { findKind, readerFor }: ResourceContext,
+  kind: Kind,
+  view: View,
+): { readonly reader: Reader; readonly codec: KindCodec } {
+  const { group, resource, storedAs } = kind;
+  const own = readerFor(kind);
+  const stored =
+    view.shape === 'object' || storedAs === undefined || !isConvertedVersion(kind)
+      ? undefined
+      : findKind(group, storedAs.version, resource);
+  if (stored === undefined) return { reader: own, codec: own.codec };
+  const reader = readerFor(stored);
+  const isWhole = view.shape === 'table' && view.includeObject === 'Object' && own.codec instanceof ConvertedCodec;
+  return { reader, codec: isWhole ? own.codec.overStored(reader.codec) : reader.codec };
+}
+
 const PROTOBUF_STREAM = 'application/vnd.kubernetes.protobuf;stream=watch';
 
-function watchFormat(context: ResourceContext, { codec }: Reader, view: View): WatchFormat {
+function watchFormat(context: ResourceContext, codec: KindCodec, view: View): WatchFormat {
   const { clock } = context;
   switch (view.shape) {
     case 'table':
@@ -426,7 +452,8 @@ function nameProblems(name: string): string[] {
 function goType(kind: Kind, isList: boolean): string {
   if (kind.custom !== undefined) return `*unstructured.Unstructured${isList ? 'List' : ''}`;
   const packages: Readonly<Record<string, string>> = { '': 'core', 'internal.apiserver.k8s.io': 'apiserverinternal' };
-  const name = packages[kind.group] ?? kind.group.split('.')[0]!;
+  const group = kind.storedAs?.group ?? kind.group;
+  const name = packages[group] ?? group.split('.')[0]!;
   return `*${name}.${isList ? kind.listKind : kind.kind}`;
 }
 

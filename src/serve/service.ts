@@ -1,7 +1,6 @@
-import { groupResourceOf } from '../api/gvr.js';
 import type { Cache, CacheState } from '../cache/cache.js';
 import type { KindCodec } from '../codec/codec.js';
-import type { Kind } from '../codec/kind.js';
+import { type Kind, storageResourceOf } from '../codec/kind.js';
 import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
 import { type Admission, unlimited } from '../lib/memory-budget.js';
@@ -84,7 +83,7 @@ export function createService(options: ServiceOptions): Service {
 
   function isCached(kind: Kind): boolean {
     if (!options.watchCache) return false;
-    const size = options.watchCacheSizes.get(groupResourceOf(kind.group, kind.resource));
+    const size = options.watchCacheSizes.get(storageResourceOf(kind));
     return size === undefined ? kind.cachedByDefault : size > 0;
   }
 

@@ -40,7 +40,8 @@ for (const [index, pair] of readPairs('json-stored.ndjson').entries()) {
 
 test('every registered kind is served from its own pair', () => {
   for (const pair of pairs) {
-    if (kindByObject(pair.apiVersion, pair.kind) === undefined) continue;
+    const kind = kindByObject(pair.apiVersion, pair.kind);
+    if (kind === undefined || kind.storedAs !== undefined) continue; // nobody stores these: conversions.test.ts
     assert.equal(servedJsonOf(pair), pair.json, `${pair.apiVersion} ${pair.kind}`);
   }
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { apiVersionOf } from '../../src/api/gvr.js';
+import { apiVersionOf, groupResourceOf } from '../../src/api/gvr.js';
 import { createKindCodec } from '../../src/codec/kind-codec.js';
 import { findKind, kindByDirectory, kindByObject, kinds } from '../../src/codec/kinds.js';
 import { messageNameOf, messageType, sameLayout } from '../../src/codec/schema.js';
@@ -47,9 +47,17 @@ test('no two rows share a URL or a type', () => {
   assert.equal(new Set(kinds.map((kind) => `${kind.group}/${kind.version}/${kind.kind}`)).size, kinds.length);
 });
 
-test('what needs a conversion is not in the registry', () => {
-  assert.equal(findKind('events.k8s.io', 'v1', 'events'), undefined);
-  assert.equal(findKind('autoscaling', 'v1', 'horizontalpodautoscalers'), undefined);
+test('kinds that are stored as another lie where that one does, and keys are first of that one', () => {
+  const rows = kinds.filter((kind) => kind.storedAs !== undefined);
+  assert.deepEqual(
+    rows.map(({ group, version, resource }) => `${group}/${version}/${resource}`),
+    ['events.k8s.io/v1/events', 'autoscaling/v1/horizontalpodautoscalers'],
+  );
+  for (const { storedAs, resource, directory } of rows) {
+    const stored = findKind(storedAs!.group, storedAs!.version, resource);
+    assert.equal(stored?.directory, directory);
+    assert.equal(kindByDirectory(directory), stored);
+  }
   assert.equal(findKind('', 'v1', 'toString'), undefined);
 });
 
@@ -101,8 +109,8 @@ for (const [group, resource, hash] of hashes) {
 
 test('events are the only kind that is not cached by default', () => {
   assert.deepEqual(
-    kinds.filter((kind) => !kind.cachedByDefault).map((kind) => kind.resource),
-    ['events'],
+    kinds.filter((kind) => !kind.cachedByDefault).map((kind) => groupResourceOf(kind.group, kind.resource)),
+    ['events', 'events.events.k8s.io'],
   );
 });
 

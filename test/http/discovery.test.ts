@@ -169,6 +169,7 @@ test('groups come in the order of spec 7.2', async () => {
       ...[
         'apiregistration.k8s.io',
         'apps',
+        'events.k8s.io',
         'authentication.k8s.io',
         'authorization.k8s.io',
         'autoscaling',

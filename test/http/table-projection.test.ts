@@ -5,6 +5,7 @@ import { apiVersionOf } from '../../src/api/gvr.js';
 import { NO_REVISION } from '../../src/api/revision.js';
 import { CodecError } from '../../src/codec/codec.js';
 import { createKindCodec } from '../../src/codec/kind-codec.js';
+import { isConvertedVersion } from '../../src/codec/kind.js';
 import { kindByObject, kinds } from '../../src/codec/kinds.js';
 import { parseSelection, projectorOf, type Selection } from '../../src/codec/projector.js';
 import { messageType } from '../../src/codec/schema.js';
@@ -36,7 +37,7 @@ for (const name of ['pairs.ndjson', 'one-way.ndjson', 'json-stored.ndjson']) {
     let compared = 0;
     for (const pair of readPairs(name)) {
       const kind = kindByObject((JSON.parse(pair.json) as { apiVersion: string }).apiVersion, pair.kind);
-      if (kind === undefined) continue;
+      if (kind === undefined || isConvertedVersion(kind)) continue;
       const { projected, decoded } = rowsOf(createKindCodec(kind, { readDefaults: false }), pair.stored);
       assert.deepEqual(projected, decoded, `${pair.kind} ${pair.key}`);
       compared++;
@@ -67,7 +68,7 @@ function pathsOf(selection: Selection, path = ''): string[] {
   ]);
 }
 
-for (const kind of kinds) {
+for (const kind of kinds.filter((one) => !isConvertedVersion(one))) {
   test(`${apiVersionOf(kind.group, kind.version)} ${kind.resource}: the table reads what it declares, and shows the same`, () => {
     const table = tableFor(kind);
     const selection = parseSelection(`${COMMON} ${table.reads}`);

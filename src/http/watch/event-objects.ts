@@ -1,6 +1,8 @@
 import { apiVersionOf } from '../../api/gvr.js';
 import type { ModRevision } from '../../api/revision.js';
-import type { KindCodec, WireObject } from '../../codec/codec.js';
+import type { KindCodec, WireObject, WireWriter } from '../../codec/codec.js';
+import { encodeMessage } from '../../codec/encode.js';
+import { spliceProtobuf } from '../../codec/splice.js';
 import { emptyWire } from '../encode/protobuf.js';
 import { BufferWriter } from '../encode/writer.js';
 
@@ -14,7 +16,7 @@ export interface BookmarkObjects {
 
 const made = new WeakMap<KindCodec, BookmarkObjects>();
 
-/** Made once per codec: the empty object goes through the codec as if it had been stored. */
+/** Made once per codec. */
 export function bookmarkObjects(codec: KindCodec): BookmarkObjects {
   let objects = made.get(codec);
   if (objects === undefined) made.set(codec, (objects = create(codec)));
@@ -22,17 +24,13 @@ export function bookmarkObjects(codec: KindCodec): BookmarkObjects {
 }
 
 function create(codec: KindCodec): BookmarkObjects {
-  const { group, version, kind } = codec.kind;
-  const stored = (metadata: object) => codec.toStored({ kind, apiVersion: apiVersionOf(group, version), metadata });
-  const plain = stored({});
-  const annotated = stored({ annotations: INITIAL_EVENTS_END });
+  const [plain, annotated] = [writerOf(codec, {}), writerOf(codec, { annotations: INITIAL_EVENTS_END })];
   const writer = new BufferWriter(1024);
   const wire = emptyWire();
   return {
     at(revision, initialEventsEnd) {
-      const value = initialEventsEnd ? annotated : plain;
       writer.position = 0;
-      codec.toWire(value, 0, value.length, revision, writer);
+      (initialEventsEnd ? annotated : plain)(revision, writer);
       wire.bytes = writer.bytes;
       wire.headerStart = writer.headerStart;
       wire.start = writer.start;
@@ -40,4 +38,15 @@ function create(codec: KindCodec): BookmarkObjects {
       return wire;
     },
   };
+}
+
+/** Nothing was stored, so nothing is filled in or converted. A custom resource has its text besides, which its codec makes. */
+function writerOf(codec: KindCodec, metadata: object): (revision: ModRevision, into: WireWriter) => void {
+  const { group, version, kind, message, custom } = codec.kind;
+  if (custom === undefined) {
+    const bytes = encodeMessage(message, { metadata });
+    return (revision, into) => spliceProtobuf(bytes, 0, bytes.length, revision, into);
+  }
+  const value = codec.toStored({ kind, apiVersion: apiVersionOf(group, version), metadata });
+  return (revision, into) => codec.toWire(value, 0, value.length, revision, into);
 }

@@ -1,7 +1,7 @@
 import { ageOf } from './human-duration.js';
 import { at, entries, flag, integer, items, type Json, present, text } from './json-path.js';
 import { age, condition, joined, orElse } from './phrases.js';
-import { columns, plainColumns, type TableKind } from './table-kind.js';
+import { columns, NAME, plainColumns, type TableKind } from './table-kind.js';
 
 /** Kinds about the cluster itself: nodes, namespaces, events, and small configuration objects. */
 export const nodes: TableKind = {
@@ -65,18 +65,20 @@ export const namespaces: TableKind = {
 };
 
 export const events: TableKind = {
-  columns: plainColumns(
-    'Last Seen',
-    'Type',
-    'Reason',
-    'Object',
-    'Subobject*',
-    'Source*',
-    'Message',
-    'First Seen*',
-    'Count*',
-    'Name*',
-  ),
+  columns: [
+    ...plainColumns(
+      'Last Seen',
+      'Type',
+      'Reason',
+      'Object',
+      'Subobject*',
+      'Source*',
+      'Message',
+      'First Seen*',
+      'Count*',
+    ),
+    { ...NAME, priority: 1 },
+  ],
   reads:
     'eventTime firstTimestamp lastTimestamp series{lastObservedTime count} count type reason message involvedObject{kind name fieldPath} source{component host} reportingComponent reportingInstance',
   row(event) {
@@ -91,7 +93,7 @@ export const events: TableKind = {
         ageOf(lastSeen),
         text(event, 'type'),
         text(event, 'reason'),
-        `${text(event, 'involvedObject.kind').toLowerCase()}/${text(event, 'involvedObject.name')}`,
+        involvedObject(event),
         text(event, 'involvedObject.fieldPath'),
         eventSource(event),
         text(event, 'message').trim(),
@@ -100,6 +102,32 @@ export const events: TableKind = {
         text(event, 'metadata.name'),
       ],
     };
+  },
+};
+
+function involvedObject(event: Json): string {
+  const [kind, name] = [text(event, 'involvedObject.kind').toLowerCase(), text(event, 'involvedObject.name')];
+  return name === '' ? kind : `${kind}/${name}`;
+}
+
+/** The same Table: in events.k8s.io its members have other names. */
+export const namedEvents: TableKind = {
+  columns: events.columns,
+  reads:
+    'eventTime deprecatedFirstTimestamp deprecatedLastTimestamp series{lastObservedTime count} deprecatedCount type reason note regarding{kind name fieldPath} deprecatedSource{component host} reportingController reportingInstance',
+  row(event) {
+    const named = event as Record<string, Json>;
+    const { metadata, eventTime, series, type, reason, reportingInstance } = named;
+    return events.row({
+      ...{ metadata, eventTime, series, type, reason, reportingInstance },
+      involvedObject: named['regarding'],
+      message: named['note'],
+      source: named['deprecatedSource'],
+      reportingComponent: named['reportingController'],
+      firstTimestamp: named['deprecatedFirstTimestamp'],
+      lastTimestamp: named['deprecatedLastTimestamp'],
+      count: named['deprecatedCount'],
+    });
   },
 };
 

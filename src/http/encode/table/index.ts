@@ -70,6 +70,7 @@ const tables: Readonly<Record<string, TableKind>> = {
   nodes: cluster.nodes,
   namespaces: cluster.namespaces,
   events: cluster.events,
+  'events.events.k8s.io': cluster.namedEvents,
   secrets: cluster.secrets,
   configmaps: cluster.configMaps,
   serviceaccounts: cluster.serviceAccounts,

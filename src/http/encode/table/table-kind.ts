@@ -31,7 +31,7 @@ export interface TableKind {
 }
 
 /** `Name` heads nearly every table. */
-const NAME: Column = {
+export const NAME: Column = {
   name: 'Name',
   type: 'string',
   format: 'name',
