@@ -249,3 +249,25 @@ test('kubectl api-versions, and api-resources that can be listed', async () => {
     resources.map(fields).filter((line) => !notHere.test(line)),
   );
 });
+
+test('documents without verbs are the same to the byte, in every encoding and indented', async () => {
+  const forms: readonly Readonly<Record<string, string>>[] = [
+    { accept: 'application/json' },
+    { accept: 'application/yaml' },
+    { accept: 'application/vnd.kubernetes.protobuf' },
+    { accept: 'application/json;pretty=1' },
+    { accept: 'application/json', 'user-agent': 'curl/8.0' },
+    { accept: 'application/json', 'user-agent': 'kubectl/v1.36' },
+    { accept: 'text/html,*/*', 'user-agent': 'Mozilla/5.0' },
+    { 'accept-encoding': 'gzip' },
+  ];
+  const groups = ['/apis/apps', '/apis/authorization.k8s.io', '/apis/zebra.ex.io', '/apis/zebra.ex.io?pretty=1'];
+  for (const path of [...groups, '/apis/zebra.ex.io?pretty=0', '/apis/apps?pretty=x', '/apis/apps/v9?pretty=1']) {
+    for (const headers of forms) {
+      const [want, got] = await world.ask(path, { ...ADMIN, ...headers });
+      const where = `${path} ${JSON.stringify(headers)}`;
+      assert.deepEqual(headersOf(got), headersOf(want), where);
+      assert.equal(got.body.toString('latin1'), want.body.toString('latin1'), where);
+    }
+  }
+});
