@@ -13,6 +13,11 @@ const META = 'k8s.io.apimachinery.pkg.apis.meta.v1';
 const WATCH_EVENT = `${META}.WatchEvent`;
 const SCALE = 'k8s.io.api.autoscaling.v1.Scale';
 
+/** How requests say who they are; certificates of clients are no matter of documents. */
+const SECURITY = {
+  BearerToken: { type: 'apiKey', description: 'A bearer token.', name: 'authorization', in: 'header' },
+};
+
 /** What all documents are made from, read once for as many as are made together. */
 export interface DocumentSource {
   readonly facts: ReadonlyMap<string, MessageFacts>;
@@ -74,7 +79,10 @@ export function* documentText(
   yield* members(paths);
   yield dialect === 2 ? '},"definitions":{' : '},"components":{"schemas":{';
   yield* members(definitions.made);
-  yield dialect === 2 ? '}}' : '}}}';
+  const schemes = goJson(SECURITY);
+  yield dialect === 2
+    ? `},"securityDefinitions":${schemes},"security":[{"BearerToken":[]}]}`
+    : `},"securitySchemes":${schemes}}}`;
 }
 
 /** What `/api/`, `/api/v1/`, `/apis/`, `/apis/apps/` or `/apis/apps/v1/` answers with. */

@@ -32,15 +32,25 @@ interface Layout {
 export function* gnostic(dialect: Dialect, document: Json): Generator<undefined, Buffer> {
   const { head, lists } = dialect === 2 ? LAYOUT_2 : LAYOUT_3;
   const into = new BackwardWriter();
+  // Written from the end: a message that several lists are in is closed when the first of them is done.
+  let around: { readonly number: number; readonly before: number } | undefined;
+  const closeAround = () => {
+    if (around !== undefined) into.close((around.number << 3) | BYTES, around.before);
+    around = undefined;
+  };
   for (const { path, numbers, write } of lists.toReversed()) {
+    const [outer, inner, item] = numbers.length === 3 ? numbers : [undefined, ...numbers];
+    if (around?.number !== outer) closeAround();
     const before = into.length;
+    if (outer !== undefined) around ??= { number: outer, before };
     const items = path.reduce((value, name) => value[name] as Json, document);
     for (const [name, of] of Object.entries(items).reverse()) {
-      pair(into, numbers.at(-1)!, name, of, write);
+      pair(into, item!, name, of, write);
       yield;
     }
-    for (const number of numbers.slice(0, -1).reverse()) into.close((number << 3) | BYTES, before);
+    into.close((inner! << 3) | BYTES, before);
   }
+  closeAround();
   const listed = new Set(lists.map(({ path }) => path[0]!));
   writeMembers(into, head, Object.fromEntries(Object.entries(document).filter(([name]) => !listed.has(name))));
   return into.finish();
@@ -251,16 +261,33 @@ const PATH_ITEM_2: Message = {
     parameters: [9, each(parameter2)],
   },
 };
+/** A list of texts is a message of its own. */
+const texts: Write = message(() => ({ members: { value: [1, each(text)] } }));
+const REQUIREMENT_2: Write = (into, number, value) => {
+  const before = into.length;
+  for (const [name, of] of Object.entries(value as Json).reverse()) pair(into, 1, name, { value: of }, texts);
+  into.close((number << 3) | BYTES, before);
+};
+const API_KEY_2: Message = { members: { type: [1, text], name: [2, text], in: [3, text], description: [4, text] } };
 const LAYOUT_2: Layout = {
   head: {
     members: {
       swagger: [1, text],
       info: [2, message(() => ({ members: { title: [1, text], version: [2, text] } }))],
+      security: [12, each(REQUIREMENT_2)],
     },
   },
   lists: [
     { path: ['paths'], numbers: [8, 2], write: message(() => PATH_ITEM_2) },
     { path: ['definitions'], numbers: [9, 1], write: schema2 },
+    {
+      path: ['securityDefinitions'],
+      numbers: [13, 1],
+      write: inside(
+        2,
+        message(() => API_KEY_2),
+      ),
+    },
   ],
 };
 
@@ -366,6 +393,7 @@ const PATH_ITEM_3: Message = {
     parameters: [13, each(parameter3)],
   },
 };
+const SCHEME_3: Message = { members: { type: [1, text], description: [2, text], name: [3, text], in: [4, text] } };
 const LAYOUT_3: Layout = {
   head: {
     members: {
@@ -376,5 +404,13 @@ const LAYOUT_3: Layout = {
   lists: [
     { path: ['paths'], numbers: [4, 1], write: message(() => PATH_ITEM_3) },
     { path: ['components', 'schemas'], numbers: [5, 1, 1], write: schema3 },
+    {
+      path: ['components', 'securitySchemes'],
+      numbers: [5, 7, 1],
+      write: inside(
+        1,
+        message(() => SCHEME_3),
+      ),
+    },
   ],
 };
