@@ -55,6 +55,7 @@ export class NodeAuthorizer implements Authorizer {
       case 'volumeattachments.storage.k8s.io':
         return this.#get(node, resource as NodeRelated, attributes);
       case 'serviceaccounts':
+        if (attributes.verb === 'get' && subresource === '') return this.#named(node, 'serviceaccounts', attributes);
         return this.#token(node, attributes);
       case 'leases.coordination.k8s.io':
         return lease(node, attributes);

@@ -122,7 +122,7 @@ export class NodeGraph {
       case 'resourceslices':
         return this.#owners.get(key) === node;
       case 'persistentvolumes':
-        return this.#hasVolume(node, name);
+        return namespace === '' && this.#hasVolume(node, name);
       case 'secrets': {
         if (this.#nodes.get(key)?.has(node) === true) return true;
         for (const volume of this.#volumesOf.get(key) ?? []) if (this.#hasVolume(node, volume)) return true;

@@ -192,3 +192,11 @@ test('Secrets of a volume are those that its kubelet needs', () => {
   );
   assert.deepEqual(volumeReferences({ spec: { csi: { nodeStageSecretRef: ref('s') } } }).secrets, []);
 });
+
+test('a volume lies in no namespace, whatever a review says', () => {
+  const graph = new NodeGraph();
+  graph.setPod({ namespace: 'a', name: 'p' }, 'n1', [{ resource: 'persistentvolumeclaims', name: 'c' }]);
+  graph.setVolume('v', { namespace: 'a', name: 'c' }, []);
+  assert.equal(graph.relates('n1', 'persistentvolumes', '', 'v'), true);
+  assert.equal(graph.relates('n1', 'persistentvolumes', 'a', 'v'), false);
+});
