@@ -10,3 +10,4 @@ minor=$(echo "$version" | cut -d. -f2)
 package=k8s.io/component-base/version
 go build -p "${GO_BUILD_JOBS:-1}" -o "$out/kubernetes" \
   -ldflags "-s -w -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=$minor" .
+go build -p "${GO_BUILD_JOBS:-1}" -o "$out/kubelet-streams" -ldflags "-s -w" ./kubelet
