@@ -1,6 +1,6 @@
 import type { Attributes, ResourceAttributes } from './attributes.js';
 import { headerValues, prefixedHeaders } from './headers.js';
-import { anonymous, AUTHENTICATED, authenticated, type Identity, UNAUTHENTICATED } from './identity.js';
+import { anonymous, authenticated, type Identity, UNAUTHENTICATED } from './identity.js';
 
 /** What the Impersonate-* headers ask for (spec 8.7). */
 export interface Impersonation {
@@ -10,7 +10,9 @@ export interface Impersonation {
   readonly checks: readonly Attributes[];
 }
 
-const ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
+/** A namespace and a name that could be. */
+const ACCOUNT =
+  /^system:serviceaccount:([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?):((?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*)$/;
 const PREFIX = 'impersonate-';
 
 /** Cheap: most requests have none. */
@@ -19,13 +21,15 @@ export function impersonates(headers: Readonly<Record<string, unknown>>): boolea
   return false;
 }
 
-/** 'nameless': a group, uid or extra without a user. `raw`: names and values of headers in turn. */
-export function readImpersonation(user: Identity, raw: readonly string[]): Impersonation | 'nameless' {
+/** 'nameless': a group, uid or extra without a user; undefined: there is nobody to act as. `raw`: names and values of headers in turn. */
+export function readImpersonation(user: Identity, raw: readonly string[]): Impersonation | 'nameless' | undefined {
   const name = headerValues(raw, 'impersonate-user')[0] ?? '';
   const asked = headerValues(raw, 'impersonate-group');
   const uid = headerValues(raw, 'impersonate-uid')[0] ?? '';
   const extra = prefixedHeaders(raw, ['impersonate-extra-']);
-  if (name === '') return 'nameless';
+  if (name === '') {
+    return uid === '' && asked.length === 0 && Object.keys(extra).length === 0 ? undefined : 'nameless';
+  }
   const check = (group: string, resource: string, more: Partial<ResourceAttributes>): Attributes => ({
     user,
     verb: 'impersonate',
@@ -56,6 +60,5 @@ export function readImpersonation(user: Identity, raw: readonly string[]): Imper
 function complete(identity: Identity): Identity {
   const { name, groups } = identity;
   if (name !== anonymous.name) return authenticated(identity);
-  const known = groups.includes(UNAUTHENTICATED) || groups.includes(AUTHENTICATED);
-  return known ? identity : { ...identity, groups: [...groups, UNAUTHENTICATED] };
+  return groups.includes(UNAUTHENTICATED) ? identity : { ...identity, groups: [...groups, UNAUTHENTICATED] };
 }

@@ -94,6 +94,10 @@ function isUnknown(known: Known): boolean {
 /** The request goes on as somebody else, or this is why it does not. */
 async function actAs(exchange: Exchange, user: Identity, { authorizer, identities }: Access): Promise<Admission> {
   const asked = readImpersonation(user, exchange.request.rawHeaders);
+  if (asked === undefined) {
+    exchange.user = user;
+    return undefined;
+  }
   if (asked === 'nameless') {
     // As upstream says it with all that has to do with who acts as whom.
     exchange.headers['x-content-type-options'] = 'nosniff';

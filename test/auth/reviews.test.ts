@@ -230,6 +230,16 @@ const impersonated: readonly [headers: Headers, want: object | string][] = [
       groups: ['system:serviceaccounts', 'system:serviceaccounts:ns', 'system:authenticated'],
     },
   ],
+  [
+    { 'impersonate-user': 'system:serviceaccount:N_S:bot' },
+    { username: 'system:serviceaccount:N_S:bot', groups: ['system:authenticated'] },
+  ],
+  [
+    { 'impersonate-user': 'system:anonymous', 'impersonate-group': 'system:authenticated' },
+    { username: 'system:anonymous', groups: ['system:authenticated', 'system:unauthenticated'] },
+  ],
+  [{ 'impersonate-user': '' }, { username: 'root', uid: '3', groups: ['system:masters', 'system:authenticated'] }],
+  [{ 'impersonate-user': '', 'impersonate-uid': 'u' }, 'without impersonating a user name'],
   [{ 'impersonate-user': 'system:anonymous' }, 'forbidden: User'],
   [{ 'impersonate-group': 'system:masters' }, 'without impersonating a user name'],
 ];

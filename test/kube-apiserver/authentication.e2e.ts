@@ -198,3 +198,50 @@ test('front proxies', async () => {
   }
   differences.assertNone();
 });
+
+test('impersonation by who may everything', async () => {
+  const differences = new Differences();
+  const rows: readonly (readonly [string, readonly string[], unknown])[] = [
+    ['a user', ['Impersonate-User', 'jane'], 'jane'],
+    ['groups', ['Impersonate-User', 'jane', 'Impersonate-Group', 'a', 'Impersonate-Group', 'b,c'], 'jane'],
+    ['masters', ['Impersonate-User', 'jane', 'Impersonate-Group', 'system:masters'], 'jane'],
+    ['an empty group', ['Impersonate-User', 'jane', 'Impersonate-Group', ''], 'jane'],
+    ['a uid', ['Impersonate-User', 'jane', 'Impersonate-Uid', 'u-9'], 'jane'],
+    [
+      'extra',
+      ['Impersonate-User', 'jane', 'Impersonate-Extra-Acme.com%2fScope', 'x', 'impersonate-extra-b', 'y'],
+      'jane',
+    ],
+    ['wrongly escaped extra', ['Impersonate-User', 'jane', 'Impersonate-Extra-a%zz', 'x'], 'jane'],
+    ['nameless extra', ['Impersonate-User', 'jane', 'Impersonate-Extra-', 'x'], 'jane'],
+    ['a service account', ['Impersonate-User', 'system:serviceaccount:ns:bot'], 'system:serviceaccount:ns:bot'],
+    [
+      'a service account with a group',
+      ['Impersonate-User', 'system:serviceaccount:ns:bot', 'Impersonate-Group', 'g'],
+      'system:serviceaccount:ns:bot',
+    ],
+    ['half a service account', ['Impersonate-User', 'system:serviceaccount:ns'], 'system:serviceaccount:ns'],
+    ['no service account', ['Impersonate-User', 'system:serviceaccount:N_S:a b'], 'system:serviceaccount:N_S:a b'],
+    ['a node', ['Impersonate-User', 'system:node:n1'], 'system:node:n1'],
+    [
+      'a node with its group',
+      ['Impersonate-User', 'system:node:n1', 'Impersonate-Group', 'system:nodes'],
+      'system:node:n1',
+    ],
+    ['anonymous', ['Impersonate-User', 'system:anonymous'], 'system:anonymous'],
+    [
+      'anonymous, authenticated',
+      ['Impersonate-User', 'system:anonymous', 'Impersonate-Group', 'system:authenticated'],
+      'system:anonymous',
+    ],
+    ['unauthenticated', ['Impersonate-User', 'jane', 'Impersonate-Group', 'system:unauthenticated'], 'jane'],
+    ['two users', ['Impersonate-User', 'jane', 'Impersonate-User', 'bob'], 'jane'],
+    ['an empty user', ['Impersonate-User', ''], 'admin'],
+    ['something else', ['Impersonate-Nothing', 'x'], 'admin'],
+  ];
+  for (const [what, headers, want] of rows) {
+    const asked = { headers: ['Host', 'x', 'Authorization', 'Bearer t-admin', ...headers] };
+    await compare(differences, what, asked, want);
+  }
+  differences.assertNone();
+});
