@@ -22,15 +22,13 @@ export const readDeclaredFields: ValueReader<DeclaredFields> = (flag, text) => {
       add(match[1]!, path);
       continue;
     }
-    for (const kind of readKinds(flag, match[1]!)) {
-      try {
-        compileField(kind.message, declared(path));
-      } catch (error) {
-        if (!(error instanceof CodecError)) throw error;
-        throw bad(flag, item, `${kind.kind} ${kind.version} has no text, bool or integer there`);
-      }
-      add(groupResourceOf(kind.group, kind.resource), path);
+    const versions = readKinds(flag, match[1]!);
+    const [{ group, resource, kind, version }] = versions as [Kind];
+    // Not every version of a resource has every field.
+    if (!versions.some((one) => hasField(one, path))) {
+      throw bad(flag, item, `${kind} ${version} has no text, bool or integer there`);
     }
+    add(groupResourceOf(group, resource), path);
   }
   return fields;
 };
@@ -48,7 +46,18 @@ export function withDeclaredFields(kind: Kind, fields: DeclaredFields): Kind {
 }
 
 export function declaredOf(kind: Kind, fields: DeclaredFields): readonly string[] {
-  return fields.get(groupResourceOf(kind.group, kind.resource)) ?? [];
+  const paths = fields.get(groupResourceOf(kind.group, kind.resource)) ?? [];
+  return kind.custom === undefined ? paths.filter((path) => hasField(kind, path)) : paths;
+}
+
+function hasField(kind: Kind, path: string): boolean {
+  try {
+    compileField(kind.message, declared(path));
+    return true;
+  } catch (error) {
+    if (error instanceof CodecError) return false;
+    throw error;
+  }
 }
 
 function declared(path: string): SelectableField {

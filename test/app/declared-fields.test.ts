@@ -40,6 +40,13 @@ for (const [text, message] of [
   });
 }
 
+test('a field that only one version has is declared for that one', () => {
+  const fields = fieldsOf('horizontalpodautoscalers.autoscaling=spec.targetCPUUtilizationPercentage');
+  const labelsOf = (version: string) =>
+    withDeclaredFields(findKind('autoscaling', version, 'horizontalpodautoscalers')!, fields).selectableFields;
+  assert.deepEqual([labelsOf('v1').length, labelsOf('v2').length], [1, 0]);
+});
+
 test('fields of custom resources are numbered behind those of the CRD', () => {
   const custom = findKind('', 'v1', 'pods')!;
   const foo = {

@@ -97,6 +97,37 @@ test('get all -A: the kinds of the category, one table each', async () => {
   ]);
 });
 
+test('what is stored as another type: events of the other group, autoscalers of the other version', async () => {
+  const get = (...args: string[]) => kubectl.succeed('get', '-n', 'harbour', ...args);
+  const named = 'events.v1.events.k8s.io';
+  assert.deepEqual(linesOf(await get(named, '-o', 'name')), [
+    'event.events.k8s.io/ferry-0.17a',
+    'event.events.k8s.io/ferry.17b',
+  ]);
+  const selected = await get(
+    named,
+    '--field-selector',
+    'regarding.name=ferry-0,type=Warning',
+    '-o',
+    'jsonpath={..note}',
+  );
+  assert.equal(selected, 'Back-off restarting failed container');
+  assert.equal(await get(named, '-o', 'wide'), await get('events', '-o', 'wide'));
+  const autoscalers = await get('horizontalpodautoscalers.v1.autoscaling');
+  assert.match(autoscalers, /cpu: 35%\/60%, memory: <unknown>\/200Mi \+ 1 more/);
+  assert.equal(autoscalers, await get('horizontalpodautoscalers.v2.autoscaling'));
+  assert.equal(
+    await get('horizontalpodautoscalers.v1.autoscaling', '-o', 'jsonpath={..targetCPUUtilizationPercentage}'),
+    '60',
+  );
+  const explained = await kubectl.succeed('explain', 'events.regarding', '--api-version=events.k8s.io/v1');
+  assert.match(explained, /GROUP: +events\.k8s\.io[\s\S]*FIELD: regarding <ObjectReference>/);
+  assert.match(
+    await kubectl.succeed('explain', 'hpa.spec.targetCPUUtilizationPercentage', '--api-version=autoscaling/v1'),
+    /FIELD: targetCPUUtilizationPercentage <integer>/,
+  );
+});
+
 test('events: of all, of one object, of one type', async () => {
   assert.equal(linesOf(await kubectl.succeed('events', '-A')).length, 3);
   const ofPod = linesOf(await kubectl.succeed('events', '-n', 'harbour', '--for', 'pod/ferry-0', '--no-headers'));
