@@ -1,5 +1,4 @@
 import { isJsonObject, type JsonObject } from './json-parse.js';
-import { partsOf } from './message-parts.js';
 import { metadataRange, seek, hit } from './scan.js';
 import { textOf } from './wire.js';
 
@@ -25,10 +24,11 @@ function isConverted(annotation: string): boolean {
 /** Whether an object in canonical form has one of them. */
 export function hasConverted(bytes: Uint8Array, start: number, end: number): boolean {
   const metadata = metadataRange(bytes, start, end);
-  return partsOf(bytes, metadata.start, metadata.end).some(
-    ({ tag, content }) =>
-      tag === ANNOTATIONS && seek(content, 0, content.length, KEY) && isConverted(textOf(content, hit.start, hit.end)),
-  );
+  for (let at = metadata.start; seek(bytes, at, metadata.end, ANNOTATIONS); ) {
+    at = hit.end;
+    if (seek(bytes, hit.start, hit.end, KEY) && isConverted(textOf(bytes, hit.start, hit.end))) return true;
+  }
+  return false;
 }
 
 /** The same metadata if it has none of them. */
