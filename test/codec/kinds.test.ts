@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { apiVersionOf, groupResourceOf } from '../../src/api/gvr.js';
+import { storageResourceOf } from '../../src/codec/kind.js';
 import { createKindCodec } from '../../src/codec/kind-codec.js';
 import { findKind, kindByDirectory, kindByObject, kinds } from '../../src/codec/kinds.js';
 import { messageNameOf, messageType, sameLayout } from '../../src/codec/schema.js';
@@ -59,6 +60,18 @@ test('kinds that are stored as another lie where that one does, and keys are fir
     assert.equal(kindByDirectory(directory), stored);
   }
   assert.equal(findKind('', 'v1', 'toString'), undefined);
+});
+
+test('flags about storage name what is stored, and selectors what is shown', () => {
+  const names = kinds.filter((kind) => kind.storedAs !== undefined).map(storageResourceOf);
+  assert.deepEqual(names, ['events', 'horizontalpodautoscalers.autoscaling']);
+  const labels = findKind('events.k8s.io', 'v1', 'events')!.selectableFields.map(({ label }) => label);
+  assert.deepEqual(labels, [
+    ...['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map(
+      (name) => `regarding.${name}`,
+    ),
+    ...['reason', 'reportingController', 'type'],
+  ]);
 });
 
 test('every row has its messages, with metadata first, and selectable fields that exist', () => {

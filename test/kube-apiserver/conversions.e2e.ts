@@ -9,7 +9,7 @@ import { ADMIN, type ControlPlane, startControlPlane } from '../support/control-
  */
 let world: ControlPlane;
 /** etcd's revision before the first object, and that of the last write. */
-let before0 = '';
+let beginning = '';
 let last = '';
 
 const NAMESPACE = 'conversions';
@@ -124,7 +124,7 @@ const partial = (type: string, list: boolean) =>
 before(async () => {
   world = await startControlPlane();
   const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } };
-  before0 = (await world.write('POST', '/api/v1/namespaces', namespace)).metadata.resourceVersion;
+  beginning = (await world.write('POST', '/api/v1/namespaces', namespace)).metadata.resourceVersion;
   for (const { path } of kinds) await world.ask(path); // caches are filled when they are asked for, and know what comes later
   for (const [name, spec] of Object.entries(specs)) {
     const base = { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler' };
@@ -260,7 +260,7 @@ for (const { path, all } of kinds) {
   });
 
   test(`${all}: WATCH`, async () => {
-    const query = `watch=true&resourceVersion=${before0}&timeoutSeconds=2`;
+    const query = `watch=true&resourceVersion=${beginning}&timeoutSeconds=2`;
     const initial =
       'watch=true&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=2';
     await Promise.all([
