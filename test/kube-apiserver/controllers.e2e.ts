@@ -15,6 +15,7 @@ let folder: string;
 let manager: RunningCommand;
 let scheduler: RunningCommand;
 let ours: RunningCommand;
+let theirs: RunningCommand;
 let kubelets: NodeJS.Timeout;
 let isPlaying = false;
 
@@ -35,6 +36,7 @@ before(async () => {
     apiserver: ['--audit-policy-file', join(folder, 'audit.yaml'), '--audit-log-path', join(folder, 'audit.log')],
   });
   ours = world.ours;
+  theirs = world.theirs;
   const kubeconfig = join(folder, 'kubeconfig');
   await writeFile(
     kubeconfig,
@@ -55,15 +57,23 @@ before(async () => {
   }
   manager = start(world.program, [
     ...['kube-controller-manager', '--kubeconfig', kubeconfig, '--secure-port=0', '--node-monitor-grace-period=10m'],
-    ...['--service-account-private-key-file', join(world.folder, 'sa.key'), '--leader-elect=true'],
+    ...[
+      '--service-account-private-key-file',
+      join(world.folder, 'sa.key'),
+      '--leader-elect-lease-duration=5m',
+      '--leader-elect-renew-deadline=4m',
+    ],
   ]);
-  scheduler = start(world.program, ['kube-scheduler', '--kubeconfig', kubeconfig, '--secure-port=0']);
+  scheduler = start(world.program, [
+    ...['kube-scheduler', '--kubeconfig', kubeconfig, '--secure-port=0'],
+    ...['--leader-elect-lease-duration=5m', '--leader-elect-renew-deadline=4m'],
+  ]);
   kubelets = setInterval(() => void playKubelets(), 200);
 });
 after(async () => {
   clearInterval(kubelets);
   await eventually('the kubelets rest', () => !isPlaying);
-  for (const command of [scheduler, manager, ours]) await command?.stop();
+  for (const command of [scheduler, manager, ours, theirs]) await command?.stop();
   await world?.stop();
   await rm(folder, { recursive: true, force: true });
 });
@@ -193,6 +203,25 @@ test('listwatch is killed and comes back, and what was asked for meanwhile is do
   );
 });
 
+test('kube-apiserver is killed and comes back, while reads go on', { timeout: 3 * CONVERGE_MS }, async () => {
+  const [program = '', ...args] = world.theirs.child.spawnargs;
+  world.theirs.child.kill('SIGKILL');
+  await world.theirs.exited;
+  const path = `${APPS}/deployments/web`;
+  assert.equal((await send(world.ourUrl, { path, headers: ADMIN })).status, 200);
+  const refused = await send(world.ourUrl, { method: 'DELETE', path, headers: ADMIN });
+  assert.equal(refused.status, 503);
+  theirs = start(program, args);
+  await eventually(
+    'kube-apiserver is ready again',
+    async () => (await send(world.theirUrl, { path: '/readyz', headers: ADMIN })).status === 200,
+    CONVERGE_MS,
+    200,
+  );
+  await world.write('PATCH', path, { spec: { replicas: 15 } });
+  await reaches(path, { replicas: 15, readyReplicas: 15 });
+});
+
 test('a namespace goes with all that it holds', { timeout: 2 * CONVERGE_MS }, async () => {
   await world.write('DELETE', '/api/v1/namespaces/work');
   await eventually(
@@ -207,11 +236,11 @@ test('kube-apiserver was never asked to list or watch what listwatch serves', as
   const lines = (await readFile(join(folder, 'audit.log'), 'utf8')).trimEnd().split('\n');
   const events = lines.map((line) => JSON.parse(line) as AuditEvent);
   // kube-apiserver itself has the same program's name, and is another user.
-  const theirs = events.filter(
+  const controllers = events.filter(
     ({ userAgent = '', user }) => userAgent.startsWith('kubernetes/') && user.username === 'admin',
   );
-  const reads = theirs.filter(({ verb }) => ['get', 'list', 'watch'].includes(verb));
-  const writes = theirs.filter(({ verb }) =>
+  const reads = controllers.filter(({ verb }) => ['get', 'list', 'watch'].includes(verb));
+  const writes = controllers.filter(({ verb }) =>
     ['create', 'update', 'patch', 'delete', 'deletecollection'].includes(verb),
   );
   assert.ok(writes.length > 100, `${writes.length} writes`);
@@ -227,7 +256,7 @@ test('neither complains of answers of listwatch', () => {
     [],
   );
   assert.deepEqual(
-    lines.filter((line) => line.startsWith('E') && !OF_THEIR_OWN.test(line) && !OF_THE_RESTART.test(line)),
+    lines.filter((line) => line.startsWith('E') && !OF_THEIR_OWN.test(line) && !OF_RESTARTS.test(line)),
     [],
   );
 });
@@ -235,7 +264,8 @@ test('neither complains of answers of listwatch', () => {
 /** Controllers try again after another one's write, before their informer has seen their own, and while a namespace ends. */
 const OF_THEIR_OWN =
   /object has been modified|not as new as written version|being terminated|manifest file is empty|already exists|not found/;
-const OF_THE_RESTART = /connection refused|EOF|connection reset|connection lost/;
+const OF_RESTARTS =
+  /connection refused|EOF|connection reset|connection lost|error trying to reach service|unable to handle the request|broken pipe/;
 
 interface AuditEvent {
   readonly verb: string;
