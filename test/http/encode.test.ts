@@ -6,7 +6,7 @@ import { goJson, goJsonIndented, Indenter } from '../../src/http/encode/go-json.
 import { BufferWriter } from '../../src/http/encode/writer.js';
 import { type ListBody, wholeBody } from '../../src/http/encode/document.js';
 import { writeJsonList, writePrettyJsonList } from '../../src/http/encode/json.js';
-import { jsonToYaml, writeYamlList } from '../../src/http/encode/yaml.js';
+import { goTags, jsonToYaml, writeYamlList } from '../../src/http/encode/yaml.js';
 import { writeText } from '../../src/http/encode/writer.js';
 import { lengthScanner, lineScanner } from '../../src/http/watch/frames.js';
 
@@ -36,7 +36,7 @@ test('YAML reads back as the JSON it came from', () => {
     fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
       const json = JSON.stringify(value);
       fc.pre(!json.includes('"<<":')); // plain in Go's YAML, too, which then reads it as a merge
-      assert.deepEqual(parseYaml(jsonToYaml(json), { version: '1.1' }), JSON.parse(json));
+      assert.deepEqual(parseYaml(jsonToYaml(json), { version: '1.1', customTags: goTags }), JSON.parse(json));
     }),
     { numRuns: 300 },
   );
@@ -127,4 +127,11 @@ test('an empty list that upstream never appended to is null', async () => {
   assert.equal(await written(writeJsonList), '{"kind":"List","items":null}\n');
   assert.equal(await written(writePrettyJsonList), '{\n  "kind": "List",\n  "items": null\n}');
   assert.equal(await written(writeYamlList), 'items: null\nkind: List\n');
+});
+
+test('YAML: a dot alone, the key of managedFields, is plain text as with Go; numbers in text are quoted', () => {
+  assert.equal(
+    jsonToYaml('{"f:a":{".":{},"f:b":"."},"c":"1.","d":".5"}'),
+    'c: "1."\nd: ".5"\nf:a:\n  .: {}\n  f:b: .\n',
+  );
 });

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import type { Tags } from 'yaml';
 import type { ListBody, ListDocument } from './document.js';
 import { isNull } from './json.js';
 import { BufferWriter, writeText } from './writer.js';
@@ -10,6 +11,11 @@ function yamlLibrary(): typeof import('yaml') {
   return library;
 }
 
+/** For all that reads or writes as Go does: the library's tags, without a dot as a number. */
+export function goTags(tags: Tags): Tags {
+  return tags.map(withoutDot);
+}
+
 /** As sigs.k8s.io/yaml: keys sorted, sequences not indented, nothing folded. */
 const style = {
   version: '1.1',
@@ -17,7 +23,14 @@ const style = {
   aliasDuplicateObjects: false,
   indentSeq: false,
   lineWidth: 0,
+  customTags: goTags,
 } as const;
+
+/** YAML 1.1 has it that a dot alone is a number; to Go's library it is text, so that keys of managedFields have no quotes. */
+function withoutDot(tag: Tags[number]): Tags[number] {
+  if (typeof tag === 'string' || !(tag.test?.test('.') ?? false)) return tag;
+  return { ...tag, test: new RegExp(`(?!^\\.$)${tag.test!.source}`, tag.test!.flags) } as typeof tag;
+}
 
 /** Every string and every number of a JSON text. */
 const stringOrNumber = /"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/g;
