@@ -111,8 +111,10 @@ for (const output of ['plaintext', 'plaintext-openapiv2']) {
 
 test('explain: every kind that discovery names, and fields that are none', async () => {
   for (const resource of linesOf(await kubectl.succeed('api-resources', '-o', 'name'))) {
+    // kubectl takes a part of this name for a field, whichever server it asks.
+    const args = resource === 'events.events.k8s.io' ? ['events', '--api-version=events.k8s.io/v1'] : [resource];
     assert.ok(
-      (await explain(resource)).some((line) => line.startsWith('KIND:')),
+      (await explain(...args)).some((line) => line.startsWith('KIND:')),
       resource,
     );
   }
