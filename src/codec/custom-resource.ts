@@ -19,7 +19,14 @@ import type { CustomKind, Kind, SelectableField } from './kind.js';
 import { MessageCodec, OBJECT_META } from './message-codec.js';
 import { type FieldReader, hit, seek } from './scan.js';
 import { spliceProtobuf } from './splice.js';
-import { compileSchema, eachEmbedded, fillDefaults, pruneObject, type Structural } from './structural-schema.js';
+import {
+  compileSchema,
+  dropNulls,
+  eachEmbedded,
+  fillDefaults,
+  pruneObject,
+  type Structural,
+} from './structural-schema.js';
 import { holderOf, transcodeWith } from './transcode.js';
 import { textOf } from './wire.js';
 import { createWriter } from './writer.js';
@@ -103,6 +110,8 @@ export class CustomResourceCodec extends MessageCodec implements KindCodec {
       if (storedVersion !== this.kind.version) {
         object['apiVersion'] = this.apiVersion;
         this.coerce(object, this.kind.version);
+        // The other version's defaults are not filled in, but null goes where it does not allow it.
+        if (!this.custom.preservesUnknownFields) dropNulls(object, this.schema(this.kind.version));
         changed = true;
       }
     }

@@ -114,6 +114,20 @@ export function fillDefaults(value: JsonValue, schema: Structural): boolean {
   return changed;
 }
 
+/** Drops null where the schema neither allows it nor has a default to put there. */
+export function dropNulls(value: JsonValue, schema: Structural): void {
+  if (Array.isArray(value)) {
+    if (schema.items !== undefined) for (const item of value) dropNulls(item, schema.items);
+  } else if (isJsonObject(value)) {
+    for (const name of Object.keys(value)) {
+      const of = schema.properties.get(name) ?? (schema.additional === true ? undefined : schema.additional);
+      if (of === undefined) continue;
+      if (value[name] === null && !of.nullable && of.default === undefined) delete value[name];
+      else dropNulls(value[name]!, of);
+    }
+  }
+}
+
 /** Calls `visit` with every object that the schema says is embedded in the value, the value itself left out. */
 export function eachEmbedded(value: JsonValue, schema: Structural, visit: (object: JsonObject) => void): void {
   if (!schema.holdsEmbedded) return;

@@ -222,3 +222,14 @@ test('a deprecated version warns, with the better one that there is', () => {
   const texts = kindsOf(definition({ spec: { versions } })).map(({ deprecation }) => deprecation);
   assert.deepEqual(texts, [undefined, 'ex.io/v1beta1 Foo is deprecated; use ex.io/v1 Foo', 'old']);
 });
+
+test('null goes from what is shown in another version, where that one has neither null nor a default', () => {
+  const any = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+  const shownAs = object({ spec: object({ a: text, b: { ...text, nullable: true }, c: { ...text, default: 'x' } }) });
+  const versions = [
+    { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: any } },
+    { name: 'v2', served: true, storage: false, schema: { openAPIV3Schema: shownAs } },
+  ];
+  const stored = `{"apiVersion":"ex.io/v1","kind":"Foo",${METADATA},"spec":{"a":null,"b":null,"c":null}}`;
+  assert.match(served(stored, { spec: { versions } }, 'v2').text, /"spec":\{"b":null,"c":null\}\}$/);
+});
