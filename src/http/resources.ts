@@ -5,7 +5,7 @@ import { type ListOptions, type ListSyntax, parseListOptions } from '../api/list
 import type { KindCodec } from '../codec/codec.js';
 import { ConvertedCodec } from '../codec/converted-codec.js';
 import { isConvertedVersion, type Kind } from '../codec/kind.js';
-import type { Failure, Result } from '../serve/failure.js';
+import { type Failure, type Result, success } from '../serve/failure.js';
 import type { ObjectAnswer, Reader, WatchFormat } from '../serve/reader.js';
 import { parseIncludeObject } from './encode/table.js';
 import { type Answer, type Exchange, NOT_FOUND, type Outcome, STREAMED } from './exchange.js';
@@ -22,7 +22,6 @@ import {
   customTransforms,
   mediaTypes,
   negotiate,
-  noTransforms,
   resourceTransforms,
   routerAccepts,
 } from './negotiate.js';
@@ -32,6 +31,7 @@ import { isSet } from './query.js';
 import { documentAnswer, problemAnswer } from './respond.js';
 import { isReview } from './reviews.js';
 import { customScaleOf, scaleOf } from './scale.js';
+import { scaleView } from './scale-view.js';
 import type { Problem } from './to-status.js';
 import { jsonFormat, partialJsonFormat } from './watch/json-format.js';
 import { partialProtobufFormat, protobufFormat } from './watch/protobuf-format.js';
@@ -108,7 +108,7 @@ export function answerResource(
   // Custom resources are not behind upstream's router, whose own look at Accept they do without.
   if (kind.custom === undefined && !routerAccepts(accept, offered))
     return refuse({ kind: 'notAcceptableRoute', offered });
-  const media = negotiate(accept, transformsOf(kind, path));
+  const media = negotiate(accept, transformsOf(kind));
   if (media === undefined) return refuse({ kind: 'notAcceptable' });
   if (path.namespace === '' && path.name !== undefined && !path.watch) {
     return refuse(badRequest('Namespace parameter required.'));
@@ -121,8 +121,7 @@ export function answerResource(
     : get(exchange, context, kind, path, path.name, view, media);
 }
 
-function transformsOf(kind: Kind, path: ResourcePath) {
-  if (path.subresource === 'scale') return noTransforms;
+function transformsOf(kind: Kind) {
   return kind.custom === undefined ? resourceTransforms : customTransforms;
 }
 
@@ -187,7 +186,7 @@ function get(
   const show = (result: Result<ObjectAnswer>) => {
     if (!result.ok) return refuse(result.failure);
     return path.subresource === 'scale'
-      ? scale(exchange, reader, result.value, media)
+      ? scale(exchange, context, reader, result.value, view, media)
       : object(exchange, context, codec, result.value, view, media);
   };
   const result = reader.get({
@@ -201,12 +200,26 @@ function get(
   return result instanceof Promise ? result.then(show) : show(result);
 }
 
-function scale({ request }: Exchange, { kind, codec }: Reader, answer: ObjectAnswer, media: MediaType): Outcome {
+function scale(
+  { request }: Exchange,
+  { clock }: ResourceContext,
+  { kind: { custom }, codec }: Reader,
+  answer: ObjectAnswer,
+  view: View,
+  media: MediaType,
+): Outcome {
   using found = answer;
-  const { custom } = kind;
-  if (custom?.scale === undefined) return documentAnswer(request, media, scaleOf(codec, found));
-  const made = customScaleOf(codec, found, custom.scale);
-  return made.ok ? documentAnswer(request, media, made.value) : problemAnswer(request, made.failure);
+  const made = custom?.scale === undefined ? success(scaleOf(codec, found)) : customScaleOf(codec, found, custom.scale);
+  if (!made.ok) return problemAnswer(request, made.failure);
+  if (media.as?.kind === 'PartialObjectMetadataList') {
+    const type = custom === undefined ? '*autoscaling.Scale' : '*v1.Scale';
+    return problemAnswer(request, { kind: 'notConvertible', message: noList(type) });
+  }
+  return documentAnswer(request, media, scaleView(made.value, view, custom !== undefined, clock.nowMs()));
+}
+
+function noList(goType: string): string {
+  return `you requested PartialObjectMetadataList, but the requested object is not a list (${goType})`;
 }
 
 /** A GET's object, as the client wants to see it; disposes it. */
@@ -226,8 +239,7 @@ function object(
       if (kind.custom !== undefined) {
         return problemAnswer(exchange.request, { kind: 'unclassified', message: 'content is not a list' });
       }
-      const message = `you requested PartialObjectMetadataList, but the requested object is not a list (${goType(kind, false)})`;
-      return problemAnswer(exchange.request, { kind: 'notConvertible', message });
+      return problemAnswer(exchange.request, { kind: 'notConvertible', message: noList(goType(kind, false)) });
     }
     const shown = omitsManagedFields(exchange) ? objectWithoutManagedFields(kind, answer) : answer;
     made = objectAnswer(context, codec, shown, view);

@@ -210,6 +210,19 @@ test('scale follows the paths of the CRD, and fails where the object has no repl
   const missing = await get(`${FOOS}/b/scale`);
   assert.equal(missing.status, 500);
   assert.match(missing.body, /the spec replicas field \\".spec.color\\" does not exist/);
+
+  await put('none', 0 as never);
+  const table = JSON.parse((await get(`${FOOS}/none/scale`, TABLE)).body) as {
+    columnDefinitions: { name: string; type: string }[];
+    rows: { cells: unknown[] }[];
+  };
+  assert.deepEqual(
+    table.columnDefinitions.map(({ name, type }) => `${name} ${type}`),
+    ['Name string', 'Desired integer', 'Available integer', 'Age date'],
+  );
+  assert.deepEqual(table.rows[0]!.cells, ['none', null, 0, '<unknown>']);
+  assert.equal((await get(`${FOOS}/b/scale`, TABLE)).status, 500);
+  assert.equal((await get(`${FOOS}/a/scale`, 'application/vnd.kubernetes.protobuf')).status, 406);
 });
 
 test('an object that cannot be converted fails the LIST, by the name of the CRD', async () => {

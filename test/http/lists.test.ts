@@ -221,6 +221,36 @@ test('scale and status', async () => {
   assert.equal((await get(`${url}/status`)).body, (await get(url)).body);
 });
 
+test('a Scale as a Table, and as metadata alone', async () => {
+  const url = '/apis/apps/v1/namespaces/a/deployments/d/scale';
+  interface Table {
+    readonly metadata: object;
+    readonly columnDefinitions: readonly { readonly name: string; readonly type: string; readonly format: string }[];
+    readonly rows: readonly { readonly cells: readonly unknown[]; readonly object: unknown }[];
+  }
+  const tableOf = async (query = '') => JSON.parse((await get(`${url}${query}`, TABLE)).body) as Table;
+  const { metadata, columnDefinitions, rows } = await tableOf();
+  assert.deepEqual(metadata, { resourceVersion: '5' });
+  assert.deepEqual(
+    columnDefinitions.map(({ name, type, format }) => `${name} ${type} ${format}`),
+    ['Name string name', 'Desired integer ', 'Available integer ', 'Age string '],
+  );
+  assert.deepEqual(rows[0]!.cells.slice(0, 3), ['d', 2, 1]);
+  assert.match(String(rows[0]!.cells[3]), /^\d+[smhdy]/);
+  const { apiVersion, kind, metadata: own } = JSON.parse((await get(url)).body) as Record<string, unknown>;
+  assert.deepEqual([apiVersion, kind], ['autoscaling/v1', 'Scale']);
+  const partial = { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: own };
+  assert.deepEqual(rows[0]!.object, partial);
+  assert.equal((await tableOf('?includeObject=None')).rows[0]!.object, null);
+  const whole = (await tableOf('?includeObject=Object')).rows[0]!.object;
+  assert.deepEqual(whole, JSON.parse((await get(url)).body));
+  const as = (form: string) => `application/json;as=${form};v=v1;g=meta.k8s.io`;
+  assert.deepEqual(JSON.parse((await get(url, as('PartialObjectMetadata'))).body), partial);
+  const list = await get(url, as('PartialObjectMetadataList'));
+  assert.equal(list.code, 406);
+  assert.match(list.body, /requested object is not a list \(\*autoscaling\.Scale\)/);
+});
+
 test('a deprecated kind carries a Warning', async () => {
   const answer = await get('/api/v1/endpoints');
   assert.equal(

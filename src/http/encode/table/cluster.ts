@@ -138,7 +138,7 @@ function eventSource(event: Json): string {
 }
 
 export const secrets: TableKind = {
-  columns: columns('Type', 'Data', 'Age'),
+  columns: columns('Type', 'Data:integer', 'Age'),
   reads: 'type data{}',
   row: (object) => ({
     cells: [text(object, 'metadata.name'), text(object, 'type'), entries(object, 'data').length, age(object)],
