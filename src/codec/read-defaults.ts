@@ -1,6 +1,7 @@
 import { autoscalerDefaults } from './autoscaler-defaults.js';
 import type { Kind } from './kind.js';
-import { compilePath, hasPath, type Path } from './scan.js';
+import { isJsonObject, type JsonObject } from './json-parse.js';
+import { compilePath, hasPath, LABELS, type Path } from './scan.js';
 
 /**
  * Defaults that a server fills in when it reads an object that was written before the field existed
@@ -19,6 +20,9 @@ const table: Readonly<Record<string, readonly (readonly [path: string, value: un
   ],
 };
 
+/** Without labels they show those of their template. A Job's template is given some only once the Job's own have been filled in, so many are stored without. */
+const LABELED_AS_TEMPLATE: ReadonlySet<string> = new Set(['/ReplicationController', 'batch/Job']);
+
 export interface ReadDefaults {
   /** True when nothing is to be changed: the usual case, and cheap to see. */
   complete(bytes: Uint8Array, start: number, end: number): boolean;
@@ -28,11 +32,14 @@ export interface ReadDefaults {
 
 export function readDefaultsOf(kind: Kind): ReadDefaults | undefined {
   if (kind.group === 'autoscaling' && kind.storedAs === undefined) return autoscalerDefaults(kind.message);
-  const rows = table[`${kind.group}/${kind.kind}`];
-  if (rows === undefined) return undefined;
+  const name = `${kind.group}/${kind.kind}`;
+  const rows = table[name] ?? [];
+  const labels = LABELED_AS_TEMPLATE.has(name) ? templateLabels(kind.message) : undefined;
+  if (rows.length === 0 && labels === undefined) return undefined;
   const paths: Path[] = rows.map(([path]) => compilePath(kind.message, path));
   return {
-    complete: (bytes, start, end) => paths.every((path) => hasPath(bytes, start, end, path)),
+    complete: (bytes, start, end) =>
+      paths.every((path) => hasPath(bytes, start, end, path)) && labels?.complete(bytes, start, end) !== false,
     apply(object) {
       for (const [path, value] of rows) {
         const steps = path.split('.');
@@ -40,6 +47,32 @@ export function readDefaultsOf(kind: Kind): ReadDefaults | undefined {
         for (const step of steps.slice(0, -1)) at = (at[step] ??= {}) as Record<string, unknown>;
         at[steps[steps.length - 1]!] ??= structuredClone(value);
       }
+      labels?.apply(object as JsonObject);
     },
   };
+}
+
+function templateLabels(message: string) {
+  const labelsOf = (path: string): Path => {
+    const { tags, leaf } = compilePath(message, path);
+    return { tags: [...tags, LABELS], leaf };
+  };
+  const own = labelsOf('metadata');
+  const template = labelsOf('spec.template.metadata');
+  return {
+    complete: (bytes: Uint8Array, start: number, end: number) =>
+      hasPath(bytes, start, end, own) || !hasPath(bytes, start, end, template),
+    apply(object: JsonObject): void {
+      const { labels } = child(child(child(object, 'spec'), 'template'), 'metadata');
+      const metadata = child(object, 'metadata');
+      if (isJsonObject(labels) && Object.keys(child(metadata, 'labels')).length === 0) {
+        object['metadata'] = { ...metadata, labels: { ...labels } };
+      }
+    },
+  };
+}
+
+function child(object: JsonObject, name: string): JsonObject {
+  const value = object[name];
+  return isJsonObject(value) ? value : {};
 }

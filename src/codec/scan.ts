@@ -12,7 +12,7 @@ import { after, readBool, readEnd, readInt64, readTag, skipField, textOf } from 
 const NAME = 10;
 const NAMESPACE = 26;
 const UID = 42;
-const LABELS = 90;
+export const LABELS = 90;
 
 /** Finds a field by its tag; true leaves the value's range in `hit`, until the next call. */
 export const hit = { start: 0, end: 0 };

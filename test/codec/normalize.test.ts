@@ -168,3 +168,28 @@ test('defaults that are newer than the object are filled in on read', () => {
   assert.deepEqual(job.metadata, { name: 'a', resourceVersion: '5' });
   assert.equal(codec.slowDecodes, 1);
 });
+
+test('a Job without labels has those of its template on read; one with labels keeps them', () => {
+  const codec = createKindCodec(findKind('batch', 'v1', 'jobs')!);
+  const read = (own: object, template: object) => {
+    const spec = {
+      suspend: true,
+      completionMode: 'Indexed',
+      template: { metadata: template, spec: { containers: null } },
+    };
+    const stored = codec.toStored({ apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'a', ...own }, spec });
+    const wire = createWriter();
+    codec.toWire(stored, 0, stored.length, 5, wire);
+    const { metadata } = codec.read(wire.bytes, wire.start, wire.position) as { metadata: object };
+    assert.equal(
+      codec.label(wire.bytes, wire.start, wire.position, 'x'),
+      (metadata as { labels?: { x?: string } }).labels?.x,
+    );
+    return metadata;
+  };
+  const name = { name: 'a', resourceVersion: '5' };
+  assert.deepEqual(read({}, { labels: { x: 'y', z: '' } }), { ...name, labels: { x: 'y', z: '' } });
+  assert.deepEqual(read({ labels: { own: '1' } }, { labels: { x: 'y' } }), { ...name, labels: { own: '1' } });
+  assert.deepEqual(read({}, {}), name);
+  assert.equal(codec.slowDecodes, 1);
+});

@@ -17,14 +17,8 @@ after(() => world?.stop());
 /** Clusters have dozens of these by themselves; each is like the others. */
 const OBJECTS_MAX = 5;
 
-/** By kind: what is known to differ, and has yet to be mended. */
-const TODO: Readonly<Record<string, string>> = {
-  Job: 'kube-apiserver gives a Job without labels those of its template when it reads it',
-};
-
 for (const kind of readKinds) {
-  const todo = TODO[kind.kind] ?? false;
-  test(`${nameOf(kind)}: objects, lists, status and metadata`, { todo }, async () => {
+  test(`${nameOf(kind)}: objects, lists, status and metadata`, async () => {
     const collections = [collectionOf(kind), ...(kind.namespaced ? [collectionOf(kind, 'harbour')] : [])];
     const [theirs] = await world.ask(collections[0]!);
     const { items } = JSON.parse(theirs.body.toString()) as {
