@@ -241,6 +241,7 @@ test('deployments are made, changed, rolled back and scaled', async () => {
     { args: 'patch deployment web --subresource=scale --type=merge -p {"spec":{"replicas":1}}', says: /patched/ },
     { args: 'scale deployment/web --replicas=0', says: /scaled/ },
     { args: 'get deployment web --subresource=scale -o yaml', says: /kind: Scale/ },
+    { args: 'get deployment web --subresource=scale', says: /DESIRED +AVAILABLE/ },
     { args: 'autoscale deployment/web --min=1 --max=3 --cpu=80%', says: /autoscaled/ },
     { args: 'expose deployment/web --port=80 --target-port=8080', says: /exposed/ },
     { args: 'get service web -o wide', says: /80\/TCP/ },
