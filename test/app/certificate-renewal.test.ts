@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -20,10 +20,16 @@ async function made(name: string): Promise<KeyPair> {
   return { cert, key };
 }
 
+/** At once: half a file would be looked at, too. */
+function put(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text);
+  renameSync(`${file}.new`, file);
+}
+
 test('the pair in the files is followed; one that does not fit is told of once and passed over', async (t) => {
   const [first, second] = [await made('first'), await made('second')];
-  writeFileSync(certFile, first.cert);
-  writeFileSync(keyFile, first.key);
+  put(certFile, first.cert);
+  put(keyFile, first.key);
   const given: KeyPair[] = [];
   const said: string[] = [];
   const say = (_fields: object, message: string) => void said.push(message);
@@ -43,14 +49,14 @@ test('the pair in the files is followed; one that does not fit is told of once a
   await turns();
   assert.deepEqual([given, said], [[], []], 'nothing has changed');
 
-  writeFileSync(certFile, second.cert);
+  put(certFile, second.cert);
   await eventually('the half that does not fit is told of', () => said.length === 1);
   await turns();
   assert.equal(said.length, 1);
   assert.match(said[0]!, /^the certificate stays as it was: .*tls\.key is the key of another certificate$/);
   assert.deepEqual(given, []);
 
-  writeFileSync(keyFile, second.key);
+  put(keyFile, second.key);
   await eventually('the new pair is given', () => given.length === 1);
   assert.deepEqual(given, [second]);
   assert.equal(said.at(-1), 'the certificate was renewed');
@@ -60,8 +66,8 @@ test('the pair in the files is followed; one that does not fit is told of once a
   await turns();
   assert.equal(said.length, 3);
   assert.match(said[2]!, /ENOENT/);
-  writeFileSync(keyFile, first.key);
-  writeFileSync(certFile, first.cert);
+  put(keyFile, first.key);
+  put(certFile, first.cert);
   await eventually('the pair is given again', () => given.length === 2 || given.length === 3);
   assert.deepEqual(given.at(-1), first);
   for (const message of said) assert.doesNotMatch(message, /PRIVATE/);
