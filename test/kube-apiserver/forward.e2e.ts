@@ -240,6 +240,7 @@ test('deployments are made, changed, rolled back and scaled', async () => {
     { args: 'scale deployment/web --replicas=3 --current-replicas=1', fails: /Expected replicas to be 1/ },
     { args: 'patch deployment web --subresource=scale --type=merge -p {"spec":{"replicas":1}}', says: /patched/ },
     { args: 'scale deployment/web --replicas=0', says: /scaled/ },
+    { args: 'rollout status deployment/web --timeout=20s', says: /successfully rolled out/ },
     { args: 'get deployment web --subresource=scale -o yaml', says: /kind: Scale/ },
     { args: 'get deployment web --subresource=scale', says: /DESIRED +AVAILABLE/ },
     { args: 'autoscale deployment/web --min=1 --max=3 --cpu=80%', says: /autoscaled/ },
