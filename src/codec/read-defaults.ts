@@ -1,6 +1,6 @@
+import { isObject, objectMember } from '../lib/is-object.js';
 import { autoscalerDefaults } from './autoscaler-defaults.js';
 import type { Kind } from './kind.js';
-import { isJsonObject, type JsonObject } from './json-parse.js';
 import { compilePath, hasPath, LABELS, type Path } from './scan.js';
 
 /**
@@ -47,7 +47,7 @@ export function readDefaultsOf(kind: Kind): ReadDefaults | undefined {
         for (const step of steps.slice(0, -1)) at = (at[step] ??= {}) as Record<string, unknown>;
         at[steps[steps.length - 1]!] ??= structuredClone(value);
       }
-      labels?.apply(object as JsonObject);
+      labels?.apply(object as Record<string, unknown>);
     },
   };
 }
@@ -62,17 +62,12 @@ function templateLabels(message: string) {
   return {
     complete: (bytes: Uint8Array, start: number, end: number) =>
       hasPath(bytes, start, end, own) || !hasPath(bytes, start, end, template),
-    apply(object: JsonObject): void {
-      const { labels } = child(child(child(object, 'spec'), 'template'), 'metadata');
-      const metadata = child(object, 'metadata');
-      if (isJsonObject(labels) && Object.keys(child(metadata, 'labels')).length === 0) {
+    apply(object: Record<string, unknown>): void {
+      const { labels } = objectMember(objectMember(objectMember(object, 'spec'), 'template'), 'metadata');
+      const metadata = objectMember(object, 'metadata');
+      if (isObject(labels) && Object.keys(objectMember(metadata, 'labels')).length === 0) {
         object['metadata'] = { ...metadata, labels: { ...labels } };
       }
     },
   };
-}
-
-function child(object: JsonObject, name: string): JsonObject {
-  const value = object[name];
-  return isJsonObject(value) ? value : {};
 }

@@ -17,7 +17,7 @@ import { localProblems, metadataProblems, specProblems } from './review-problems
 import { readSelectors, type ReviewSelectors } from './review-selectors.js';
 import type { Problem } from './to-status.js';
 import type { Clock } from '../lib/clock.js';
-import { isObject, textMember } from '../lib/is-object.js';
+import { isObject, objectMember, textMember } from '../lib/is-object.js';
 import type { Limits } from '../lib/limits.js';
 
 /**
@@ -124,7 +124,7 @@ export async function answerReview(
     authorizer: authorizer ?? alwaysAllow,
     namespace,
     metadata,
-    spec: memberOf(object, 'spec'),
+    spec: objectMember(object, 'spec'),
     asker: exchange,
     nowMs: clock.nowMs(),
   });
@@ -181,7 +181,7 @@ const OTHER_NAMESPACE = 'the namespace of the provided object does not match the
 
 /** As any object that is created: without times, and in the namespace of the path. undefined: it says that it is in another one. */
 function metadataOf(object: Json, namespace: string): Json | undefined {
-  const { creationTimestamp: _unset, namespace: own = '', ...metadata } = memberOf(object, 'metadata');
+  const { creationTimestamp: _unset, namespace: own = '', ...metadata } = objectMember(object, 'metadata');
   if (namespace === '') return metadata;
   return own === '' || own === namespace ? { ...metadata, namespace } : undefined;
 }
@@ -206,7 +206,7 @@ function mayTheyThere(question: Question): Promise<Json | Problem> {
 
 /** Whom a review is about. */
 function subjectOf(spec: Json): Identity {
-  const extra = Object.entries(memberOf(spec, 'extra')).map(([key, values]) => [key, textsOf(values)] as const);
+  const extra = Object.entries(objectMember(spec, 'extra')).map(([key, values]) => [key, textsOf(values)] as const);
   return {
     name: textMember(spec, 'user'),
     uid: textMember(spec, 'uid'),
@@ -232,7 +232,7 @@ async function decide(
   const causes = [...before, ...selectors.causes, ...after];
   // Upstream knows no kind here, and so names none.
   if (causes.length > 0) return { kind: 'invalid', of: { group: AUTHORIZATION, kind: '' }, causes };
-  const path = memberOf(spec, 'nonResourceAttributes');
+  const path = objectMember(spec, 'nonResourceAttributes');
   const attributes: Attributes = isObject(resource)
     ? {
         user,
@@ -291,9 +291,4 @@ function withoutEmpty(rule: object): Json {
 
 function isProblem(answer: Json | Problem): answer is Problem {
   return 'kind' in answer;
-}
-
-function memberOf(object: Json, name: string): Json {
-  const value = object[name];
-  return isObject(value) ? value : {};
 }

@@ -8,3 +8,12 @@ export function textMember(object: Readonly<Record<string, unknown>>, name: stri
   const value = object[name];
   return typeof value === 'string' ? value : '';
 }
+
+/** {} for what is missing, or is no object. */
+export function objectMember(
+  object: Readonly<Record<string, unknown>>,
+  name: string,
+): Readonly<Record<string, unknown>> {
+  const value = object[name];
+  return isObject(value) ? value : {};
+}

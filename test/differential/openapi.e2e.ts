@@ -5,6 +5,7 @@ import { eventually } from '../support/command.js';
 import { type Etcd, startEtcd } from '../support/etcd.js';
 import { send } from '../support/http-client.js';
 import { type RunningServer, startServer } from '../support/server.js';
+import { plain } from '../support/openapi.js';
 
 // What is said of custom resources in /openapi, beside k8s.io/apiextensions-apiserver on the same etcd: of what is read.
 
@@ -129,19 +130,6 @@ async function read(url: string, path: string): Promise<Json> {
 }
 
 const both = (path: string) => [read(theirs.url, path), read(ours.secureUrl, path)];
-
-/** Descriptions of what is built in are in our own words, and upstream wraps a reference that has one: nothing else is said by it. */
-function plain(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(plain);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value as Json).filter(
-    ([name, of]) => name !== 'description' || typeof of !== 'string',
-  );
-  const members = Object.fromEntries(entries.map(([name, of]) => [name, plain(of)]));
-  const { allOf, ...more } = members as { allOf?: { $ref?: string }[] };
-  if (allOf?.length === 1 && allOf[0]!.$ref !== undefined) return { ...more, ...allOf[0] };
-  return members;
-}
 
 /** Version 2 of theirs has parameters that many operations share in a place of their own. */
 function parametersOf(document: Json, of: unknown): unknown[] {

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { kubectlFor } from '../kubectl/support.js';
 import { ADMIN, type ControlPlane, startControlPlane } from '../support/control-plane.js';
 import { type Answer, send } from '../support/http-client.js';
+import { plain } from '../support/openapi.js';
 
 // What is said of built-in kinds in /openapi: of what is read, since listwatch describes nothing else.
 
@@ -29,19 +30,6 @@ const schemasOf = (document: Json) =>
 async function both(path: string): Promise<readonly [Json, Json]> {
   const answers = await world.ask(path, { ...ADMIN, accept: 'application/json' });
   return answers.map(({ body }) => JSON.parse(body.toString()) as Json) as unknown as readonly [Json, Json];
-}
-
-/** Descriptions are in our own words, and upstream wraps a reference that has one: nothing else is said by it. */
-function plain(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(plain);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value as Json).filter(
-    ([name, of]) => name !== 'description' || typeof of !== 'string',
-  );
-  const members = Object.fromEntries(entries.map(([name, of]) => [name, plain(of)]));
-  const { allOf, ...more } = members as { allOf?: { $ref?: string }[] };
-  if (allOf?.length === 1 && allOf[0]!.$ref !== undefined) return { ...more, ...allOf[0] };
-  return members;
 }
 
 /** The GET of a path; whether parameters stand at the path or at the operation is left out. Version 2 keeps shared ones apart. */

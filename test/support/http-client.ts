@@ -69,3 +69,12 @@ export async function getJson(base: string, path: string, headers: Record<string
   const answer = await send(base, { path, headers: { accept: 'application/json', ...headers } });
   return JSON.parse(answer.body.toString()) as unknown;
 }
+
+/** Of a document: its status, some of its headers, and whether it has an entity tag, which is a hash of what differs. */
+export function documentHeaders({ status, headers }: Answer, names: readonly string[]) {
+  return {
+    status,
+    ...Object.fromEntries(names.map((name) => [name, headers[name]])),
+    etag: headers['etag']?.replace(/[0-9A-F]{128}/, 'HASH'),
+  };
+}
