@@ -5,6 +5,8 @@
  *     node test/run.mjs peer/peer.e2e.js    one file
  *     node test/run.mjs kubectl/            every end-to-end file of a folder
  *
+ * With TEST_FILES, only those of them are run that it names, separated by spaces: TEST_FILES="http/list.test.js".
+ *
  * Node 20's own runner takes no patterns, and a run that matches nothing must fail.
  */
 import { spawnSync } from 'node:child_process';
@@ -20,13 +22,16 @@ function isMeant(file, suffix) {
 const compiled = join(dirname(dirname(fileURLToPath(import.meta.url))), 'dist', 'test');
 const suffixes = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const options = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
+const only = process.env.TEST_FILES?.split(' ');
 const files = readdirSync(compiled, { recursive: true })
   .map(String)
-  .filter((file) => suffixes.some((suffix) => isMeant(file, suffix)))
+  .filter((file) => suffixes.some((suffix) => isMeant(file, suffix)) && (only?.includes(file) ?? true))
   .sort()
   .map((file) => join(compiled, file));
 if (files.length === 0) {
-  process.stderr.write(`no test file below dist/test ends in ${suffixes.join(' or ')}\n`);
+  process.stderr.write(
+    `no test file below dist/test ends in ${suffixes.join(' or ')}${only ? ` and is one of ${only}` : ''}\n`,
+  );
   process.exit(2);
 }
 const { status } = spawnSync(

@@ -70,10 +70,11 @@ export function request(
   return session.request({ ':path': path, ...headers });
 }
 
-/** Reads a response to its end. */
+/** Reads a response to its end, from the start on: Node drops what has come of a stream that closes while nobody reads it. */
 export async function read(stream: ClientHttp2Stream): Promise<Http2Answer> {
-  const [headers] = (await once(stream, 'response')) as [Record<string, unknown>];
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  const ended = once(stream, 'end');
+  const [[headers]] = (await Promise.all([once(stream, 'response'), ended])) as [[Record<string, unknown>], unknown];
   return { code: Number(headers[':status']), headers, body: Buffer.concat(chunks) };
 }
