@@ -8,6 +8,7 @@ const LABELS: Readonly<Record<Subject, string>> = {
   'raw-socket': 'raw socket',
   'node-https': 'node:https',
   'paged-read': 'paged read',
+  'bare-watch': 'bare watch',
 };
 
 const STYLE = `

@@ -100,8 +100,21 @@ export class Lab {
     }
   }
 
+  /** What the modes' baselines need to run all the time. */
+  async startBaselines(wanted: ReadonlySet<Subject>): Promise<void> {
+    if (wanted.has('raw-socket') || wanted.has('node-https')) await this.#startRawServer();
+    if (wanted.has('bare-watch')) await this.#startBareWatch();
+  }
+
+  async #startBareWatch(): Promise<void> {
+    const port = await freePort();
+    const args = [join(repositoryRoot, 'dist/bench/peer/bare-watch.js')];
+    args.push('--etcd', this.#etcd.endpoint, '--port', `${port}`);
+    await this.#start('bare-watch', { program: process.execPath, args, port, tlsPort: port }, '/');
+  }
+
   /** The baselines over sockets; they send what listwatch answers to a protobuf LIST of all pods. */
-  async startBaselines(): Promise<void> {
+  async #startRawServer(): Promise<void> {
     const { http } = this.#servers.get('listwatch')!;
     const response = await fetch(`${http}/api/v1/pods?resourceVersion=0`, {
       headers: { accept: 'application/vnd.kubernetes.protobuf' },

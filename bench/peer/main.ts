@@ -91,7 +91,8 @@ async function main(): Promise<void> {
   const failures: Failure[] = [];
   try {
     await lab.startServers();
-    if (!signal.aborted && mine.some(({ baseline }) => baseline !== undefined)) await lab.startBaselines();
+    const baselines = mine.flatMap(({ baseline }) => baseline ?? []);
+    if (!signal.aborted) await lab.startBaselines(new Set(baselines));
     for (let run = 0; run < runs; run++) {
       for (const [index, mode] of mine.entries()) {
         progress(`run ${run + 1}/${runs}, mode ${index + 1}/${mine.length}: ${mode.name}`);

@@ -1,5 +1,5 @@
 /** Which program a figure is of. */
-export type Subject = 'peer' | 'listwatch' | 'raw-socket' | 'node-https' | 'paged-read';
+export type Subject = 'peer' | 'listwatch' | 'raw-socket' | 'node-https' | 'paged-read' | 'bare-watch';
 
 /**
  * What listwatch must reach. `ratio` compares its median with that of another subject in the same run,
@@ -48,7 +48,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** Measured beside the two servers where a mode has such a baseline. */
-const BASELINES: readonly Subject[] = ['raw-socket', 'node-https', 'paged-read'];
+const BASELINES: readonly Subject[] = ['raw-socket', 'node-https', 'paged-read', 'bare-watch'];
 
 /** The medians of one measure over the runs of its mode, and what they say about its target. */
 export function compare(

@@ -239,19 +239,29 @@ export function modes(scale: Scale): Mode[] {
     ['1', 'json', 1 / 10],
   ] as const) {
     const who = count === '0' ? 'no watcher' : `one ${accept} watcher`;
-    add(
-      `ingest/${count === '0' ? 'none' : accept}`,
-      `${rate(1000)} writes/s, ${who}`,
-      'http',
-      [...watch(count, accept, rate(1000)), ...warmed],
-      [
+    found.push({
+      name: `ingest/${count === '0' ? 'none' : accept}`,
+      title: `${rate(1000)} writes/s, ${who}`,
+      over: 'http',
+      args: [...watch(count, accept, rate(1000)), ...warmed],
+      ...(count === '0' ? { baseline: 'bare-watch' as const } : {}),
+      measures: [
         lower('server CPU us/write', ofPeer(limit)),
         ...(count === '0' ? [] : [lower('lag p50 ms'), lower('lag p99 ms')]),
         lower('client CPU s'),
         lower('etcd CPU s'),
       ],
-    );
+    });
   }
+  // A wake-up for each write, which is what is to be seen beside the least that Node can do.
+  found.push({
+    name: 'ingest/none-slowly',
+    title: `${rate(100)} writes/s, no watcher`,
+    over: 'http',
+    args: [...watch('0', 'protobuf', rate(100)), ...warmed],
+    baseline: 'bare-watch',
+    measures: [lower('server CPU us/write')],
+  });
   const fanOut = (cpu: number, ...more: Measure[]) => [
     lower('server CPU us/event', ofPeer(cpu)),
     ...more,
