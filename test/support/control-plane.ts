@@ -48,8 +48,8 @@ export interface ControlPlane {
   readonly proxyCa: Authority;
   /** The same question to both, as the admin unless `headers` name someone else: theirs, then ours. */
   ask(path: string, headers?: Readonly<Record<string, string>>): Promise<readonly [Answer, Answer]>;
-  /** One that kube-apiserver must take; its answer. */
-  write(method: string, path: string, object?: object): Promise<WrittenObject>;
+  /** One that kube-apiserver must take; its answer. A text is sent as it is. */
+  write(method: string, path: string, object?: object | string): Promise<WrittenObject>;
   stop(): Promise<void>;
 }
 
@@ -133,7 +133,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       async write(method, path, object) {
         const contentType = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
         const headers = { ...ADMIN, 'content-type': contentType };
-        const body = object === undefined ? {} : { body: JSON.stringify(object) };
+        const text = typeof object === 'string' ? object : JSON.stringify(object);
+        const body = object === undefined ? {} : { body: text };
         const answer = await send(theirUrl, { method, path, headers, ...body });
         assert.ok(answer.status < 300, `${method} ${path}: ${answer.status} ${answer.body}`);
         return JSON.parse(answer.body.toString()) as WrittenObject;

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
-import type { Tags } from 'yaml';
+import type { Pair, Scalar, Tags } from 'yaml';
+import { compareYamlKeys, goNumber } from '../../api/go-yaml.js';
 import type { ListBody, ListDocument } from './document.js';
 import { isNull } from './json.js';
 import { BufferWriter, writeText } from './writer.js';
@@ -19,12 +20,16 @@ export function goTags(tags: Tags): Tags {
 /** As sigs.k8s.io/yaml: keys sorted, sequences not indented, nothing folded. */
 const style = {
   version: '1.1',
-  sortMapEntries: true,
+  sortMapEntries: (a: Pair, b: Pair) => compareYamlKeys(keyText(a), keyText(b)),
   aliasDuplicateObjects: false,
   indentSeq: false,
   lineWidth: 0,
-  customTags: goTags,
+  customTags: (tags: Tags) => [goNumber, ...goTags(tags)],
 } as const;
+
+function keyText({ key }: Pair): string {
+  return String((key as Scalar).value);
+}
 
 /** YAML 1.1 has it that a dot alone is a number; to Go's library it is text, so that keys of managedFields have no quotes. */
 function withoutDot(tag: Tags[number]): Tags[number] {
