@@ -10,20 +10,29 @@ const COMPARED = [
 const ATTEMPTS_MAX = 5;
 
 export const JSON_TYPE = 'application/json';
+export const YAML_TYPE = 'application/yaml';
 export const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf';
-export const as = (type: string, form: string) => `${type};as=${form};v=v1;g=meta.k8s.io`;
+export const as = (type: string, form: string, version = 'v1') => `${type};as=${form};v=${version};g=meta.k8s.io`;
+/** What `kubectl get` accepts. */
+export const KUBECTL_TABLE = [as(JSON_TYPE, 'Table'), as(JSON_TYPE, 'Table', 'v1beta1'), JSON_TYPE].join(',');
+
+/** What of two bodies is compared: theirs, then ours. */
+export type Shown = (theirs: Buffer, ours: Buffer) => readonly [theirs: Buffer, ours: Buffer];
 
 /** Where the answers to one question of the admin differ, or undefined; asked again while they differ. */
 export async function disagreement(
   world: Pick<ControlPlane, 'ask'>,
   path: string,
   headers: Readonly<Record<string, string>>,
-  status = 200,
+  { status = 200, shown }: { readonly status?: number; readonly shown?: Shown } = {},
 ): Promise<string | undefined> {
   let found: string | undefined;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const [theirs, ours] = await world.ask(path, { ...ADMIN, ...headers });
-    found = theirs.status === status ? differenceOf(theirs, ours) : `kube-apiserver answered ${theirs.status}`;
+    found =
+      theirs.status === status
+        ? differenceOf(theirs, ours, shown)
+        : `kube-apiserver answered ${theirs.status} ${excerpt(theirs.body, 0)}`;
     if (found === undefined) return undefined;
   }
   return `GET ${path} (${headers['accept'] ?? ''}): ${found}`;
@@ -41,7 +50,7 @@ export async function disagreements(
   const waiting = questions.values();
   const askNext = async () => {
     for (const [path, accept = JSON_TYPE, status] of waiting) {
-      const difference = await disagreement(world, path, { accept }, status);
+      const difference = await disagreement(world, path, { accept }, status === undefined ? {} : { status });
       if (difference !== undefined) found.push(difference);
     }
   };
@@ -50,13 +59,17 @@ export async function disagreements(
 }
 const AT_ONCE = 4;
 
-function differenceOf(theirs: Answer, ours: Answer): string | undefined {
+function differenceOf(theirs: Answer, ours: Answer, shown: Shown | undefined): string | undefined {
   if (ours.status !== theirs.status) return `got ${ours.status} ${excerpt(ours.body, 0)}`;
   for (const name of COMPARED) {
     const [want, got] = [String(theirs.headers[name]), String(ours.headers[name])];
     if (want !== got) return `${theirs.status} ${name}: want ${want}, got ${got}`;
   }
-  const [want, got] = [comparable(theirs), comparable(ours)];
+  return bytesDiffer(...(shown?.(theirs.body, ours.body) ?? [comparable(theirs), comparable(ours)]));
+}
+
+/** Where two texts part, with what is around it, or undefined. */
+export function bytesDiffer(want: Buffer, got: Buffer): string | undefined {
   if (want.equals(got)) return undefined;
   let at = 0;
   while (at < want.length && want[at] === got[at]) at++;

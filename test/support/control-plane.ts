@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { Agent } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Authority, authority } from '../auth/support.js';
@@ -125,11 +126,15 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       ...(options.listwatch ?? []),
     ]);
     running.push(ours);
+    const agent = new Agent({ keepAlive: true });
+    running.push({ stop: async () => agent.destroy() });
     const requestOf = (path: string, headers: RawRequest['headers']) => ({ path, headers: headers ?? ADMIN });
     return {
       ...{ etcd, theirUrl, ourUrl: ours.secureUrl, ours, theirs, program, folder, clientCa, proxyCa: proxies, stop },
       ask: (path, headers) =>
-        Promise.all([send(theirUrl, requestOf(path, headers)), send(ours.secureUrl, requestOf(path, headers))]),
+        Promise.all([theirUrl, ours.secureUrl].map((url) => send(url, requestOf(path, headers), agent))) as Promise<
+          [Answer, Answer]
+        >,
       async write(method, path, object) {
         const contentType = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
         const headers = { ...ADMIN, 'content-type': contentType };

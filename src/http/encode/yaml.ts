@@ -43,7 +43,10 @@ const stringOrNumber = /"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]
 const longInteger = /^-?[0-9]{16,}$/;
 const INTEGER_MARK = '\u0000integer:';
 
-/** Line breaks to a reader of YAML 1.1, such as kubectl; and the byte order mark, which it drops. */
+/** Line breaks to a reader of YAML 1.1, such as kubectl; and the byte order mark, which it drops. As Go escapes them. */
+const ESCAPES: Readonly<Record<string, string>> = {
+  ...{ '\u0085': '\\N', '\u2028': '\\L', '\u2029': '\\P', '\ufeff': '\\uFEFF' },
+};
 const breaksForOthers = /[\u0085\u2028\u2029\ufeff]/;
 const everyBreakForOthers = new RegExp(breaksForOthers, 'g');
 
@@ -61,9 +64,7 @@ function escaped(value: unknown): string {
       if (typeof node.value === 'string' && breaksForOthers.test(node.value)) node.type = Scalar.QUOTE_DOUBLE;
     },
   });
-  return document
-    .toString(style)
-    .replace(everyBreakForOthers, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return document.toString(style).replace(everyBreakForOthers, (character) => ESCAPES[character]!);
 }
 
 /** JSON text as YAML; 64-bit integers stay exact. */
