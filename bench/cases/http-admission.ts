@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { Authenticator, type TokenAuthenticator } from '../../src/auth/authenticator.js';
 import { type Authorizer, unionOf } from '../../src/auth/authorizer.js';
 import { Identities } from '../../src/auth/identity.js';
+import { Impersonator } from '../../src/auth/impersonator.js';
 import { readBinding, readRole } from '../../src/auth/policy.js';
 import { Rbac } from '../../src/auth/rbac.js';
 import { StaticTokens } from '../../src/auth/token-file.js';
@@ -56,6 +57,7 @@ function rbac(): Rbac {
 
 function admission(ops: number, tokens: TokenAuthenticator[], authorizers: Authorizer[]): BenchCase {
   const identities = new Identities(100);
+  const authorizer = unionOf(authorizers);
   const access: Access = {
     authenticator: new Authenticator({
       frontProxy: undefined,
@@ -65,8 +67,8 @@ function admission(ops: number, tokens: TokenAuthenticator[], authorizers: Autho
       identities,
       clock: systemClock,
     }),
-    identities,
-    authorizer: unionOf(authorizers),
+    authorizer,
+    impersonator: new Impersonator({ authorizer, identities, clock: systemClock, limits: defaultLimits }),
     open: false,
     watches: new OpenWatches(),
   };
@@ -77,7 +79,7 @@ function admission(ops: number, tokens: TokenAuthenticator[], authorizers: Autho
       let admitted = 0;
       for (let op = 0; op < ops; op++) {
         const exchange = new Exchange(request, response, undefined, 0);
-        if (identify(exchange, access) === undefined && permit(exchange, access, {}) === undefined) admitted++;
+        if (identify(exchange, access, {}) === undefined && permit(exchange, access, {}) === undefined) admitted++;
       }
       if (admitted !== ops) throw new Error(`${admitted} of ${ops} were admitted at once`);
       return admitted;

@@ -57,19 +57,25 @@ export function isDnsLabel(text: string): boolean {
   return text.length <= NAME_LENGTH_MAX && dnsLabelRegExp.test(text);
 }
 
+/** The shape of most names: of nodes, of service accounts. */
+export function isSubdomain(text: string): boolean {
+  return text.length <= SUBDOMAIN_LENGTH_MAX && subdomainRegExp.test(text);
+}
+
 /** What a name must not contain to be one segment of a path, here and in etcd. */
 export function pathSegmentProblems(name: string): string[] {
   if (name === '.' || name === '..') return [`may not be '${name}'`];
   return ['/', '%'].filter((illegal) => name.includes(illegal)).map((illegal) => `may not contain '${illegal}'`);
 }
 
-function subdomainProblems(text: string): string[] {
+/** `unit`: Kubernetes has two texts for what is too long. */
+export function subdomainProblems(text: string, unit: 'bytes' | 'characters' = 'bytes'): string[] {
   const problems: string[] = [];
-  if (Buffer.byteLength(text) > SUBDOMAIN_LENGTH_MAX) problems.push(tooLong(SUBDOMAIN_LENGTH_MAX));
+  if (Buffer.byteLength(text) > SUBDOMAIN_LENGTH_MAX) problems.push(tooLong(SUBDOMAIN_LENGTH_MAX, unit));
   if (!subdomainRegExp.test(text)) problems.push(SUBDOMAIN_MESSAGE);
   return problems;
 }
 
-function tooLong(bytesMax: number): string {
-  return `must be no more than ${bytesMax} bytes`;
+function tooLong(bytesMax: number, unit: 'bytes' | 'characters' = 'bytes'): string {
+  return `must be no more than ${bytesMax} ${unit}`;
 }

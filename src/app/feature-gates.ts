@@ -15,6 +15,7 @@ const decided: ReadonlyMap<string, boolean> = new Map([
   ['APIResponseCompression', true],
   ['CBORServingAndStorage', false],
   ['ConsistentListFromCache', true],
+  ['ConstrainedImpersonation', true],
   ['DetectCacheInconsistency', true],
   ['ListFromCacheSnapshot', true],
   ['ResilientWatchCacheInitialization', true],

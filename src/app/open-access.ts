@@ -2,6 +2,7 @@ import { Authenticator, type TokenAuthenticator } from '../auth/authenticator.js
 import { allowPaths, alwaysAllow, alwaysDeny, type Authorizer, unionOf } from '../auth/authorizer.js';
 import { BoundObjects } from '../auth/bound-objects.js';
 import { Identities } from '../auth/identity.js';
+import { Impersonator } from '../auth/impersonator.js';
 import { readVerificationKeys } from '../auth/jwt.js';
 import { LiveNodeGraph, NODE_GRAPH_KINDS } from '../auth/live-node-graph.js';
 import { LiveRbac, RBAC_GROUP } from '../auth/live-rbac.js';
@@ -127,8 +128,8 @@ export function openAccess(config: AccessConfig, limits: Limits, parts: OpenAcce
   const watches = new OpenWatches();
   return {
     authenticator,
-    identities,
     authorizer,
+    impersonator: new Impersonator({ authorizer: authorizer ?? alwaysAllow, identities, clock, limits }),
     watches,
     open: config.anonymous && (authorizer === undefined || config.modes.includes('AlwaysAllow')),
     ca: [clientAuthorities, proxyAuthorities].flatMap((some) => (some === undefined ? [] : [some.pem])),

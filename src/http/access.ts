@@ -5,9 +5,10 @@ import { type ListSyntax, parseListOptions } from '../api/list-options.js';
 import { type Attributes, forbiddenText } from '../auth/attributes.js';
 import type { Authenticator, Known } from '../auth/authenticator.js';
 import type { Authorizer, Decision } from '../auth/authorizer.js';
-import { anonymous, type Identities, type Identity, UNAUTHENTICATED } from '../auth/identity.js';
+import { anonymous, type Identity, UNAUTHENTICATED } from '../auth/identity.js';
 import { hasSpaceForToken } from '../auth/headers.js';
-import { impersonates, readImpersonation } from '../auth/impersonation.js';
+import type { Impersonator } from '../auth/impersonator.js';
+import { impersonates, readWantedUser } from '../auth/wanted-user.js';
 import { type Answer, type Exchange, type ExchangeRequest, internalServerError } from './exchange.js';
 import { isSet } from './query.js';
 import type { ResourcePath } from './paths.js';
@@ -16,10 +17,9 @@ import type { Problem } from './to-status.js';
 /** What decides over requests of the HTTPS listener. The plain one, which binds to loopback only, has no such thing. */
 export interface Access {
   readonly authenticator: Authenticator;
-  /** Of those that somebody else acts as. */
-  readonly identities: Identities;
   /** undefined: whoever is known may do everything. */
   readonly authorizer: Authorizer | undefined;
+  readonly impersonator: Impersonator;
   /** Some of what is answered is answered to anybody: then requests must mean this machine (gate.ts). */
   readonly open: boolean;
   /** Those that were admitted and are not over, to be looked at again when permissions change. */
@@ -42,16 +42,21 @@ export type Admission = Problem | Answer | undefined;
  * Finds out who asks, and as whom they act: the first of two steps, between which kube-apiserver counts requests. Neither makes a promise
  * where nothing has to be waited for, and a request whose connection is gone is refused.
  */
-export function identify(exchange: Exchange, access: Access): Admission | Promise<Admission> {
+export function identify(exchange: Exchange, access: Access, syntax: ListSyntax): Admission | Promise<Admission> {
   const { isSecure, headers, rawHeaders, connection: socket } = exchange.request;
   if (!isSecure) return undefined;
   const known =
     socket === undefined ? undefined : access.authenticator.authenticate({ headers, rawHeaders, socket }, exchange);
-  if (known instanceof Promise) return known.then((later) => actAsKnown(exchange, access, later));
-  return actAsKnown(exchange, access, known);
+  if (known instanceof Promise) return known.then((later) => actAsKnown(exchange, access, syntax, later));
+  return actAsKnown(exchange, access, syntax, known);
 }
 
-function actAsKnown(exchange: Exchange, access: Access, known: Known): Admission | Promise<Admission> {
+function actAsKnown(
+  exchange: Exchange,
+  access: Access,
+  syntax: ListSyntax,
+  known: Known,
+): Admission | Promise<Admission> {
   const { request } = exchange;
   // HTTP/2 is easily abused (CVE-2023-44487): as in kube-apiserver, who is not known gets a connection for one request.
   if (request.isHttp2 && isUnknown(known)) exchange.headers['connection'] = 'close';
@@ -60,7 +65,7 @@ function actAsKnown(exchange: Exchange, access: Access, known: Known): Admission
   }
   if (known === undefined) return { kind: 'unauthorized' };
   if ('kind' in known) return known;
-  if (impersonates(request.headers)) return actAs(exchange, known, access);
+  if (impersonates(request.headers)) return actAs(exchange, known, access, syntax);
   exchange.user = known;
   return undefined;
 }
@@ -92,34 +97,35 @@ function isUnknown(known: Known): boolean {
 }
 
 /** The request goes on as somebody else, or this is why it does not. */
-async function actAs(exchange: Exchange, user: Identity, { authorizer, identities }: Access): Promise<Admission> {
-  const asked = readImpersonation(user, exchange.request.rawHeaders);
-  if (asked === undefined) {
+async function actAs(exchange: Exchange, user: Identity, access: Access, syntax: ListSyntax): Promise<Admission> {
+  const { request } = exchange;
+  const wanted = readWantedUser(request.rawHeaders);
+  if (wanted === undefined) {
     exchange.user = user;
     return undefined;
   }
-  if (asked === 'nameless') {
+  if (typeof wanted === 'string') {
     // As upstream says it with all that has to do with who acts as whom.
     exchange.headers['x-content-type-options'] = 'nosniff';
-    return { kind: 'badRequest', message: 'requested groups, uid or extra without impersonating a user name' };
+    return { kind: 'badRequest', message: wanted };
   }
-  for (const check of authorizer === undefined ? [] : asked.checks) {
-    const { allowed, reason } = await authorizer!.authorize(check, exchange);
-    // Here kube-apiserver takes who does not answer for one who does not allow it.
-    if (!allowed) return refusal(authorizer!, check, { allowed, reason }, '');
+  const found = await access.impersonator.impersonate(wanted, attributesOf(request, user, syntax), exchange);
+  if ('reason' in found) {
+    const { attributes, reason } = found;
+    return refusal(access.authorizer, attributes, { allowed: false, reason }, '');
   }
-  exchange.user = identities.intern(asked.identity);
+  exchange.user = found;
   return undefined;
 }
 
 /** Who might be allowed, once all is known, is told to come again. */
 function refusal(
-  { ready }: Authorizer,
+  authorizer: Authorizer | undefined,
   attributes: Attributes,
   { reason, error }: Decision,
   target: string,
 ): Problem | Answer {
-  if (!ready) return { kind: 'initializing', lastError: undefined, retryAfterSeconds: 1 };
+  if (authorizer?.ready === false) return { kind: 'initializing', lastError: undefined, retryAfterSeconds: 1 };
   return error === undefined ? forbidden(attributes, reason) : internalServerError(target, error);
 }
 

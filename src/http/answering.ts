@@ -151,7 +151,7 @@ export class Answering {
       if (asked > 0 && asked < limits.requestTimeoutMs) exchange.timeoutMs = asked;
     }
     if (access === undefined) return this.#count(exchange, path, mayLast, undefined);
-    const refused = identify(exchange, access);
+    const refused = identify(exchange, access, this.#context.resources.listSyntax);
     if (!(refused instanceof Promise)) return this.#count(exchange, path, mayLast, refused);
     return this.#await(exchange, refused, (later) => this.#count(exchange, path, mayLast, later));
   }

@@ -110,6 +110,11 @@ export interface Limits {
   readonly verdictsPerUserMax: number;
   /** Users that a front proxy names, or that are impersonated, whose decisions are kept. */
   readonly identitiesMax: number;
+  /** Users of whom it is remembered by which rules they could impersonate somebody last. */
+  readonly impersonatorsMax: number;
+  /** What was allowed to impersonate by one set of rules, and for how long that is known: kube-apiserver's time. */
+  readonly impersonationsMax: number;
+  readonly impersonationKeptMs: number;
   /** Bearer tokens whose owner is remembered, and for how long. */
   readonly tokensMax: number;
   readonly tokenKeptMs: number;
@@ -245,6 +250,9 @@ export const defaultLimits: Limits = {
   cheapListBytes: 1_000_000,
   verdictsPerUserMax: 1_024,
   identitiesMax: 4_096,
+  impersonatorsMax: 10_000,
+  impersonationsMax: 4_096,
+  impersonationKeptMs: 10_000,
   tokensMax: 4_096,
   tokenKeptMs: 300_000,
   reviewedTokensMax: 16_384,

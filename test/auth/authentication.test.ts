@@ -11,10 +11,10 @@ import {
 import { Identities, type Identity } from '../../src/auth/identity.js';
 import { Authorities } from '../../src/auth/peer-certificate.js';
 import { StaticTokens } from '../../src/auth/token-file.js';
-import { OpenWatches } from '../../src/http/access.js';
 import { type Clock, systemClock } from '../../src/lib/clock.js';
 import { openHttp2, read, request } from '../http/client.js';
 import { certificate, type Serving, startServing } from '../http/serving.js';
+import { openedAccess } from './opened-access.js';
 import { ask, type Asked, authority, type Pair } from './support.js';
 
 const users = await authority('users');
@@ -80,13 +80,7 @@ async function serve(more: Partial<AuthenticatorOptions>): Promise<{ serving: Se
   const anonymous = more.anonymous ?? options.anonymous;
   const authenticator = new Recorder({ ...options, ...more });
   const serving = startServing({
-    access: {
-      authenticator,
-      identities: new Identities(10),
-      authorizer: undefined,
-      open: anonymous,
-      watches: new OpenWatches(),
-    },
+    access: openedAccess({ authenticator, open: anonymous }),
   });
   const tls = { ...(await certificate()), ca: [users.pem, proxies.pem] };
   const { port } = await serving.server.listenSecure('127.0.0.1', 0, tls);

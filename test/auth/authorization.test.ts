@@ -14,6 +14,7 @@ import { systemClock } from '../../src/lib/clock.js';
 import { defaultLimits } from '../../src/lib/limits.js';
 import { eventually, openHttp2, request } from '../http/client.js';
 import { certificate, kindOf, pod, type Serving, startServing } from '../http/serving.js';
+import { openedAccess } from './opened-access.js';
 import { ask, type Reply } from './support.js';
 
 const live = new LiveRbac(systemClock, defaultLimits);
@@ -32,7 +33,7 @@ before(async () => {
     clock: systemClock,
   });
   serving = startServing({
-    access: { authenticator, identities: new Identities(10), authorizer, open: false, watches },
+    access: openedAccess({ authenticator, authorizer, watches }),
   });
   ({ port } = await serving.server.listenSecure('127.0.0.1', 0, await certificate()));
   await serving.put('pods', pod('web'));

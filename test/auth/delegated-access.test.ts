@@ -17,6 +17,7 @@ import { seededRandom } from '../../src/lib/random.js';
 import { eventually, openHttp2, read, request } from '../http/client.js';
 import { certificate, pod, type Serving, startServing } from '../http/serving.js';
 import { type Asked, type Said, startWebhook, type Webhook } from '../support/webhook.js';
+import { openedAccess } from './opened-access.js';
 import { ask, type Reply } from './support.js';
 
 // Requests whose user and rights a webhook knows: real servers on both sides.
@@ -73,7 +74,7 @@ async function openServer(limits: Partial<Limits> = {}, isAskedFirst = false): P
   const watches = new OpenWatches();
   const serving = startServing({
     limits,
-    access: { authenticator, identities, authorizer, open: false, watches },
+    access: openedAccess({ authenticator, authorizer, watches }),
   });
   const { port } = await serving.server.listenSecure('127.0.0.1', 0, await certificate());
   await serving.put('pods', pod('web'));
@@ -212,13 +213,17 @@ test('the webhook decides as whom somebody acts; if it does not answer, as nobod
   assert.deepEqual(
     asked.map(({ user, resourceAttributes: { verb, resource, name } }) => [user, verb, resource, name]),
     [
+      ['ann', 'impersonate-on:user-info:list', 'pods', undefined],
       ['ann', 'impersonate', 'users', 'root'],
       ['ann', 'impersonate', 'groups', 'system:masters'],
     ],
   );
   const refused = await as('w-bob', LIST, { 'impersonate-user': 'root' });
   assert.equal(refused.code, 403);
-  assert.match(refused.body, /users \\"root\\" is forbidden: User \\"bob\\" cannot impersonate resource/);
+  assert.match(
+    refused.body,
+    /pods is forbidden: User \\"bob\\" cannot impersonate-on:user-info:list resource .*: the server could not find/,
+  );
 });
 
 function review(token: string, kind: string, spec: object): Promise<Reply> {

@@ -8,11 +8,11 @@ import { Rbac } from '../../src/auth/rbac.js';
 import { StaticTokens } from '../../src/auth/token-file.js';
 import { openEnvelope } from '../../src/codec/envelope.js';
 import { messageToJson } from '../../src/codec/kind-codec.js';
-import { OpenWatches } from '../../src/http/access.js';
 import { envelopeHead } from '../../src/http/encode/envelope.js';
 import { encodeMessage } from '../../src/http/encode/messages.js';
 import { systemClock } from '../../src/lib/clock.js';
 import { certificate, type Serving, startServing } from '../http/serving.js';
+import { openedAccess } from './opened-access.js';
 import { ask, type Reply } from './support.js';
 
 const rbac = new Rbac(100);
@@ -34,7 +34,7 @@ before(async () => {
   });
   const authorizer = unionOf([rbac]);
   serving = startServing({
-    access: { authenticator, identities, authorizer, open: false, watches: new OpenWatches() },
+    access: openedAccess({ authenticator, authorizer }),
   });
   ({ port } = await serving.server.listenSecure('127.0.0.1', 0, await certificate()));
   ({ port: plain } = await serving.server.listenInsecure('127.0.0.1', 0));
@@ -259,7 +259,7 @@ test('each part of an impersonation must be allowed', async () => {
   };
   assert.deepEqual(await messageOf({ 'impersonate-user': 'bob' }), [
     403,
-    'users "bob" is forbidden: User "jane" cannot impersonate resource "users" in API group "" at the cluster scope',
+    'selfsubjectreviews.authentication.k8s.io is forbidden: User "jane" cannot impersonate-on:user-info:create resource "selfsubjectreviews" in API group "authentication.k8s.io" at the cluster scope',
   ]);
   give('act', 'dev', { verbs: ['impersonate'], apiGroups: [''], resources: ['users'], resourceNames: ['bob'] });
   assert.deepEqual(await messageOf({ 'impersonate-user': 'bob' }), [201, undefined]);

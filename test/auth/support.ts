@@ -96,12 +96,15 @@ export interface Asked {
   /** An array: names and values in turn, as they go on the wire; then Host is one of them. */
   readonly headers?: Record<string, string | readonly string[]> | readonly string[];
   readonly client?: Pair;
+  /** Keeps connections, and has the certificate of the client; absent: a connection of its own. */
+  readonly agent?: Agent;
   readonly body?: string | Uint8Array;
 }
 
-/** One request over TLS, on a connection of its own. */
-export function ask(port: number, path: string, { method, headers, client, body }: Asked = {}): Promise<Reply> {
-  const agent = new Agent({ rejectUnauthorized: false, ...client });
+/** One request over TLS. */
+export function ask(port: number, path: string, asked: Asked = {}): Promise<Reply> {
+  const { method, headers, client, body } = asked;
+  const agent = asked.agent ?? new Agent({ rejectUnauthorized: false, ...client });
   return new Promise((resolve, reject) => {
     const sent = request(
       { host: '127.0.0.1', port, path, method, headers: headers as Record<string, string>, agent },
@@ -109,7 +112,7 @@ export function ask(port: number, path: string, { method, headers, client, body 
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('end', () => {
-          agent.destroy();
+          if (asked.agent === undefined) agent.destroy();
           resolve({
             code: response.statusCode!,
             headers: response.headers,

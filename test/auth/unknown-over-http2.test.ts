@@ -4,10 +4,10 @@ import { after, before, test } from 'node:test';
 import { Authenticator } from '../../src/auth/authenticator.js';
 import { Identities } from '../../src/auth/identity.js';
 import { StaticTokens } from '../../src/auth/token-file.js';
-import { OpenWatches } from '../../src/http/access.js';
 import { systemClock } from '../../src/lib/clock.js';
 import { eventually, openHttp2, read, request } from '../http/client.js';
 import { certificate, pod, type Serving, startServing } from '../http/serving.js';
+import { openedAccess } from './opened-access.js';
 import { ask } from './support.js';
 
 // As kube-apiserver does since CVE-2023-44487: an HTTP/2 connection is for those who are known.
@@ -25,8 +25,7 @@ before(async () => {
     identities,
     clock: systemClock,
   });
-  const watches = new OpenWatches();
-  serving = startServing({ access: { authenticator, identities, authorizer: undefined, open: false, watches } });
+  serving = startServing({ access: openedAccess({ authenticator }) });
   ({ port } = await serving.server.listenSecure('127.0.0.1', 0, await certificate()));
   await serving.put('pods', pod('web'));
 });

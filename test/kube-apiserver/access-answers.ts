@@ -106,3 +106,13 @@ export function freshRandom(): { readonly seed: number; readonly random: Random 
   const seed = given === undefined ? systemRandom.int(2 ** 31) : Number(given);
   return { seed, random: seededRandom(seed) };
 }
+
+/** Several at once: each connection does one thing at a time. */
+export async function inParallel<T>(items: readonly T[], each: (item: T) => Promise<void>): Promise<void> {
+  const rest = items.values();
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      for (const item of rest) await each(item);
+    }),
+  );
+}

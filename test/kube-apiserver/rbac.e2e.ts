@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import type { Random } from '../../src/lib/random.js';
 import { eventually, run } from '../support/command.js';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.js';
-import { Differences, freshRandom, Posts, type Reviewed } from './access-answers.js';
+import { Differences, freshRandom, inParallel, Posts, type Reviewed } from './access-answers.js';
 
 // Who may do what by the policy that kube-apiserver writes at its start, and by roles of all shapes: both servers are asked the same.
 
@@ -356,15 +356,6 @@ function sortedErrors(text: string): string {
 }
 
 /** Some at a time. */
-async function inParallel<T>(items: readonly T[], each: (item: T) => Promise<void>): Promise<void> {
-  const rest = items.values();
-  await Promise.all(
-    Array.from({ length: 8 }, async () => {
-      for (const item of rest) await each(item);
-    }),
-  );
-}
-
 test('thousands of questions about others', async () => {
   const differences = new Differences();
   let allowed = 0;

@@ -188,14 +188,22 @@ export const accessMutations: readonly Mutation[] = [
     ],
   ),
   ...of(
-    'src/http/access.ts',
-    ['auth/reviews'],
+    'src/auth/impersonation-mode.ts',
+    ['auth/impersonator'],
     [
       [
-        'each part of an impersonation must be allowed',
-        "if (!allowed) return refusal(authorizer!, check, { allowed, reason }, '');",
-        '',
+        'each group of an impersonation must be allowed',
+        'const refused = await refusal(this.#authorizer, named(group), asker);',
+        'const refused: Unallowed | undefined = undefined;',
       ],
+      [
+        'the request must be allowed to who acts as another',
+        'if (refused !== undefined) return refused;\n    const found',
+        'const found',
+      ],
+      ['nobody becomes a master', 'if (groups.includes(MASTERS))', 'if (user === undefined)'],
+      ['what was allowed is forgotten', 'this.#clock.monotonicMs() < found.untilMs', 'found.untilMs > 0'],
+      ['a pod acts as its own node', 'names[0] === node', 'names[0] !== undefined'],
     ],
   ),
   ...of(

@@ -8,6 +8,7 @@ import { eventually, openRaw } from '../client.js';
 import { pod, startServing } from '../serving.js';
 import { begin, protocols, send } from './client.js';
 import { asJane, type Forwarding, startForwarding } from './serving.js';
+import { openedAccess } from '../../auth/opened-access.js';
 import { bodyOf, startTarget, valuesOf } from './target.js';
 
 // What is passed on, as whom, and what becomes of the answer, over both protocols, through real sockets.
@@ -207,8 +208,11 @@ test("who may do what is the target's to say, but who may act as whom is said he
   assert.equal((await send('HTTP/1.1', strict.port, { path: PODS, headers: asJane })).code, 403);
   const acting = await send('HTTP/1.1', strict.port, { ...write, headers: { ...asJane, 'impersonate-user': 'root' } });
   assert.equal(acting.code, 403);
-  assert.match(acting.text, /cannot impersonate resource \\"users\\"/);
-  assert.deepEqual([refused, strict.target.seen.length], [['list', 'impersonate'], 1]);
+  assert.match(acting.text, /cannot impersonate-on:user-info:create resource \\"pods\\"/);
+  assert.deepEqual(
+    [refused, strict.target.seen.length],
+    [['list', 'impersonate-on:user-info:create', 'impersonate'], 1],
+  );
 });
 
 test('a target that cannot be reached: 503 in the words of the aggregator, counted', async (t) => {
@@ -373,7 +377,6 @@ test('a user whom no header can name is not passed on', async (t) => {
   const { Authenticator } = await import('../../../src/auth/authenticator.js');
   const { Authorities } = await import('../../../src/auth/peer-certificate.js');
   const { Identities } = await import('../../../src/auth/identity.js');
-  const { OpenWatches } = await import('../../../src/http/access.js');
   const { systemClock } = await import('../../../src/lib/clock.js');
   const { certificate } = await import('../serving.js');
   const identities = new Identities(10);
@@ -387,8 +390,7 @@ test('a user whom no header can name is not passed on', async (t) => {
   });
   const target = await startTarget();
   t.after(target.close);
-  const access = { authenticator, identities, authorizer: undefined, open: false, watches: new OpenWatches() };
-  const serving = startServing({ access, forwardTo: target.forwardTo });
+  const serving = startServing({ access: openedAccess({ authenticator }), forwardTo: target.forwardTo });
   t.after(serving.close);
   const { port } = await serving.server.listenSecure('127.0.0.1', 0, { ...(await certificate()), ca: [users.pem] });
   const padded = await ask(port, PODS, { method: 'POST', client: await users.client('admin '), body: '{}' });

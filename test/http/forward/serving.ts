@@ -2,9 +2,9 @@ import { Authenticator } from '../../../src/auth/authenticator.js';
 import type { Authorizer } from '../../../src/auth/authorizer.js';
 import { Identities } from '../../../src/auth/identity.js';
 import { StaticTokens } from '../../../src/auth/token-file.js';
-import { OpenWatches } from '../../../src/http/access.js';
 import { systemClock } from '../../../src/lib/clock.js';
 import { certificate, type Serving, type ServingOptions, startServing } from '../serving.js';
+import { openedAccess } from '../../auth/opened-access.js';
 import { startTarget, type Target } from './target.js';
 
 /** Of users by `Authorization: Bearer t-NAME`. */
@@ -38,7 +38,7 @@ export async function startForwarding(
   });
   const { authorizer } = options;
   const serving = startServing({
-    access: { authenticator, identities, authorizer, open: authorizer === undefined, watches: new OpenWatches() },
+    access: openedAccess({ authenticator, authorizer, open: authorizer === undefined }),
     forwardTo: target.forwardTo,
     ...options,
   });

@@ -96,7 +96,7 @@ func main() {
 	codecs := serializer.NewCodecFactory(scheme)
 	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	handler = filters.WithAuthorization(handler, authorizer, codecs)
-	handler = impersonation.WithImpersonation(handler, authorizer, codecs)
+	handler = impersonation.WithConstrainedImpersonation(handler, authorizer, codecs)
 	handler = filters.WithAuthentication(handler, anybody, filters.Unauthorized(codecs), audiences, nil)
 	handler = filters.WithRequestInfo(handler, &request.RequestInfoFactory{
 		APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api"),
