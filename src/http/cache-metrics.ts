@@ -107,6 +107,12 @@ const cacheMetrics: readonly CacheMetric[] = [
     of: ({ versions }) => versions.stats.reservedBytes,
   },
   {
+    name: 'listwatch_moved_bytes',
+    help: 'Bytes of the slabs where objects lay before LISTs moved them side by side, and readers may still read.',
+    type: 'gauge',
+    of: ({ versions }) => versions.stats.movedBytes,
+  },
+  {
     name: 'listwatch_live_bytes',
     help: 'Key and wire bytes of the objects stored.',
     type: 'gauge',

@@ -38,6 +38,17 @@ export function registerFragmentMetrics(registry: Registry, stats: () => Fragmen
       });
     }
   }
+  new Gauge({
+    name: 'listwatch_fragment_cache_format_bytes',
+    help: 'The part of the bytes kept that each format takes.',
+    labelNames: ['format'],
+    registers,
+    collect() {
+      const now = stats();
+      if (now === undefined) return;
+      for (const format of fragmentFormats) this.set({ format }, now.bytesByFormat[format]);
+    },
+  });
   for (const what of ['hits', 'misses'] as const) {
     new Counter({
       name: `listwatch_fragment_cache_${what}_total`,

@@ -46,6 +46,8 @@ export interface Limits {
   readonly listChunkBytes: number;
   /** Chunks that no LIST uses, kept to be filled again. docs/adr/0027 */
   readonly listSpareBytesMax: number;
+  /** Bytes of a kind that LISTs have moved, and whose places of before readers may still read; then nothing more is moved. docs/adr/0046 */
+  readonly movedBytesMax: number;
   /** A LIST yields to ingest and watches after this long. docs/adr/0025 */
   readonly listSliceMs: number;
   /** Items of LISTs that are kept encoded, of all kinds together; 0 keeps none. docs/adr/0009 */
@@ -214,6 +216,7 @@ export const defaultLimits: Limits = {
   watchFlushBytes: 16 * 2 ** 10,
   listChunkBytes: 256 * 2 ** 10,
   listSpareBytesMax: 8 * 2 ** 20,
+  movedBytesMax: 32 * 2 ** 20,
   listSliceMs: 8,
   fragmentCacheBytes: 512 * 2 ** 20,
   fragmentIdleMs: 60_000,

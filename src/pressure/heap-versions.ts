@@ -76,6 +76,7 @@ export class HeapVersions<T> implements Versions {
       reservedBytes: 0,
       columnBytes: 0,
       slotBytes: 0,
+      movedBytes: 0,
     };
   }
 
@@ -142,6 +143,15 @@ export class HeapVersions<T> implements Versions {
 
   pinList(): readonly PinInfo[] {
     return this.#retention.pins.list();
+  }
+
+  /** There are no slots to lie in. */
+  gather(): undefined {
+    return undefined;
+  }
+
+  pieceOf(): undefined {
+    return undefined;
   }
 
   modRevision(id: VersionId): ModRevision {

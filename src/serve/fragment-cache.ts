@@ -3,7 +3,7 @@ import type { Limits } from '../lib/limits.js';
 import type { Sheddable } from '../lib/memory-budget.js';
 import { KeptLeaves } from './kept-leaves.js';
 
-/** How the items of a leaf are kept: as JSON, compressed, as rows of a Table, as protobuf LISTs send them; the order is that of the numbers in keys. */
+/** How the items of a leaf are kept: as JSON, compressed, as rows of a Table; the order is that of the numbers in keys. */
 export const fragmentFormats = [
   'json',
   'json-deflate',
@@ -12,7 +12,6 @@ export const fragmentFormats = [
   'table-deflate',
   'json-zstd',
   'protobuf-zstd',
-  'wire',
 ] as const;
 export type FragmentFormat = (typeof fragmentFormats)[number];
 
@@ -25,6 +24,7 @@ export interface Fragment {
 
 export interface FragmentStats {
   readonly bytes: number;
+  readonly bytesByFormat: Readonly<Record<FragmentFormat, number>>;
   readonly bytesMax: number;
   readonly fragments: number;
   readonly hits: Readonly<Record<FragmentFormat, number>>;
@@ -50,21 +50,19 @@ const PLACES = 2 ** 26;
 const FORMATS = 8;
 
 /**
- * What work a kept byte of each format saves, as a rank. A copied leaf saves a copy; JSON saves encoding, several times
- * that; a row takes as long to make as the object's JSON and is half as large; what is compressed is a tenth as large, and
+ * What work a kept byte of each format saves, as a rank. JSON saves encoding; a row takes as long to make as the object's JSON and is half as large; what is compressed is a tenth as large, and
  * takes longest to make.
  */
 const RANKS: Readonly<Record<FragmentFormat, number>> = {
-  wire: 0,
-  json: 1,
-  table: 2,
-  'json-deflate': 3,
-  'protobuf-deflate': 3,
-  'table-deflate': 3,
-  'json-zstd': 3,
-  'protobuf-zstd': 3,
+  json: 0,
+  table: 1,
+  'json-deflate': 2,
+  'protobuf-deflate': 2,
+  'table-deflate': 2,
+  'json-zstd': 2,
+  'protobuf-zstd': 2,
 };
-const RANK_COUNT = 4;
+const RANK_COUNT = 3;
 
 /**
  * The fragments of all kinds, bounded in bytes. A key names a place in an engine, so a leaf that was replaced
@@ -105,6 +103,7 @@ export class FragmentCache implements Sheddable {
   get stats(): FragmentStats {
     return {
       bytes: this.bytes,
+      bytesByFormat: this.#bytesByFormat(),
       bytesMax: this.#bytesMax,
       fragments: this.#sum(({ count }) => count),
       hits: this.#hits,
@@ -190,6 +189,16 @@ export class FragmentCache implements Sheddable {
 
   #rankOf(format: FragmentFormat): KeptLeaves<Fragment> {
     return this.#ranks[RANKS[format]]!;
+  }
+
+  #bytesByFormat(): Record<FragmentFormat, number> {
+    const bytes = counters();
+    for (const rank of this.#ranks) {
+      rank.forEach((key, { cost }) => {
+        bytes[fragmentFormats[key % FORMATS]!] += cost;
+      });
+    }
+    return bytes;
   }
 
   #sum(of: (rank: KeptLeaves<Fragment>) => number): number {

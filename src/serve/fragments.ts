@@ -80,7 +80,7 @@ export class KindFragments {
     this.#codec = codec;
     this.#cache = cache;
     this.#limits = limits;
-    this.wires = new WireLeaves(cache, limits);
+    this.wires = new WireLeaves(limits);
     this.#scope = cache.openScope();
   }
 

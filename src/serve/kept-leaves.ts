@@ -24,6 +24,11 @@ export class KeptLeaves<T extends { readonly cost: number }> {
     return this.#kept.calculatedSize;
   }
 
+  /** Visits what is kept, by its key. */
+  forEach(visit: (key: number, value: T) => void): void {
+    for (const [key, { value }] of this.#kept.entries()) visit(key, value);
+  }
+
   get count(): number {
     return this.#kept.size;
   }

@@ -109,7 +109,7 @@ export class LeafRuns implements ListRuns, Disposable {
     this.#check();
     const { count, part } = this.#runs[run]!;
     const start = part?.start ?? 0;
-    this.#fragments.wires.write(this.#scope, this.#source.versions, this.#leaf(run), start, start + count, into);
+    this.#fragments.wires.write(this.#source.versions, this.#leaf(run), start, start + count, into);
   }
 
   json(run: number, into: WireSink): void | Promise<void> {

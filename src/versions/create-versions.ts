@@ -1,8 +1,9 @@
 import type { ModRevision } from '../api/revision.js';
 import { assert, InvariantError } from '../lib/assert.js';
-import type { ByteRange } from '../lib/bytes.js';
+import { type ByteRange, copyBytes, rangeOf } from '../lib/bytes.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import type { Allocator, CreateAllocator } from './allocator.js';
+import { Moved, Piece, Pieces } from './pieces.js';
 import { Retention } from './retention.js';
 import {
   ADDRESS,
@@ -17,12 +18,15 @@ import {
   ROW_CHUNK_SHIFT,
   ROW_MASK,
   Rows,
-  STATE,
+  START_AND_STATE,
+  STATE_BITS,
+  STATE_MASK,
   WIRE_LENGTH,
 } from './rows.js';
 import { SizeClassAllocator } from './size-classes.js';
-import { SLAB_BYTES_DEFAULT, Slabs, UNIT_SHIFT } from './slabs.js';
-import { NONE, type Pin, type PinInfo, type VersionId, type Versions, type VersionsStats } from './versions.js';
+import { type Address, SLAB_BYTES_DEFAULT, Slabs, UNIT_BYTES, UNIT_SHIFT } from './slabs.js';
+import { MutableStats } from './stats.js';
+import { NONE, type Pin, type PinInfo, type SharedPiece, type VersionId, type Versions } from './versions.js';
 
 export interface VersionsOptions {
   /** Where slots come from; default: size classes. */
@@ -57,16 +61,21 @@ const FIRST_BYTES = Int32Array.from({ length: 4 }, (_, count) => {
 });
 
 /**
- * A slot holds the key, then the wire bytes, without a gap.
+ * A slot holds the key, then the wire bytes, without a gap. A piece holds several versions, whose wire bytes follow one
+ * another: in front of each key is a unit with the piece's number, and a unit between the last key and the first wire
+ * bytes, so that these follow their own key in slots only.
+ *
+ *     [#7][key a][#7][key b][#7][key c][  ][a@3][b@5][c@9]
  *
  * Invariants:
  *   I1  every id is exactly one of live, retired and free, and the counts say how many are what.
- *   I2  slots of live and retired versions lie inside their slabs and do not overlap.
+ *   I2  slots of live and retired versions, pieces and what waits for pins lie inside their slabs and do not overlap.
  *   I3  the retire queue holds the retired ids, each once, in the order of supersededAt.
  *   I4  byte totals are the sums over live and retired versions; slots add up to the allocator's used bytes.
  *   I5  pins are ordered by revision and not disposed.
  *   I6  a version still in use is not older than what it became: 0 < createRevision <= modRevision < supersededAt.
- *   I7  (poison) bytes of live and retired versions are what `add` was given.
+ *   I7  a piece counts the versions that lie in it, and their bytes.
+ *   I8  (poison) bytes of live and retired versions are what `add` was given.
  */
 class SlabVersions implements Versions {
   readonly stats: MutableStats;
@@ -76,6 +85,10 @@ class SlabVersions implements Versions {
   readonly #retention: Retention;
   readonly #fillOnFree: number;
   readonly #checksums: Map<VersionId, number> | undefined;
+  readonly #pieces = new Pieces();
+  readonly #moved = new Moved();
+  readonly #range: ByteRange = rangeOf(new Uint8Array(0));
+  #isDisposed = false;
   /** The buffer that `add` read last, and the same memory as words. */
   #source: Uint8Array = new Uint8Array(0);
   #sourceWords: Int32Array = new Int32Array(0);
@@ -88,7 +101,8 @@ class SlabVersions implements Versions {
     this.#retention = new Retention(options.clock ?? systemClock, options.onPinLeak ?? (() => {}));
     this.#fillOnFree = options.zeroOnFree === true ? 0 : options.poison === true ? POISON : -1;
     this.#checksums = options.poison === true ? new Map() : undefined;
-    this.stats = new MutableStats(this.#slabs, this.#rows, this.#allocator, this.#retention);
+    this.stats = new MutableStats(this.#slabs, this.#rows, this.#allocator, this.#retention, this.#moved);
+    this.#retention.pins.onRelease = () => this.#settle();
   }
 
   add(
@@ -135,17 +149,17 @@ class SlabVersions implements Versions {
     words[(row << 3) + ADDRESS] = address;
     words[(row << 3) + WIRE_LENGTH] = wireLength;
     words[(row << 3) + KEY_AND_OFFSET] = keyLength * 256 + objectOffset;
-    words[(row << 3) + STATE] = LIVE;
+    words[(row << 3) + START_AND_STATE] = (((offset + keyLength) << STATE_BITS) | LIVE) >>> 0;
     this.stats.live++;
     this.stats.liveBytes += size;
-    this.#checksums?.set(id, checksumOf(slab, offset, size));
+    this.#checksums?.set(id, this.#checksum(id));
     return id;
   }
 
   retire(id: VersionId, supersededAt: ModRevision): void {
     const rows = this.#rows;
     // Plain throws on hot paths: the arguments of assert() are evaluated even when nothing is wrong.
-    if (!(id >= 0 && id < rows.touched) || rows.word(id, STATE) !== LIVE) {
+    if (!(id >= 0 && id < rows.touched) || rows.state(id) !== LIVE) {
       throw new InvariantError(`versions: ${id} is retired but not live`);
     }
     const modRevision = rows.double(id, MOD_REVISION);
@@ -153,7 +167,8 @@ class SlabVersions implements Versions {
       throw new InvariantError(`versions: ${id} of revision ${modRevision} is superseded at ${supersededAt}`);
     }
     this.#retention.retired.push(id, supersededAt);
-    rows.words[id >>> ROW_CHUNK_SHIFT]![((id & ROW_MASK) << 3) + STATE] = RETIRED;
+    const start = rows.word(id, START_AND_STATE) & ~STATE_MASK;
+    rows.words[id >>> ROW_CHUNK_SHIFT]![((id & ROW_MASK) << 3) + START_AND_STATE] = (start | RETIRED) >>> 0;
     const size = this.#slotSize(id);
     this.stats.live--;
     this.stats.liveBytes -= size;
@@ -167,6 +182,7 @@ class SlabVersions implements Versions {
       if (id === NONE) break;
       this.#free(id);
     }
+    this.#settle();
     return count;
   }
 
@@ -176,6 +192,50 @@ class SlabVersions implements Versions {
 
   pinList(): readonly PinInfo[] {
     return this.#retention.pins.list();
+  }
+
+  gather(ids: Int32Array, movedBytesMax: number): SharedPiece | undefined {
+    this.#settle();
+    if (this.#fillOnFree === 0 || this.#moved.bytes > movedBytesMax) return undefined;
+    let keyBytes = UNIT_BYTES;
+    let bytes = 0;
+    for (const id of ids) {
+      if (this.#rows.state(id) !== LIVE) return undefined;
+      const size = this.#slotSize(id);
+      keyBytes += pieceKeyBytes(size - this.wireSize(id));
+      bytes += size;
+    }
+    const size = ids.reduce((sum, id) => sum + this.wireSize(id), keyBytes);
+    if (ids.length === 0 || size > this.#slabs.slabBytes) return undefined;
+    const address = this.#allocator.allocate(size);
+    const piece = this.#pieces.add(
+      (number) => new Piece({ number, address, size }, ids.slice(), bytes, (unused) => this.#leavePiece(unused)),
+    );
+    const words = this.#slabs.words[address >>> this.#slabs.unitShift]!;
+    const left = new Set<Piece>();
+    let keyAt = this.#slabs.offsetOf(address);
+    let wireAt = keyAt + keyBytes;
+    for (const id of ids) {
+      const before = this.#pieceOf(id);
+      const slot = this.#rows.word(id, ADDRESS);
+      const slotSize = this.#slotSize(id);
+      const wireSize = this.wireSize(id);
+      words[keyAt >> 2] = piece.number;
+      this.#move(id, address + ((keyAt - this.#slabs.offsetOf(address) + UNIT_BYTES) >> UNIT_SHIFT), wireAt);
+      keyAt += pieceKeyBytes(slotSize - wireSize);
+      wireAt += wireSize;
+      if (before === undefined) this.#moved.push(slot, slotSize, this.#retention.pins.taken);
+      else {
+        left.add(before);
+        before.left(slotSize);
+      }
+    }
+    for (const before of left) if (before.isSparse) this.#scatter(before);
+    return piece;
+  }
+
+  pieceOf(id: VersionId): SharedPiece | undefined {
+    return this.#pieceOf(id);
   }
 
   modRevision(id: VersionId): ModRevision {
@@ -189,7 +249,7 @@ class SlabVersions implements Versions {
   key(id: VersionId, into: ByteRange): ByteRange {
     const words = this.#rows.words[id >>> ROW_CHUNK_SHIFT]!;
     const row = (id & ROW_MASK) << 3;
-    if (words[row + STATE] === FREE) throw staleId(id);
+    if ((words[row + START_AND_STATE]! & STATE_MASK) === FREE) throw staleId(id);
     const address = words[row + ADDRESS]!;
     const start = (address & this.#slabs.unitMask) << UNIT_SHIFT;
     into.bytes = this.#slabs.bytes[address >>> this.#slabs.unitShift]!;
@@ -201,7 +261,7 @@ class SlabVersions implements Versions {
   hasKey(id: VersionId, words: Int32Array, length: number): boolean {
     const row = (id & ROW_MASK) << 3;
     const columns = this.#rows.words[id >>> ROW_CHUNK_SHIFT]!;
-    if (columns[row + STATE] === FREE) throw staleId(id);
+    if ((columns[row + START_AND_STATE]! & STATE_MASK) === FREE) throw staleId(id);
     if (columns[row + KEY_AND_OFFSET]! >>> 8 !== length) return false;
     const address = columns[row + ADDRESS]!;
     const slab = this.#slabs.words[address >>> this.#slabs.unitShift]!;
@@ -230,18 +290,26 @@ class SlabVersions implements Versions {
     let liveBytes = 0;
     let slotBytes = 0;
     const counts = [0, 0, 0];
-    const slots: [address: number, units: number, id: VersionId][] = [];
+    const places: [address: number, units: number, what: string][] = [];
+    const inPieces = new Map<Piece, { count: number; bytes: number }>();
+    // An oversize slot has a slab to itself, so it cannot reach into the address space of the next one.
+    const unitsOf = (size: number) => Math.min((size + 15) >>> UNIT_SHIFT, this.#slabs.unitMask + 1);
     for (let id = 0; id < this.#rows.touched; id++) {
-      const state = this.#rows.word(id, STATE);
+      const state = this.#rows.state(id);
       assert(state <= RETIRED, `I1: version ${id} has state ${state}`);
       counts[state]!++;
       if (state === FREE) continue;
       const size = this.#slotSize(id);
       slotBytes += size;
       if (state === LIVE) liveBytes += size;
-      // An oversize slot has a slab to itself, so it cannot reach into the address space of the next one.
-      slots.push([this.#rows.word(id, ADDRESS), Math.min((size + 15) >>> UNIT_SHIFT, this.#slabs.unitMask + 1), id]);
-      this.#verifySlot(id, size);
+      const piece = this.#pieceOf(id);
+      if (piece === undefined) places.push([this.#rows.word(id, ADDRESS), unitsOf(size), `version ${id}`]);
+      else {
+        const { count, bytes } = inPieces.get(piece) ?? { count: 0, bytes: 0 };
+        inPieces.set(piece, { count: count + 1, bytes: bytes + size });
+        assert(piece.ids.includes(id), `I7: version ${id} lies in piece ${piece.number}, which is not of it`);
+      }
+      this.#verifySlot(id);
       const [created, modified] = [this.createRevision(id), this.modRevision(id)];
       assert(
         created > 0 && created <= modified,
@@ -254,10 +322,16 @@ class SlabVersions implements Versions {
     assert(liveBytes === stats.liveBytes, `I4: live versions hold ${liveBytes} bytes, counted ${stats.liveBytes}`);
     assert(slotBytes === liveBytes + stats.retiredBytes, `I4: retired bytes are off: ${stats.retiredBytes}`);
     assert(this.#allocator.usedBytes >= slotBytes, 'I4: the allocator counts less than its slots hold');
-    slots.sort((a, b) => a[0] - b[0]);
-    for (const [index, [address, , id]] of slots.entries()) {
-      const before = slots[index - 1];
-      assert(before === undefined || before[0] + before[1] <= address, `I2: version ${id} overlaps ${before?.[2]}`);
+    for (const piece of this.#pieces.list()) {
+      const { count, bytes } = inPieces.get(piece) ?? { count: 0, bytes: 0 };
+      assert(piece.count === count && piece.bytes === bytes, `I7: ${count} versions, ${bytes} bytes in a piece`);
+      places.push([piece.address, unitsOf(piece.size), `piece ${piece.number}`]);
+    }
+    this.#moved.forEach((address, size) => void places.push([address, unitsOf(size), 'a place of before']));
+    places.sort((a, b) => a[0] - b[0]);
+    for (const [index, [address, , what]] of places.entries()) {
+      const before = places[index - 1];
+      assert(before === undefined || before[0] + before[1] <= address, `I2: ${what} overlaps ${before?.[2]}`);
     }
     this.#verifyRetired();
     this.#retention.pins.verify();
@@ -270,6 +344,7 @@ class SlabVersions implements Versions {
 
   dispose(): void {
     this.#retention.assertUnpinned();
+    this.#isDisposed = true;
     const secrets = this.#fillOnFree === 0;
     for (let index = 0; index < this.#slabs.bytes.length; index++) {
       const bytes = this.#slabs.bytes[index]!;
@@ -295,26 +370,78 @@ class SlabVersions implements Versions {
 
   #free(id: VersionId): void {
     const size = this.#slotSize(id);
-    const address = this.#rows.word(id, ADDRESS);
+    const piece = this.#pieceOf(id);
+    if (piece === undefined) this.#freeSlot(this.#rows.word(id, ADDRESS), size);
+    this.#rows.give(id);
+    this.stats.retiredBytes -= size;
+    this.#checksums?.delete(id);
+    if (piece === undefined) return;
+    piece.left(size);
+    if (piece.isSparse) this.#scatter(piece);
+  }
+
+  #freeSlot(address: Address, size: number): void {
     if (this.#fillOnFree !== -1) {
       const offset = this.#slabs.offsetOf(address);
       this.#slabs.bytes[address >>> this.#slabs.unitShift]!.fill(this.#fillOnFree, offset, offset + size);
     }
     this.#allocator.free(address, size);
-    this.#rows.give(id);
-    this.stats.retiredBytes -= size;
-    this.#checksums?.delete(id);
+  }
+
+  #pieceOf(id: VersionId): Piece | undefined {
+    const { words } = this.#rows;
+    const row = (id & ROW_MASK) << 3;
+    const columns = words[id >>> ROW_CHUNK_SHIFT]!;
+    const address = columns[row + ADDRESS]!;
+    const keyStart = (address & this.#slabs.unitMask) << UNIT_SHIFT;
+    const wireStart = columns[row + START_AND_STATE]! >>> STATE_BITS;
+    if (wireStart === keyStart + (columns[row + KEY_AND_OFFSET]! >>> 8)) return undefined;
+    return this.#pieces.get(this.#slabs.words[address >>> this.#slabs.unitShift]![(keyStart - UNIT_BYTES) >> 2]!);
+  }
+
+  /** The version lies elsewhere from now on, with its key at an address and its wire bytes at an offset of the same slab. */
+  #move(id: VersionId, address: Address, wireStart: number): void {
+    const slab = this.#slabs.bytes[address >>> this.#slabs.unitShift]!;
+    const key = this.key(id, this.#range);
+    copyBytes(slab, this.#slabs.offsetOf(address), key.bytes, key.start, key.end);
+    const wire = this.wire(id, this.#range);
+    copyBytes(slab, wireStart, wire.bytes, wire.start, wire.end);
+    const words = this.#rows.words[id >>> ROW_CHUNK_SHIFT]!;
+    const row = (id & ROW_MASK) << 3;
+    words[row + ADDRESS] = address;
+    words[row + START_AND_STATE] = ((wireStart << STATE_BITS) | (words[row + START_AND_STATE]! & STATE_MASK)) >>> 0;
+  }
+
+  /** Gives what is left in a piece slots again. */
+  #scatter(piece: Piece): void {
+    for (const id of piece.ids) {
+      if (this.#rows.state(id) === FREE || this.#pieceOf(id) !== piece) continue;
+      const size = this.#slotSize(id);
+      const address = this.#allocator.allocate(size);
+      this.#move(id, address, this.#slabs.offsetOf(address) + size - this.wireSize(id));
+      piece.left(size);
+    }
+  }
+
+  #leavePiece(piece: Piece): void {
+    if (this.#isDisposed) return;
+    this.#pieces.remove(piece);
+    this.#moved.push(piece.address, piece.size, this.#retention.pins.taken);
+  }
+
+  #settle(): void {
+    if (this.#moved.length === 0) return;
+    this.#moved.settle(this.#retention.pins.oldestTaken, (address, size) => this.#freeSlot(address, size));
   }
 
   #locate(id: VersionId, into: ByteRange, offsetMask: number): ByteRange {
     const words = this.#rows.words[id >>> ROW_CHUNK_SHIFT]!;
     const row = (id & ROW_MASK) << 3;
-    if (words[row + STATE] === FREE) throw staleId(id);
-    const address = words[row + ADDRESS]!;
-    const keyAndOffset = words[row + KEY_AND_OFFSET]!;
-    const start = ((address & this.#slabs.unitMask) << UNIT_SHIFT) + (keyAndOffset >>> 8);
-    into.bytes = this.#slabs.bytes[address >>> this.#slabs.unitShift]!;
-    into.start = start + (keyAndOffset & offsetMask);
+    const startAndState = words[row + START_AND_STATE]!;
+    if ((startAndState & STATE_MASK) === FREE) throw staleId(id);
+    const start = startAndState >>> STATE_BITS;
+    into.bytes = this.#slabs.bytes[words[row + ADDRESS]! >>> this.#slabs.unitShift]!;
+    into.start = start + (words[row + KEY_AND_OFFSET]! & offsetMask);
     into.end = start + words[row + WIRE_LENGTH]!;
     return into;
   }
@@ -323,67 +450,29 @@ class SlabVersions implements Versions {
     return (this.#rows.word(id, KEY_AND_OFFSET) >>> 8) + this.#rows.word(id, WIRE_LENGTH);
   }
 
-  #verifySlot(id: VersionId, size: number): void {
-    const address = this.#rows.word(id, ADDRESS);
-    const slab = this.#slabs.bytes[address >>> this.#slabs.unitShift];
-    const offset = this.#slabs.offsetOf(address);
-    assert(slab !== undefined && offset + size <= slab.length, `I2: the slot of version ${id} leaves its slab`);
+  #verifySlot(id: VersionId): void {
+    for (const { bytes, start, end } of [this.key(id, this.#range), this.wire(id, rangeOf(this.#range.bytes))]) {
+      assert(start <= end && end <= bytes.length, `I2: the slot of version ${id} leaves its slab`);
+    }
     if (this.#checksums === undefined) return;
-    const want = this.#checksums.get(id);
-    assert(checksumOf(slab, offset, size) === want, `I7: bytes of version ${id} changed after add`);
+    assert(this.#checksum(id) === this.#checksums.get(id), `I8: bytes of version ${id} changed after add`);
+  }
+
+  #checksum(id: VersionId): number {
+    const ofKey = checksumOf(this.key(id, this.#range));
+    return checksumOf(this.wire(id, this.#range), ofKey);
   }
 
   #verifyRetired(): void {
     const seen = new Set<VersionId>();
     let last: ModRevision = 0;
     this.#retention.retired.forEach((id, supersededAt) => {
-      assert(this.#rows.word(id, STATE) === RETIRED && !seen.has(id), `I3: version ${id} is queued but not retired`);
+      assert(this.#rows.state(id) === RETIRED && !seen.has(id), `I3: version ${id} is queued but not retired`);
       assert(supersededAt >= last, `I3: ${supersededAt} follows ${last} in the retire queue`);
       assert(supersededAt > this.modRevision(id), `I6: version ${id} is superseded before it was written`);
       seen.add(id);
       last = supersededAt;
     });
-  }
-}
-
-class MutableStats implements VersionsStats {
-  live = 0;
-  liveBytes = 0;
-  retiredBytes = 0;
-  readonly #slabs: Slabs;
-  readonly #rows: Rows;
-  readonly #allocator: Allocator;
-  readonly #retention: Retention;
-
-  constructor(slabs: Slabs, rows: Rows, allocator: Allocator, retention: Retention) {
-    this.#slabs = slabs;
-    this.#rows = rows;
-    this.#allocator = allocator;
-    this.#retention = retention;
-  }
-
-  get retired(): number {
-    return this.#retention.retired.length;
-  }
-
-  get pins(): number {
-    return this.#retention.pins.count;
-  }
-
-  get pinsLeaked(): number {
-    return this.#retention.pins.leaked;
-  }
-
-  get slotBytes(): number {
-    return this.#allocator.usedBytes;
-  }
-
-  get columnBytes(): number {
-    return this.#rows.reservedBytes + this.#retention.retired.reservedBytes;
-  }
-
-  get reservedBytes(): number {
-    return this.#slabs.reservedBytes + this.columnBytes;
   }
 }
 
@@ -401,10 +490,15 @@ function copyInto(slab: Buffer, offset: number, range: ByteRange): void {
   for (let from = start, to = offset; from < end; from++, to++) slab[to] = bytes[from]!;
 }
 
-function checksumOf(bytes: Uint8Array, offset: number, size: number): number {
-  let sum = 0x811c9dc5;
-  for (let at = offset; at < offset + size; at++) sum = Math.imul(sum ^ bytes[at]!, 0x01000193);
+function checksumOf({ bytes, start, end }: ByteRange, before = 0x811c9dc5): number {
+  let sum = before;
+  for (let at = start; at < end; at++) sum = Math.imul(sum ^ bytes[at]!, 0x01000193);
   return sum;
+}
+
+/** What the key of a version takes in a piece, with the unit in front of it. */
+function pieceKeyBytes(keyLength: number): number {
+  return UNIT_BYTES + ((keyLength + UNIT_BYTES - 1) & -UNIT_BYTES);
 }
 
 function staleId(id: VersionId): InvariantError {

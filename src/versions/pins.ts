@@ -9,6 +9,10 @@ import type { Pin, PinInfo } from './versions.js';
  */
 export class Pins {
   leaked = 0;
+  /** Called when a pin was released. */
+  onRelease = (): void => {};
+  /** How many pins were taken so far. */
+  taken = 0;
   readonly #clock: Clock;
   readonly #held: PinRecord[] = [];
   readonly #lost: FinalizationRegistry<PinRecord>;
@@ -32,8 +36,16 @@ export class Pins {
     return this.#held.length === 0 ? Number.POSITIVE_INFINITY : this.#held[0]!.revision;
   }
 
+  /** How many pins had been taken before the one that is held for longest, or infinity. */
+  get oldestTaken(): number {
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const { taken } of this.#held) if (taken < oldest) oldest = taken;
+    return oldest;
+  }
+
   pin(revision: ModRevision, owner: string): Pin {
-    const record: PinRecord = { revision, owner, sinceMs: this.#clock.monotonicMs(), disposed: false };
+    const sinceMs = this.#clock.monotonicMs();
+    const record: PinRecord = { revision, owner, sinceMs, taken: this.taken++, disposed: false };
     let at = this.#held.length; // almost every pin is the newest
     while (at > 0 && this.#held[at - 1]!.revision > revision) at--;
     this.#held.splice(at, 0, record);
@@ -61,6 +73,7 @@ export class Pins {
   #release(record: PinRecord): void {
     record.disposed = true;
     this.#held.splice(this.#held.indexOf(record), 1);
+    this.onRelease();
   }
 }
 
@@ -68,6 +81,7 @@ interface PinRecord {
   readonly revision: ModRevision;
   readonly owner: string;
   readonly sinceMs: number;
+  readonly taken: number;
   disposed: boolean;
 }
 

@@ -8,7 +8,9 @@ import { NONE, type VersionId } from './versions.js';
  * objects in random order feel.
  *
  *     f64 0  modRevision          u32 4  address            u32 6  key length << 8 | object offset
- *     f64 1  createRevision       u32 5  wire length        u32 7  state
+ *     f64 1  createRevision       u32 5  wire length        u32 7  start of the wire bytes << 2 | state
+ *
+ * The address is that of the key, the start counts bytes of the slab.
  *
  * Rows live in chunks, which never move: growing copies nothing and leaves no garbage.
  */
@@ -22,7 +24,10 @@ export const CREATE_REVISION = 1;
 export const ADDRESS = 4;
 export const WIRE_LENGTH = 5;
 export const KEY_AND_OFFSET = 6;
-export const STATE = 7;
+/** The state is what STATE_MASK leaves of it, the start what STATE_BITS shift out. */
+export const START_AND_STATE = 7;
+export const STATE_BITS = 2;
+export const STATE_MASK = 3;
 
 export const FREE = 0;
 export const LIVE = 1;
@@ -69,7 +74,7 @@ export class Rows {
 
   give(id: VersionId): void {
     this.freeCount++;
-    this.#setWord(id, STATE, FREE);
+    this.#setWord(id, START_AND_STATE, FREE);
     if (this.#reuseOldest && this.#freeTail !== NONE) {
       this.#setWord(id, ADDRESS, 0);
       this.#setWord(this.#freeTail, ADDRESS, id + 1);
@@ -85,6 +90,10 @@ export class Rows {
     return this.words[id >>> ROW_CHUNK_SHIFT]![((id & ROW_MASK) << 3) + field]!;
   }
 
+  state(id: VersionId): number {
+    return this.word(id, START_AND_STATE) & STATE_MASK;
+  }
+
   double(id: VersionId, field: number): number {
     return this.doubles[id >>> ROW_CHUNK_SHIFT]![((id & ROW_MASK) << 2) + field]!;
   }
@@ -92,7 +101,7 @@ export class Rows {
   verifyFree(): void {
     let count = 0;
     for (let id = this.#freeHead; id !== NONE; id = this.#nextFree(id)) {
-      assert(this.word(id, STATE) === FREE, `I1: version ${id} is in the free list but in use`);
+      assert(this.state(id) === FREE, `I1: version ${id} is in the free list but in use`);
       count++;
       assert(count <= this.freeCount, `I1: the free list holds more than ${this.freeCount} ids`);
     }

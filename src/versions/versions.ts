@@ -1,5 +1,6 @@
 import type { ModRevision } from '../api/revision.js';
 import type { ByteRange } from '../lib/bytes.js';
+import type { Held } from '../lib/held.js';
 
 /** A version is one object at one modRevision; its id indexes the columns. Ids are reused after reclaim. */
 export type VersionId = number;
@@ -11,7 +12,7 @@ export const NONE: VersionId = -1;
  *
  *     add ──> live ──retire(@r)──> retired ──reclaim(history tail, oldest pin)──> free, id reused
  *
- * Slots are immutable once published. A retired version stays readable while the history may
+ * Slots are immutable once published, but a version may move to another one (`gather`): what is read without a pin is read in one go. A retired version stays readable while the history may
  * still name it (revision > tail) or a pin may still read it (pin <= the revision that superseded it).
  */
 export interface Versions {
@@ -38,6 +39,18 @@ export interface Versions {
   /** Every held pin, the oldest revision first: for metrics and for limits in time. */
   pinList(): readonly PinInfo[];
 
+  /**
+   * Moves live versions, so that their wire bytes lie one behind another, in this order. Ids stay as they are; where the versions lay
+   * before is free once no pin of before is left. undefined: a version is not live any more, there is too much for one slab, or more
+   * than `movedBytesMax` waits for pins.
+   *
+   *     slots       [key a][a@3]   [key b][b@5] .. [key c][c@9]
+   *     a piece     [key a][key b][key c][a@3][b@5][c@9]
+   */
+  gather(ids: Int32Array, movedBytesMax: number): SharedPiece | undefined;
+  /** In which a version lies; undefined: in a slot of its own. */
+  pieceOf(id: VersionId): SharedPiece | undefined;
+
   modRevision(id: VersionId): ModRevision;
   createRevision(id: VersionId): ModRevision;
   /** Points `into` at the key bytes, the wire bytes (item header + message), or the message alone. */
@@ -54,6 +67,12 @@ export interface Versions {
   verify(): void;
   /** Frees everything; asserts that no pin is left. */
   dispose(): void;
+}
+
+/** Memory of several versions. Held, it is not used again, whatever becomes of them. */
+export interface SharedPiece extends Held {
+  /** Versions that lie in it: never more than at first. */
+  readonly count: number;
 }
 
 export interface Pin extends Disposable {
@@ -80,6 +99,8 @@ export interface VersionsStats {
   readonly columnBytes: number;
   /** Bytes of slots in use, rounding included. */
   readonly slotBytes: number;
+  /** The part of them that readers with pins may still read, though the versions lie elsewhere now. */
+  readonly movedBytes: number;
   /** Pins that were lost without being disposed: always a bug of their holder. */
   readonly pinsLeaked: number;
 }

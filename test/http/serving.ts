@@ -38,6 +38,8 @@ export interface ServingOptions {
   readonly store?: EmbeddedStore;
   /** False: every read goes to the store. */
   readonly watchCache?: boolean;
+  /** What is freed is overwritten. */
+  readonly poison?: boolean;
   /** Closed with the server. */
   readonly encoder?: EncodePool;
   readonly shardedListAndWatch?: boolean;
@@ -71,7 +73,7 @@ export function startServing(options: ServingOptions = {}): Serving {
     sourceFor: () => store,
     codecFor: codecOf,
     storageFor() {
-      const versions = createVersions();
+      const versions = createVersions({ poison: options.poison ?? false });
       return { versions, engine: createCowBtree(versions) };
     },
     clock,

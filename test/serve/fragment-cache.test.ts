@@ -31,7 +31,6 @@ test('a fragment is found by its place, format and storage', () => {
     'json-deflate': 1,
     'json-zstd': 0,
     'protobuf-zstd': 0,
-    wire: 0,
     'protobuf-deflate': 0,
     table: 0,
     'table-deflate': 0,
@@ -83,17 +82,23 @@ test('what was not used for a while makes room, the least recently used first', 
 
 test('what saves more work a byte takes the room of what saves less, however recently that was used', () => {
   const { clock, cache, keep, has } = start();
-  keep(100, 1, 1_000, 'wire');
+  keep(9, 1, 1_000, 'json');
   for (let place = 0; place < 9; place++) keep(place, 1, 1_000, 'json');
   keep(200, 1, 500, 'json-deflate');
-  assert.ok(!has(100, 1, 'wire'));
+  assert.ok(!has(9, 1));
   for (let place = 0; place < 4; place++) keep(place, 1, 400, 'protobuf-deflate');
   assert.ok(!has(0, 1) && !has(1, 1) && has(2, 1) && has(8, 1));
   for (let place = 0; place < 4; place++) assert.ok(has(place, 1, 'protobuf-deflate'));
   assert.ok(has(200, 1, 'json-deflate'));
+  const { bytes, bytesByFormat } = cache.stats;
+  assert.deepEqual(
+    [bytesByFormat.json, bytesByFormat['json-deflate'], bytesByFormat['protobuf-deflate']],
+    [7_000, 500, 1_600],
+  );
+  assert.equal(bytes, 9_100);
   keep(0, 1, 2_000, 'json');
-  keep(100, 1, 2_000, 'wire');
-  assert.ok(!has(0, 1) && !has(100, 1, 'wire'));
+  keep(100, 1, 2_000, 'json');
+  assert.ok(!has(0, 1) && !has(100, 1));
   assert.equal(cache.stats.refusals, 2);
   keep(400, 1, 7_500, 'table');
   assert.ok(has(400, 1, 'table') && !has(8, 1) && has(200, 1, 'json-deflate'));

@@ -34,7 +34,12 @@ const rows: [name: string, pins: number[], historyTail: number, freed: number][]
 ];
 
 /** What every Versions must do, however it holds what it is given. */
-export function versionsSuite(name: string, create: (clock: Clock) => Versions, wires: Wires): void {
+export function versionsSuite(
+  name: string,
+  create: (clock: Clock) => Versions,
+  wires: Wires,
+  movesVersions = true,
+): void {
   const { objectOffset } = wires;
   const started = () => create(createFakeClock());
   const add = (versions: Versions, key: string, wire: Uint8Array, revision: number): VersionId =>
@@ -167,13 +172,22 @@ export function versionsSuite(name: string, create: (clock: Clock) => Versions, 
       assert.equal(versions.stats.reservedBytes, 0);
     });
 
-    test('agrees with a model under adds, retirements, pins and reclaims', () =>
+    test('agrees with a model under adds, retirements, moves, pins and reclaims', () =>
       withSeed((random) => {
         const versions = started();
         const live: [id: VersionId, wire: string][] = [];
         let retired: [id: VersionId, wire: string, supersededAt: number][] = [];
         let pins: Pin[] = [];
+        /** Where versions lay when a pin was taken, or a piece held: there they stay until it is let go. */
+        let readers: { read: ByteRange; wire: string; letGo: () => void; pin?: Pin }[] = [];
+        const letGo = (gone: (reader: (typeof readers)[number]) => boolean) => {
+          for (const reader of readers) assert.equal(text(reader.read), reader.wire);
+          const done = new Set(readers.filter(gone));
+          for (const reader of done) reader.letGo();
+          readers = readers.filter((reader) => !done.has(reader));
+        };
         let tail = 0;
+        let moves = 0;
         for (let revision = 1; revision <= 1_500; revision++) {
           for (let count = random.int(5); count > 0; count--) {
             const wire = wires.one(random);
@@ -188,8 +202,41 @@ export function versionsSuite(name: string, create: (clock: Clock) => Versions, 
               retired.push([id, wire, revision]);
             }
           }
-          if (random.chance(0.2)) pins.push(versions.pin(Math.max(tail, revision - random.int(30)), 'model'));
-          if (random.chance(0.2)) pins = pins.filter((pin) => random.chance(0.4) || pin[Symbol.dispose]());
+          if (random.chance(0.2)) {
+            const pin = versions.pin(Math.max(tail, revision - random.int(30)), 'model');
+            pins.push(pin);
+            for (const [id, wire] of live.slice(-4))
+              readers.push({ read: versions.wire(id, range()), wire, letGo() {}, pin });
+          }
+          if (random.chance(0.2)) {
+            const gone = new Set(pins.filter(() => random.chance(0.6)));
+            pins = pins.filter((pin) => !gone.has(pin));
+            letGo(({ pin }) => pin !== undefined && gone.has(pin));
+            for (const pin of gone) pin[Symbol.dispose]();
+          }
+          if (random.chance(0.2) && live.length > 0) {
+            const some = live.slice(random.int(live.length)).slice(0, 1 + random.int(20));
+            const piece = versions.gather(
+              Int32Array.from(some, ([id]) => id),
+              2 ** 18,
+            );
+            if (piece !== undefined) {
+              assert.equal(piece.count, some.length);
+              let end: number | undefined;
+              for (const [id, wire] of some) {
+                assert.equal(versions.pieceOf(id), piece);
+                const read = versions.wire(id, range());
+                assert.equal(text(read), wire);
+                assert.equal(read.start, end ?? read.start, 'wire bytes lie one behind another');
+                ({ end } = read);
+                if (!random.chance(0.1)) continue;
+                piece.hold();
+                readers.push({ read, wire, letGo: () => piece.release() });
+              }
+              moves++;
+            }
+          }
+          if (random.chance(0.2)) letGo(({ pin }) => pin === undefined && random.chance(0.3));
           if (random.chance(0.3)) {
             tail = Math.max(tail, revision - random.int(60));
             const oldestPin = Math.min(...pins.map((pin) => pin.revision));
@@ -203,7 +250,11 @@ export function versionsSuite(name: string, create: (clock: Clock) => Versions, 
           assert.equal(versions.stats.live, live.length);
           assert.equal(versions.stats.retired, retired.length);
         }
+        assert.ok(moves > 20 || !movesVersions, `${moves} moves`);
+        letGo(() => true);
         for (const pin of pins) pin[Symbol.dispose]();
+        assert.equal(versions.stats.movedBytes, 0);
+        versions.verify();
         versions.dispose();
       }));
   });

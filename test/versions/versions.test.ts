@@ -109,7 +109,7 @@ test('verify notices a byte that changed in a published slot', () => {
   versions.verify();
   const view = versions.wire(id, range());
   view.bytes[view.start + 3]! ^= 1;
-  assert.throws(() => versions.verify(), /I7: bytes of version 0 changed/);
+  assert.throws(() => versions.verify(), /I8: bytes of version 0 changed/);
 });
 
 test('a pin that is lost is reported, counted and released', async () => {

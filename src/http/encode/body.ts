@@ -1,6 +1,7 @@
 import type { Transform } from 'node:stream';
 import { createGzip, constants as zlib } from 'node:zlib';
 import type { Clock } from '../../lib/clock.js';
+import { type Held, heldBy } from '../../lib/held.js';
 import { nextTurn, ownTick, ownTurn } from '../../lib/line.js';
 import { createZstd } from '../../lib/zstd.js';
 import type { ContentCoding } from '../negotiate.js';
@@ -67,6 +68,8 @@ export class Body extends BufferWriter {
   #pieces: Uint8Array[] = [];
   /** Buffers before the present one that pieces are parts of. */
   #filled: Buffer[] = [];
+  /** What pieces lie in, of memory that is used again. */
+  #held: Held[] = [];
   #cutBytes = 0;
   #cutAt = 0;
   /** Bytes handed to the transport, or to the compressor. */
@@ -100,8 +103,8 @@ export class Body extends BufferWriter {
     return this.#options.clock.monotonicMs() - this.#sliceStartMs >= this.#options.sliceMs;
   }
 
-  /** Appends bytes that nobody changes while the transport holds them: large ones go there as they are. */
-  append(bytes: Uint8Array): void {
+  /** Appends bytes that nobody changes while the transport holds them, or `memory` is held: large ones go there as they are. */
+  append(bytes: Uint8Array, memory?: Held): void {
     if (bytes.length < APART_BYTES_MIN) {
       this.copy(bytes, 0, bytes.length);
       return;
@@ -109,6 +112,9 @@ export class Body extends BufferWriter {
     this.#cut();
     this.#pieces.push(bytes);
     this.#cutBytes += bytes.length;
+    if (memory === undefined) return;
+    memory.hold();
+    this.#held.push(memory);
   }
 
   /** What is copied goes on in another chunk when this one is full; what is encoded in place (`reserve`) never does. */
@@ -184,18 +190,19 @@ export class Body extends BufferWriter {
     this.#cut();
     const pieces = this.#pieces;
     const filled = this.#filled;
+    const held = this.#held;
     this.#pieces = [];
     this.#filled = [];
+    this.#held = [];
     this.#cutBytes = 0;
     if (this.position > 0) {
       filled.push(this.bytes);
       this.#leaveBuffer();
     }
-    if (filled.length === 0) return this.#write(pieces);
+    if (filled.length === 0) return this.#write(pieces, held);
     const { chunks } = this.#options;
-    const written = await this.#write(pieces, (error) => {
-      // After an error it is not known whether anybody reads them.
-      if (!error) for (const buffer of filled) chunks.give(buffer);
+    const written = await this.#write(pieces, held, () => {
+      for (const buffer of filled) chunks.give(buffer);
     });
     // Node says in a tick of its own that the kernel has taken everything: without it, a fast client's LIST would take new chunks for a whole slice.
     await ownTick();
@@ -227,17 +234,23 @@ export class Body extends BufferWriter {
     if (encoded && compressed !== true) this.#compressor = this.#createCompressor(coding!);
   }
 
-  /** `done`: the pieces are not needed any more. */
-  async #write(pieces: readonly Uint8Array[], done?: Done): Promise<boolean> {
+  /** `written` is called, if ever, when nobody reads the pieces any more. `held` is what they lie in. */
+  async #write(pieces: readonly Uint8Array[], held: readonly Held[], written?: () => void): Promise<boolean> {
     const { sink } = this.#options;
     for (const { length } of pieces) this.bytesOut += length;
+    const bytesMax = sink.writeAll === undefined ? sink.writeBytesMax : sink.writeBytesMax * GATHERED;
+    const chunks = this.#compressor === undefined ? pieces.flatMap((piece) => split(piece, bytesMax)) : pieces;
+    const release = held.length === 0 ? undefined : heldBy(chunks, held);
+    const done: Done = (error) => {
+      if (error) return; // it is not known whether anybody reads them
+      release?.();
+      written?.();
+    };
     if (this.#compressor !== undefined) {
-      for (const piece of pieces) if (!(await this.#compress(this.#compressor, piece))) return false;
-      done?.();
+      for (const piece of chunks) if (!(await this.#compress(this.#compressor, piece))) return false;
+      done();
       return true;
     }
-    const bytesMax = sink.writeAll === undefined ? sink.writeBytesMax : sink.writeBytesMax * GATHERED;
-    const chunks = pieces.flatMap((piece) => split(piece, bytesMax));
     for (let at = 0; at < chunks.length; ) {
       if (sink.closed) return false;
       const end = sink.writeAll === undefined ? at + 1 : groupEnd(chunks, at, bytesMax);

@@ -33,10 +33,9 @@ const resourceClaims: TableKind = {
   row(object) {
     const deleted = present(object, 'metadata.deletionTimestamp');
     const parts = deleted ? ['deleted'] : [];
-    if (present(object, 'status.allocation')) {
-      parts.push('allocated');
-      if (items(object, 'status.reservedFor').length > 0) parts.push('reserved');
-    } else if (!deleted) parts.push('pending');
+    if (present(object, 'status.allocation')) parts.push('allocated');
+    else if (!deleted) parts.push('pending');
+    if (items(object, 'status.reservedFor').length > 0) parts.push('reserved');
     return { cells: [text(object, 'metadata.name'), parts.join(','), age(object)] };
   },
 };

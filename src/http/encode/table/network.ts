@@ -1,5 +1,5 @@
 import { at, integer, items, type Json, present, text } from './json-path.js';
-import { age, firstThree, joined, labelPairs, nameWithDefault, orElse, SELECTOR, selector } from './phrases.js';
+import { age, firstThree, joined, labelPairs, orElse, SELECTOR, selector } from './phrases.js';
 import { columns, type TableKind } from './table-kind.js';
 
 export const services: TableKind = {
@@ -26,7 +26,8 @@ function externalIp(service: Json): string {
     case 'NodePort':
       return joined(externalIps, '<none>');
     case 'LoadBalancer': {
-      return joined([...ingressAddresses(service), ...externalIps], '<pending>');
+      const balancer = [...new Set(ingressAddresses(service))].sort();
+      return joined([...balancer, ...externalIps], '<pending>');
     }
     case 'ExternalName':
       return text(service, 'spec.externalName');
@@ -35,12 +36,10 @@ function externalIp(service: Json): string {
   }
 }
 
-/** Each once, in order. */
 function ingressAddresses(object: Json): string[] {
-  const addresses = items(object, 'status.loadBalancer.ingress')
+  return items(object, 'status.loadBalancer.ingress')
     .map((ingress) => orElse(text(ingress, 'ip'), text(ingress, 'hostname')))
     .filter((address) => address !== '');
-  return [...new Set(addresses)].sort();
 }
 
 function servicePorts(service: Json): string {
@@ -65,9 +64,7 @@ export const endpoints: TableKind = {
       if (ports.length === 0) addresses.push(...ips);
       else for (const port of ports) addresses.push(...ips.map((ip) => hostPort(ip, port)));
     }
-    // Subsets of which no address is ready are not the same as no subset.
-    const none = items(object, 'subsets').length === 0 ? '<none>' : '';
-    return { cells: [text(object, 'metadata.name'), firstThree(addresses, none), age(object)] };
+    return { cells: [text(object, 'metadata.name'), firstThree(addresses, '<none>'), age(object)] };
   },
 };
 
@@ -83,7 +80,7 @@ export const endpointSlices: TableKind = {
     cells: [
       text(object, 'metadata.name'),
       text(object, 'addressType'),
-      orElse(firstThree(items(object, 'ports').map(slicePort), ''), '<unset>'),
+      firstThree(items(object, 'ports').map(slicePort), '<unset>'),
       firstThree(
         items(object, 'endpoints').flatMap((endpoint) => items(endpoint, 'addresses').map(String)),
         '<unset>',
@@ -95,7 +92,7 @@ export const endpointSlices: TableKind = {
 
 function slicePort(port: Json): string {
   if (present(port, 'port')) return text(port, 'port');
-  return present(port, 'name') ? text(port, 'name') : '*';
+  return orElse(text(port, 'name'), '*');
 }
 
 export const ingresses: TableKind = {
@@ -122,14 +119,9 @@ function ingressHosts(object: Json): string {
 
 export const ingressClasses: TableKind = {
   columns: columns('Controller', 'Parameters', 'Age'),
-  reads: 'metadata{annotations} spec{controller parameters{apiGroup kind name}}',
+  reads: 'spec{controller parameters{apiGroup kind name}}',
   row: (object) => ({
-    cells: [
-      nameWithDefault(object, 'ingressclass.kubernetes.io/is-default-class'),
-      text(object, 'spec.controller'),
-      classParameters(object),
-      age(object),
-    ],
+    cells: [text(object, 'metadata.name'), text(object, 'spec.controller'), classParameters(object), age(object)],
   }),
 };
 
@@ -170,5 +162,5 @@ function parentReference(parent: Json): string {
   const group = text(parent, 'group');
   const namespace = text(parent, 'namespace');
   const resource = group === '' ? text(parent, 'resource') : `${text(parent, 'resource')}.${group}`;
-  return `${resource.toLowerCase()}/${namespace === '' ? '' : `${namespace}/`}${text(parent, 'name')}`;
+  return `${resource}/${namespace === '' ? '' : `${namespace}/`}${text(parent, 'name')}`;
 }
