@@ -1,6 +1,6 @@
 import { goJsonIndented } from './encode/go-json.js';
 import type { Discovery } from './discovery.js';
-import { type Answer, type Exchange, json, NOT_FOUND, plainText } from './exchange.js';
+import { type Answer, type Exchange, json, NOT_FOUND, type Outcome, plainText } from './exchange.js';
 import { type Health, type HealthEndpoint, healthEndpoints } from './health.js';
 import type { Metrics } from './metrics.js';
 import { discoveryTransforms, negotiate, noTransforms, routerAccepts } from './negotiate.js';
@@ -19,12 +19,16 @@ export interface DocumentContext {
   readonly metrics: Metrics;
   readonly build: BuildInfo;
   readonly openApi: () => Promise<OpenApiAnswers>;
+  /** Documents of somebody else, who may answer instead; absent: there is nobody. */
+  readonly forwardOpenApi?:
+    | ((exchange: Exchange, path: string, own: () => Promise<Outcome>) => Promise<Outcome>)
+    | undefined;
   /** Of what is served here and of what is forwarded; absent: nothing is. Never rejects. */
   readonly mergedDiscovery?: (() => Promise<Discovery>) | undefined;
 }
 
 /** Everything that is not a resource: discovery, version, health, metrics and the index (spec section 7). */
-export async function answerDocument(exchange: Exchange, alone: DocumentContext, path: string): Promise<Answer> {
+export async function answerDocument(exchange: Exchange, alone: DocumentContext, path: string): Promise<Outcome> {
   const merged = /^\/apis?(\/|$)/.test(path) ? await alone.mergedDiscovery?.() : undefined;
   const context = merged === undefined ? alone : { ...alone, discovery: () => merged };
   const discovery = context.discovery();
@@ -58,10 +62,17 @@ export async function answerDocument(exchange: Exchange, alone: DocumentContext,
     default:
       return (
         (await health(exchange, context, path)) ??
-        (path.startsWith('/openapi/') ? await (await context.openApi())(exchange, path) : undefined) ??
+        (path.startsWith('/openapi/') ? await openApi(exchange, context, path) : undefined) ??
         groupOrVersion(exchange, context, path)
       );
   }
+}
+
+async function openApi(exchange: Exchange, context: DocumentContext, path: string): Promise<Outcome | undefined> {
+  const own = async () => (await context.openApi())(exchange, path);
+  const { forwardOpenApi } = context;
+  if (forwardOpenApi === undefined) return own();
+  return forwardOpenApi(exchange, path, async () => (await own()) ?? NOT_FOUND);
 }
 
 /**

@@ -182,6 +182,8 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     metrics,
     build: deps.build,
     openApi: () => (openApi ??= openOpenApi({ kinds, posted, others, clock, sliceMs: limits.listSliceMs }, deps.build)),
+    forwardOpenApi:
+      forwarder === undefined ? undefined : (exchange, path, own) => forwarder.openApi(exchange, path, own),
     isBuiltInGroup,
     mergedDiscovery: forwarder === undefined ? undefined : () => forwarder.discovery(),
   };

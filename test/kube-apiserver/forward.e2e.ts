@@ -1,30 +1,15 @@
 import assert from 'node:assert/strict';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { eventually, type Finished, requireProgram, type RunningCommand, run, start } from '../support/command.js';
+import { eventually, type RunningCommand, start } from '../support/command.js';
 import { ADMIN, type ControlPlane, startControlPlane } from '../support/control-plane.js';
 import { send } from '../support/http-client.js';
+import { masked, openSides, type Sides, type Step } from './sides.js';
 
-// The same commands of kubectl, once to listwatch in front of kube-apiserver and once to kube-apiserver alone, say the same. The two
-// sides work in namespaces and on cluster-scoped objects of their own, whose names differ in one letter: `SIDE` below.
+// The same commands of kubectl, once to listwatch in front of kube-apiserver and once to kube-apiserver alone, say the same.
 
-type Side = 'a' | 'b';
-type Words = string | readonly string[];
-interface Step {
-  /** Split at spaces; a list, where an argument has some. */
-  readonly args: Words;
-  readonly input?: unknown;
-  /** Who types; default the admin. */
-  readonly user?: string;
-  readonly env?: NodeJS.ProcessEnv;
-  /** Must be part of what is said by listwatch. Without it the command must succeed. */
-  readonly fails?: RegExp;
-  readonly says?: RegExp;
-}
-
-const kubectl = requireProgram('kubectl', 'KUBECTL', 'install it with: apt-get install kubernetes-client');
 /** What needs to run for rollouts, cascades and namespaces to go on. */
 const CONTROLLERS = [
   ...['namespace-controller', 'deployment-controller', 'replicaset-controller', 'garbage-collector-controller'],
@@ -32,6 +17,9 @@ const CONTROLLERS = [
   ...['certificatesigningrequest-signing-controller', 'horizontal-pod-autoscaler-controller'],
 ];
 let world: ControlPlane;
+let sides: Sides;
+const type: Sides['type'] = (side, step) => sides.type(side, step);
+const all: Sides['all'] = (...steps) => sides.all(...steps);
 let controllers: RunningCommand;
 
 before(async () => {
@@ -39,13 +27,12 @@ before(async () => {
     forward: true,
     apiserver: ['--requestheader-uid-headers', 'X-Remote-Uid'],
   });
+  sides = await openSides(world);
   await writeFile(join(world.folder, 'admin.yaml'), kubeconfig(world.ourUrl, 't-admin'));
   controllers = start(world.program, [
     ...['kube-controller-manager', '--kubeconfig', join(world.folder, 'admin.yaml'), '--leader-elect=false'],
     ...['--controllers', CONTROLLERS.join(), '--secure-port=0', '--concurrent-gc-syncs=2'],
   ]);
-  for (const side of ['a', 'b'])
-    await world.write('POST', '/api/v1/namespaces', { metadata: { name: `side-${side}` } });
   await eventually('the default service accounts', async () => {
     const answers = await Promise.all(
       ['a', 'b'].map((side) => send(world.theirUrl, { path: serviceAccount(side), headers: ADMIN })),
@@ -69,72 +56,6 @@ function kubeconfig(server: string, token: string): string {
     contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
     'current-context': 'x',
   });
-}
-
-async function type(side: Side, { args, input, user = 'admin', env }: Step): Promise<Finished> {
-  const own = (text: string) => text.replaceAll('SIDE', side);
-  const words = (typeof args === 'string' ? args.split(' ') : args).map(own);
-  const server = side === 'a' ? world.ourUrl : world.theirUrl;
-  const cache = join(world.folder, `kubectl-${side}`);
-  await mkdir(cache, { recursive: true });
-  const connection = [
-    ...['--kubeconfig=/dev/null', '-s', server, '--insecure-skip-tls-verify', `--token=t-${user}`],
-    ...['--cache-dir', cache],
-  ];
-  const isScoped = words.some((word) => /^(-n|-A|--all-namespaces|--namespace=.*)$/.test(word));
-  const separator = words.indexOf('--');
-  const before = separator < 0 ? words : words.slice(0, separator);
-  const behind = separator < 0 ? [] : words.slice(separator);
-  const text = typeof input === 'string' ? input : JSON.stringify(input);
-  return run(kubectl, [...before, ...connection, ...(isScoped ? [] : ['-n', `side-${side}`]), ...behind], {
-    timeoutMs: 60_000,
-    env: { HOME: cache, ...env },
-    ...(input === undefined ? {} : { input: own(text) }),
-  });
-}
-
-/** What differs between two objects of the same making, and between two servers. */
-function masked(side: Side, text: string): string {
-  return (
-    text
-      .replaceAll(new RegExp(`\\bside-${side}\\b`, 'g'), 'side-SIDE')
-      .replaceAll(new RegExp(`\\b([a-z.]+)-${side}\\b`, 'g'), '$1-SIDE')
-      .replaceAll(new RegExp(`\\b${side}\\.example\\.com`, 'g'), 'SIDE.example.com')
-      .replaceAll(/https:\/\/127\.0\.0\.1:[0-9]+/g, 'SERVER')
-      .replaceAll(/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, 'UID')
-      .replaceAll(/(resourceVersion"?: )"[0-9]+"/g, '$1"N"')
-      .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, 'TIME')
-      .replaceAll(/\b10\.96\.\d+\.\d+\b/g, 'ADDRESS')
-      .replaceAll(/^[EWI]\d{4} \S+ +\d+ /gm, 'LOG ')
-      .replaceAll(/\/tmp\/\S+|(?:LIVE|MERGED)-\d+/g, 'FILE')
-      .replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \+\d{4}/g, 'TIME')
-      // How far a rollout had come when somebody looked.
-      .replaceAll(/^Waiting for deployment .*\n/gm, '')
-      .replaceAll(/\bgen-[a-z0-9]{5}\b/g, 'gen-X')
-      .replaceAll(/\b\d+(s|ms)\b/g, 'AGE')
-      .replaceAll(/ +/g, ' ')
-  );
-}
-
-/** Both sides type the same, and see the same. */
-async function both(step: Step): Promise<string> {
-  const [ours, theirs] = await Promise.all((['a', 'b'] as const).map((side) => type(side, step)));
-  const show = (side: Side, { code, stdout, stderr }: Finished) => ({
-    code,
-    stdout: masked(side, stdout),
-    stderr: masked(side, stderr),
-  });
-  const [seen, want] = [show('a', ours!), show('b', theirs!)];
-  const line = `kubectl ${typeof step.args === 'string' ? step.args : step.args.join(' ')}`;
-  assert.deepEqual(seen, want, line);
-  assert.equal(seen.code === 0, step.fails === undefined, `${line}: ${seen.stdout}${seen.stderr}`);
-  if (step.fails !== undefined) assert.match(seen.stderr, step.fails, line);
-  if (step.says !== undefined) assert.match(seen.stdout + seen.stderr, step.says, line);
-  return ours!.stdout;
-}
-
-async function all(...steps: (Step | string)[]): Promise<void> {
-  for (const step of steps) await both(typeof step === 'string' ? { args: step } : step);
 }
 
 const configMap = (value: string, more: object = {}) => ({

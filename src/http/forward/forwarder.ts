@@ -61,8 +61,8 @@ export class Forwarder {
     this.#openApi = new TargetOpenApi({ target: this.#target, clock, limits });
   }
 
-  /** Resolves once the answer has begun, or is known to be none of the target's. */
-  forward(exchange: Exchange): Promise<Outcome> {
+  /** Resolves once the answer has begun, or is known to be none of the target's. `instead`: the answer when it cannot be reached. */
+  forward(exchange: Exchange, instead?: Instead): Promise<Outcome> {
     const { request, sink } = exchange;
     const { connection } = request;
     if (connection !== undefined && !request.isHttp2 && isLongRunning(request)) {
@@ -75,7 +75,7 @@ export class Forwarder {
     }
     const head = this.#headOf(exchange);
     if ('kind' in head) return Promise.resolve(this.#refuse(exchange, head));
-    return this.#send(exchange, head, true);
+    return this.#send(exchange, head, true, instead);
   }
 
   /** Of what is served here and of what the target has. */
@@ -86,6 +86,17 @@ export class Forwarder {
   /** By key of version 3: where the target has its document. Never rejects. */
   openApiUrls(): Promise<ReadonlyMap<string, string>> {
     return this.#openApi.urls();
+  }
+
+  /**
+   * Whoever writes reads in them what the target does with it, so its documents are the answers. `own`, which describe reads, stand
+   * in for what only listwatch has, and while the target is away; the index is of both.
+   */
+  async openApi(exchange: Exchange, path: string, own: Instead): Promise<Outcome> {
+    const { method } = exchange.request;
+    const key = /^\/openapi\/v3\/(.+)$/.exec(path)?.[1];
+    const isTheirs = key === undefined ? path === '/openapi/v2' : await this.#openApi.has(key);
+    return isTheirs && (method === 'GET' || method === 'HEAD') ? this.forward(exchange, own) : own();
   }
 
   /** What is shown to the target from now on. */
@@ -120,7 +131,7 @@ export class Forwarder {
     }
   }
 
-  #send(exchange: Exchange, head: TargetRequest, mayRepeat: boolean): Promise<Outcome> {
+  #send(exchange: Exchange, head: TargetRequest, mayRepeat: boolean, instead?: Instead): Promise<Outcome> {
     const { request } = exchange;
     const { clock, metrics } = this.#context;
     const target = this.#target;
@@ -149,8 +160,10 @@ export class Forwarder {
         dialling.cancel();
         exchange.signal.removeEventListener('abort', abort);
         if (exchange.isOver) return resolve(STREAMED);
-        if (mayRepeat && isRepeatable(request, outgoing, error)) return resolve(this.#send(exchange, head, false));
+        if (mayRepeat && isRepeatable(request, outgoing, error))
+          return resolve(this.#send(exchange, head, false, instead));
         metrics.answered(request.method, 'error', 0);
+        if (instead !== undefined) return resolve(instead());
         resolve(this.#refuse(exchange, { kind: 'unreachable', message: reasonOf(error, target.host) }));
       };
       outgoing.on('error', failed);
@@ -239,6 +252,8 @@ export class Forwarder {
     return problemAnswer(request, problem);
   }
 }
+
+type Instead = () => Outcome | Promise<Outcome>;
 
 const NONE = new IdentityHeaders();
 const MARK = 'x-listwatch-forwarded';

@@ -9,6 +9,7 @@ export class Remembered<T> {
   /** undefined: never asked. */
   #askedMs: number | undefined;
   #asking: Promise<void> | undefined;
+  #hasFailed = false;
 
   constructor(ask: () => Promise<T>, keepMs: number, clock: Clock) {
     this.#ask = ask;
@@ -20,19 +21,31 @@ export class Remembered<T> {
   async current(): Promise<T | undefined> {
     const now = this.#clock.monotonicMs();
     if (this.#askedMs === undefined || now - this.#askedMs >= this.#keepMs) {
-      await (this.#asking ??= this.#renew().finally(() => {
-        this.#asking = undefined;
-        this.#askedMs = this.#clock.monotonicMs();
-      }));
+      await this.#renew();
     }
     return this.#said;
   }
 
-  async #renew(): Promise<void> {
+  /** As `current`, but what was said before does not do, unless the last question had no answer. */
+  async latest(): Promise<T | undefined> {
+    if (this.#hasFailed) return this.current();
+    await this.#renew();
+    return this.#said;
+  }
+
+  #renew(): Promise<void> {
+    return (this.#asking ??= this.#askOnce().finally(() => {
+      this.#asking = undefined;
+      this.#askedMs = this.#clock.monotonicMs();
+    }));
+  }
+
+  async #askOnce(): Promise<void> {
     try {
       this.#said = await this.#ask();
+      this.#hasFailed = false;
     } catch {
-      // What was said last holds.
+      this.#hasFailed = true; // what was said last holds
     }
   }
 }

@@ -4,7 +4,7 @@ import { readTargetDocument, type TargetDocuments } from './target-document.js';
 
 const INDEX = '/openapi/v3';
 
-/** The index of the target's OpenAPI documents, version 3, kept for `forwardDiscoveryMs`. */
+/** The index of the target's OpenAPI documents, version 3. */
 export class TargetOpenApi {
   readonly #urls: Remembered<ReadonlyMap<string, string>>;
 
@@ -16,7 +16,12 @@ export class TargetOpenApi {
 
   /** By key, e.g. `apis/metrics.k8s.io/v1beta1`: where its document is. Nothing as long as the target never answered; never rejects. */
   async urls(): Promise<ReadonlyMap<string, string>> {
-    return (await this.#urls.current()) ?? NOTHING;
+    return (await this.#urls.latest()) ?? NOTHING;
+  }
+
+  /** Whether there was a document of this key at most `forwardDiscoveryMs` ago. Never rejects. */
+  async has(key: string): Promise<boolean> {
+    return (await this.#urls.current())?.has(key) ?? false;
   }
 }
 

@@ -29,7 +29,7 @@ export interface OpenApiDocument {
 export interface OpenApiOptions {
   readonly kinds: KindSet;
   readonly posted: readonly PostedResource[];
-  /** By key: where documents are that somebody else has. The index names those that are not made here. Never rejects. */
+  /** By key: where documents are that somebody else has; the index names these instead of ours. Never rejects. */
   readonly others?: (() => Promise<ReadonlyMap<string, string>>) | undefined;
   readonly clock: Clock;
   /** The loop is let go for others at least so often while documents are made. */
@@ -85,6 +85,7 @@ export class OpenApi {
     const urls = new Map(await this.#options.others?.());
     // One after the other: the second would wait for the first one's source and slices anyway.
     for (const key of this.#currentTopics().keys()) {
+      if (urls.has(key)) continue;
       const document = await this.v3(key);
       if (document !== undefined) urls.set(key, hashedUrl(key, document.hash)); // its kinds may have gone away meanwhile
     }
