@@ -114,13 +114,17 @@ interface Page {
 }
 
 async function openPage(source: Source, request: RangeRequest, { gate, signal }: ListPrefixOptions): Promise<Page> {
-  const leave = (await gate?.enter()) ?? (() => {});
+  const makeRoom = (await gate?.enter()) ?? (() => {});
   try {
     if (signal?.aborted) throw gaveUp(source);
     const fetched = await (source.fetch?.(request, signal) ?? fetchByRange(source, request, signal));
+    const leave = () => {
+      fetched.release?.();
+      makeRoom();
+    };
     return { fetched, leave };
   } catch (error) {
-    leave();
+    makeRoom();
     throw error;
   }
 }

@@ -85,6 +85,8 @@ export interface FetchedRange extends RangeResult {
    * `size` bytes. Returns the position of the next one, or undefined when that was the last.
    */
   visit(visit: EntryVisitor, from: number, size: number): number | undefined;
+  /** It will not be visited any more: its memory may hold another page from now on. Without this call it is collected some time. */
+  release?(): void;
 }
 
 export type EntryVisitor = (

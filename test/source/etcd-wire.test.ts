@@ -264,3 +264,40 @@ wireTest('progress is trusted when every version is known and new enough', async
   etcd.status = () => ({ code: status.UNAVAILABLE, details: 'gone' });
   assert.equal(await store.progressTrusted(AbortSignal.timeout(300)), false);
 });
+
+wireTest('pages of lists take the place of earlier ones, and errors keep their texts', async (etcd, store) => {
+  const request = { from: Buffer.from('/a'), to: Buffer.from('/b') };
+  const keysOf = async (): Promise<string[]> => {
+    const keys: string[] = [];
+    const page = await store.fetch!(request);
+    const at = page.visit(
+      (bytes, from, to) => keys.push(Buffer.from(bytes.subarray(from, to)).toString()),
+      0,
+      Infinity,
+    );
+    assert.equal(at, undefined);
+    assert.equal(Buffer.from(page.lastKey!).toString(), keys.at(-1));
+    page.release!();
+    assert.throws(() => page.visit(() => {}, 0, Infinity), /given back/);
+    return keys;
+  };
+  for (let round = 0; round < 3; round++) {
+    const kvs = [1, 2, 3].map((index) => ({
+      key: Buffer.from(`/a/${round}/${index}`),
+      value: Buffer.alloc(50_000, round),
+      create_revision: 1,
+      mod_revision: 2,
+    }));
+    etcd.range = () => encode('RangeResponse', { header: header(10 + round), kvs, count: 3 });
+    assert.deepEqual(await keysOf(), [`/a/${round}/1`, `/a/${round}/2`, `/a/${round}/3`]);
+  }
+  etcd.range = () => ({ code: status.OUT_OF_RANGE, details: 'etcdserver: mvcc: required revision has been compacted' });
+  await rejects('compacted', /required revision has been compacted/, store.fetch!(request));
+  etcd.range = () => rangeAt(11);
+  await rejects('replaced', /revision fell from 12 to 11/, store.fetch!(request));
+  etcd.range = () => undefined;
+  const gaveUp = new AbortController();
+  const waiting = store.fetch!(request, gaveUp.signal);
+  gaveUp.abort();
+  await rejects('closed', /gave up/, waiting);
+});

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { createSecureServer, createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { createSecureServer, createServer, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createSecureContext, createServer as createTlsServer } from 'node:tls';
@@ -15,6 +15,7 @@ import { framed } from '../../src/source/etcd/grpc-messages.js';
 import type { GrpcStream } from '../../src/source/etcd/grpc-stream.js';
 import { ReadTicks } from '../../src/source/etcd/read-ticks.js';
 import { Redial } from '../../src/source/etcd/redial.js';
+import { GRPC, withBytes, withServer, withTrailers } from '../support/grpc-server.js';
 
 interface Call {
   readonly stream: GrpcStream;
@@ -58,46 +59,6 @@ function call(connection: GrpcConnection, onMessage?: (call: Call) => void): Cal
   );
   const made: Call = { stream, messages, ended };
   return made;
-}
-
-async function withServer(
-  answer: (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void,
-  run: (port: number, server: Http2Server) => Promise<void>,
-): Promise<void> {
-  const server = createServer();
-  server.on('stream', (stream, headers) => {
-    stream.on('error', () => {});
-    answer(stream, headers);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  try {
-    await run((server.address() as AddressInfo).port, server);
-  } finally {
-    server.close();
-  }
-}
-
-/** A server of bare TCP that answers the first bytes it gets with `bytes`. */
-async function withBytes(bytes: (socket: Socket) => void, run: (port: number) => Promise<void>): Promise<void> {
-  const sockets = new Set<Socket>();
-  const server = createTcpServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    socket.once('data', () => bytes(socket));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  try {
-    await run((server.address() as AddressInfo).port);
-  } finally {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  }
-}
-
-const GRPC = { ':status': 200, 'content-type': 'application/grpc' };
-function withTrailers(stream: ServerHttp2Stream, trailers: Record<string, string>): void {
-  stream.respond(GRPC, { waitForTrailers: true });
-  stream.on('wantTrailers', () => stream.sendTrailers(trailers));
 }
 
 test('grpc: messages arrive whole and in order, however they are cut', { timeout: 30_000 }, async () => {

@@ -4,6 +4,7 @@ import { SourceError } from '../source.js';
 import { type Endpoint, type Endpoints, watchForHang } from './endpoints.js';
 import { isAuthNotEnabled, isTokenInvalid, type RpcFailure, toSourceError, wasNeverSent } from './errors.js';
 import type { Settings } from './options.js';
+import type { LentBytes } from './page-buffers.js';
 import { decode, encode, METHODS } from './rpc.js';
 
 export interface CallOptions {
@@ -47,10 +48,19 @@ export class Calls {
 
   /** Rejects with SourceError. */
   async unary(method: string, request: Buffer, options: CallOptions = {}): Promise<Buffer> {
+    return (await this.#call(method, request, options, false)).bytes;
+  }
+
+  /** The same for answers of many megabytes: into memory that is used again once it is released. */
+  page(method: string, request: Buffer, options: CallOptions = {}): Promise<LentBytes> {
+    return this.#call(method, request, options, true);
+  }
+
+  async #call(method: string, request: Buffer, options: CallOptions, large: boolean): Promise<LentBytes> {
     for (let refreshed = false; ; refreshed = true) {
       const metadata = await this.metadata(options.signal);
       try {
-        return await this.#overEndpoints(method, request, metadata, options);
+        return await this.#overEndpoints(method, request, metadata, options, large);
       } catch (error) {
         if (!(error instanceof AttemptError)) throw error;
         const mayRefresh = this.#settings.login !== undefined && !refreshed && isTokenInvalid(error.failure);
@@ -99,7 +109,7 @@ export class Calls {
     signal?: AbortSignal,
   ): Promise<Buffer> {
     try {
-      return await this.#attempt(endpoint, method, request, new Metadata(), timeoutMs, signal);
+      return (await this.#attempt(endpoint, method, request, new Metadata(), timeoutMs, signal, false)).bytes;
     } catch (error) {
       throw error instanceof AttemptError ? error.error : error;
     }
@@ -131,7 +141,7 @@ export class Calls {
     const { name, password } = this.#settings.login!;
     try {
       const request = encode('AuthenticateRequest', { name, password });
-      const bytes = await this.#overEndpoints(METHODS.authenticate, request, new Metadata(), { signal });
+      const { bytes } = await this.#overEndpoints(METHODS.authenticate, request, new Metadata(), { signal }, false);
       return decode<{ token: string }>('AuthenticateResponse', bytes).token;
     } catch (error) {
       if (!(error instanceof AttemptError)) throw error;
@@ -141,16 +151,22 @@ export class Calls {
     }
   }
 
-  async #overEndpoints(method: string, request: Buffer, metadata: Metadata, options: CallOptions): Promise<Buffer> {
+  async #overEndpoints(
+    method: string,
+    request: Buffer,
+    metadata: Metadata,
+    options: CallOptions,
+    large: boolean,
+  ): Promise<LentBytes> {
     const deadlineMs = this.#clock.monotonicMs() + (options.timeoutMs ?? this.#settings.requestTimeoutMs);
     let last: AttemptError | undefined;
     for (const endpoint of this.#endpoints.order()) {
       const remainingMs = deadlineMs - this.#clock.monotonicMs();
       if (remainingMs <= 0) break;
       try {
-        const bytes = await this.#attempt(endpoint, method, request, metadata, remainingMs, options.signal);
+        const answer = await this.#attempt(endpoint, method, request, metadata, remainingMs, options.signal, large);
         this.#endpoints.succeeded(endpoint);
-        return bytes;
+        return answer;
       } catch (error) {
         if (!(error instanceof AttemptError)) throw error;
         if (error.error.kind !== 'unavailable') throw error;
@@ -169,7 +185,8 @@ export class Calls {
     metadata: Metadata,
     timeoutMs: number,
     signal: AbortSignal | undefined,
-  ): Promise<Buffer> {
+    large: boolean,
+  ): Promise<LentBytes> {
     if (this.#closed) return Promise.reject(closedError());
     if (signal?.aborted) return Promise.reject(abortedError());
     return new Promise((resolve, reject) => {
@@ -185,15 +202,25 @@ export class Calls {
       };
       const give = (reason: Error) => {
         settle(() => reject(reason));
-        call.cancel();
+        call?.cancel();
       };
       const fail = (failure: RpcFailure) => give(new AttemptError(failure, toSourceError(failure, endpoint.url)));
       const onAbort = () => give(abortedError());
       const onClose = () => give(closedError());
-      const call = endpoint.client.makeUnaryRequest(method, identity, identity, request, metadata, (error, bytes) => {
-        if (error === null) settle(() => resolve(bytes!));
-        else settle(() => reject(new AttemptError(error, toSourceError(error, endpoint.url))));
-      });
+      let call: { cancel(): void } | undefined;
+      const ask = () => {
+        call = endpoint.client.makeUnaryRequest(method, identity, identity, request, metadata, (error, bytes) => {
+          if (error === null) settle(() => resolve(ownBytes(bytes!)));
+          else settle(() => reject(new AttemptError(error, toSourceError(error, endpoint.url))));
+        });
+      };
+      if (large) {
+        call = endpoint.openPage(method, metadata, request, {
+          answered: (page) => settle(() => resolve(page)),
+          refused: ask,
+        });
+      }
+      if (call === undefined) ask();
       timers.push(
         this.#clock.setTimer(timeoutMs, () => fail(timedOut(timeoutMs))),
         watchForHang(endpoint, this.#settings, this.#clock, () => {
@@ -205,6 +232,11 @@ export class Calls {
       this.#pending.add(onClose);
     });
   }
+}
+
+/** Memory that nobody else waits for. */
+function ownBytes(bytes: Buffer): LentBytes {
+  return { bytes, release: () => {} };
 }
 
 function timedOut(timeoutMs: number): RpcFailure {

@@ -4,12 +4,17 @@ import type { Random } from '../../lib/random.js';
 import { GrpcConnection } from './grpc-connection.js';
 import type { GrpcStream, StreamListener } from './grpc-stream.js';
 import { FLOW_CONTROL_WINDOW_BYTES, type Settings, type Target } from './options.js';
+import { type PageCall, PageConnection, type PageListener } from './page-connection.js';
 import { ReadTicks } from './read-ticks.js';
 import { Redial } from './redial.js';
 import { encode, METHODS } from './rpc.js';
 
 /** An endpoint that failed is tried after all others for about this long. */
 const SUSPECT_MS = 10_000;
+/** The next page of a list is asked for before this one is read, and lists are rare after a start: soon enough for the collector, which waits for a rest. */
+const PAGES_IDLE_MS = 500;
+/** An endpoint to which no connection for pages could be made is asked in the ordinary way for so long. */
+const PAGES_AGAIN_MS = 10_000;
 
 /** One etcd member, and our connections to it. Connections are made on first use. */
 export class Endpoint {
@@ -22,6 +27,8 @@ export class Endpoint {
   readonly #watchConnections: (GrpcConnection | undefined)[] = [];
   #nextWatchConnection = 0;
   readonly #redial: Redial;
+  #pages: PageConnection | undefined;
+  #pagesAgainMs = Number.NEGATIVE_INFINITY;
   #probe: Promise<boolean> | undefined;
 
   constructor(target: Target, settings: Settings, clock: Clock) {
@@ -63,6 +70,21 @@ export class Endpoint {
   }
 
   /**
+   * Undefined when such a call cannot be made now: then the answer is to be got from `client`, which also knows what to say
+   * when the endpoint cannot be reached.
+   */
+  openPage(path: string, metadata: Metadata, request: Uint8Array, listener: PageListener): PageCall | undefined {
+    if (this.#pages?.isUsable !== true) {
+      const nowMs = this.#clock.monotonicMs();
+      if (this.#pages?.wasOpen === false) this.#pagesAgainMs = nowMs + PAGES_AGAIN_MS;
+      this.#pages = undefined;
+      if (nowMs < this.#pagesAgainMs) return undefined;
+      this.#pages = new PageConnection({ ...this.#connectionOptions(), idleMs: PAGES_IDLE_MS }, this.#clock);
+    }
+    return this.#pages.open(path, metadata.toHttp2Headers(), request, listener);
+  }
+
+  /**
    * Whether the member answers at all. Any answer counts, an error from the server too: what we look for is a
    * process that hangs or a network that swallows packets, where calls would wait for minutes.
    */
@@ -78,26 +100,28 @@ export class Endpoint {
     this.#client?.close();
     this.#client = undefined;
     for (const connection of this.#watchConnections.splice(0)) connection?.retire();
+    this.#pages?.retire();
+    this.#pages = undefined;
   }
 
   #dial(): GrpcConnection {
-    const { credentials, dialTimeoutMs, keepaliveTimeMs, keepaliveTimeoutMs, heldBytesMax, readTicks } = this.#settings;
+    const ticks = new ReadTicks(this.#settings.readTicks);
+    return new GrpcConnection({ ...this.#connectionOptions(), ticks, redial: this.#redial }, this.#clock);
+  }
+
+  #connectionOptions() {
+    const { credentials, dialTimeoutMs, keepaliveTimeMs, keepaliveTimeoutMs, heldBytesMax } = this.#settings;
     const { host, port, secure } = this.#target;
-    return new GrpcConnection(
-      {
-        host,
-        port,
-        secureContext: secure ? credentials.secureContext : undefined,
-        dialTimeoutMs,
-        keepaliveTimeMs,
-        keepaliveTimeoutMs,
-        messageBytesMax: heldBytesMax,
-        windowBytes: FLOW_CONTROL_WINDOW_BYTES,
-        ticks: new ReadTicks(readTicks),
-        redial: this.#redial,
-      },
-      this.#clock,
-    );
+    return {
+      host,
+      port,
+      secureContext: secure ? credentials.secureContext : undefined,
+      dialTimeoutMs,
+      keepaliveTimeMs,
+      keepaliveTimeoutMs,
+      messageBytesMax: heldBytesMax,
+      windowBytes: FLOW_CONTROL_WINDOW_BYTES,
+    };
   }
 
   #ask(): Promise<boolean> {

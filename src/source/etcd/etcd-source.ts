@@ -1,4 +1,5 @@
 import type { ModRevision } from '../../api/revision.js';
+import { assert } from '../../lib/assert.js';
 import { type Clock, sleep } from '../../lib/clock.js';
 import type { Random } from '../../lib/random.js';
 import {
@@ -20,6 +21,7 @@ import { type Endpoint, Endpoints } from './endpoints.js';
 import { EtcdWatch } from './etcd-watch.js';
 import { StoreIdentity } from './identity.js';
 import { type EtcdOptions, type Settings, toSettings } from './options.js';
+import type { LentBytes } from './page-buffers.js';
 import { isProgressTrusted } from './progress-trusted.js';
 import { decode, encode, fromInt64, type Int64, METHODS, toInt64 } from './rpc.js';
 import { RangeSkim, skimRangeResponse, visitRangeEntries } from './skim.js';
@@ -76,20 +78,23 @@ class EtcdSource implements Source, WritableStore {
 
   async fetch(request: RangeRequest, signal?: AbortSignal): Promise<FetchedRange> {
     const skim = new RangeSkim();
-    const bytes = await this.#read(request, skim, { signal });
-    let [from, to] = [0, 0];
-    visitRangeEntries(bytes, (_bytes, keyStart, keyEnd) => {
-      from = keyStart;
-      to = keyEnd;
-    });
+    const page = await this.#page(request, skim, signal);
+    const { bytes } = page;
+    const [from, to] = lastKeyOf(bytes, skim.lastStart);
+    let released = false;
     return {
       ...this.#resultOf(skim),
       entries: skim.entryCount,
       bytes: bytes.length,
       lastKey: skim.entryCount === 0 ? undefined : new Uint8Array(bytes.subarray(from, to)),
       visit(visit, from, size) {
+        assert(!released, 'a page is visited that was given back');
         const next = visitRangeEntries(bytes, visit, from, Math.min(bytes.length, from + size));
         return next < bytes.length ? next : undefined;
+      },
+      release() {
+        released = true;
+        page.release();
       },
     };
   }
@@ -204,23 +209,26 @@ class EtcdSource implements Source, WritableStore {
 
   async #read(request: RangeRequest, into: RangeSkim, options: CallOptions): Promise<Buffer> {
     if (this.#closed) throw closedError();
-    const { from, to, limit, revision, keysOnly, countOnly } = request;
     const floor = this.#identity.floor();
-    const bytes = await this.#calls.unary(
-      METHODS.range,
-      encode('RangeRequest', {
-        key: from.length === 0 ? Uint8Array.of(0) : from, // etcd refuses an empty key; this one is before all others
-        range_end: to,
-        limit: limit ?? 0,
-        revision: revision ?? 0,
-        keys_only: keysOnly ?? false,
-        count_only: countOnly ?? false,
-      }),
-      options,
-    );
+    const bytes = await this.#calls.unary(METHODS.range, encodeRange(request), options);
     skimRangeResponse(bytes, into);
     this.#identity.checkLinearizable(into.header, floor);
     return bytes;
+  }
+
+  /** The same for a page of a list, which may be large. */
+  async #page(request: RangeRequest, into: RangeSkim, signal: AbortSignal | undefined): Promise<LentBytes> {
+    if (this.#closed) throw closedError();
+    const floor = this.#identity.floor();
+    const page = await this.#calls.page(METHODS.range, encodeRange(request), { signal });
+    try {
+      skimRangeResponse(page.bytes, into);
+      this.#identity.checkLinearizable(into.header, floor);
+    } catch (error) {
+      page.release();
+      throw error;
+    }
+    return page;
   }
 
   /** The member's version, or undefined if it did not say before the deadline. */
@@ -238,4 +246,29 @@ class EtcdSource implements Source, WritableStore {
       }
     }
   }
+}
+
+function encodeRange({ from, to, limit, revision, keysOnly, countOnly }: RangeRequest): Buffer {
+  return encode('RangeRequest', {
+    key: from.length === 0 ? Uint8Array.of(0) : from, // etcd refuses an empty key; this one is before all others
+    range_end: to,
+    limit: limit ?? 0,
+    revision: revision ?? 0,
+    keys_only: keysOnly ?? false,
+    count_only: countOnly ?? false,
+  });
+}
+
+/** Of the entry that begins there. */
+function lastKeyOf(bytes: Uint8Array, lastStart: number): readonly [from: number, to: number] {
+  let [from, to] = [0, 0];
+  visitRangeEntries(
+    bytes,
+    (_bytes, keyStart, keyEnd) => {
+      from = keyStart;
+      to = keyEnd;
+    },
+    lastStart,
+  );
+  return [from, to];
 }

@@ -71,12 +71,15 @@ export class RangeSkim {
   count = 0;
   /** Key-values in this message. */
   entryCount = 0;
+  /** Where the field of the last one begins. */
+  lastStart = 0;
 
   clear(): void {
     this.header.clear();
     this.more = false;
     this.count = 0;
     this.entryCount = 0;
+    this.lastStart = 0;
   }
 }
 
@@ -121,10 +124,12 @@ export function skimRangeResponse(bytes: Uint8Array, into: RangeSkim): void {
   at = 0;
   const end = bytes.length;
   while (at < end) {
+    const start = at;
     const tag = readVarint(bytes);
     if (tag === ((2 << 3) | LENGTH)) {
       at = readEnd(bytes, end);
       into.entryCount++;
+      into.lastStart = start;
     } else if (tag === ((1 << 3) | LENGTH)) skimHeader(bytes, end, into.header);
     else if (tag === ((3 << 3) | VARINT)) into.more = readVarint(bytes) !== 0;
     else if (tag === ((4 << 3) | VARINT)) into.count = readVarint(bytes);
