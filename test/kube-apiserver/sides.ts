@@ -106,7 +106,7 @@ export function masked(side: Side, text: string): string {
       // How far a rollout had come when somebody looked.
       .replaceAll(/^Waiting for deployment .*\n/gm, '')
       .replaceAll(/\bgen-[a-z0-9]{5}\b/g, 'gen-X')
-      .replaceAll(/\b\d+(s|ms)\b/g, 'AGE')
+      .replaceAll(/\b(\d+[hm])?\d+(s|ms|m)\b/g, 'AGE')
       .replaceAll(/ +/g, ' ')
   );
 }
