@@ -7,12 +7,16 @@
  *
  * With TEST_FILES, only those of them are run that it names, separated by spaces: TEST_FILES="http/list.test.js".
  *
+ * A file that takes longer than a quarter of an hour, or does not end, has failed.
+ *
  * Node 20's own runner takes no patterns, and a run that matches nothing must fail.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+const FILE_TIMEOUT_MS = 900_000;
 
 function isMeant(file, suffix) {
   if (suffix.endsWith('/')) return file.startsWith(suffix) && file.endsWith('.e2e.js');
@@ -22,6 +26,8 @@ function isMeant(file, suffix) {
 const compiled = join(dirname(dirname(fileURLToPath(import.meta.url))), 'dist', 'test');
 const suffixes = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const options = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major > 20 || minor >= 11) options.unshift(`--test-timeout=${FILE_TIMEOUT_MS}`); // Node 20.10 has no such option
 const only = process.env.TEST_FILES?.split(' ');
 const files = readdirSync(compiled, { recursive: true })
   .map(String)

@@ -1,3 +1,4 @@
+import { isObject } from '../lib/is-object.js';
 import { type Parsed, parsed, unparsable } from './parsed.js';
 
 /**
@@ -43,6 +44,36 @@ export function parseInt64(text: string): Parsed<bigint> {
   if (value > INT64_MAX || value < INT64_MIN) return unparsable(parseIntError(text, 'value out of range'));
   return parsed(value);
 }
+
+/** Integers below this print all their digits, as int64 does; numbers of JSON beyond it are float64. */
+const INT64_FLOAT = 2 ** 63;
+
+/** A number of JSON as Go's `%v` prints what it is read as: an int64 in digits, a float64 by `floatText`. */
+export function numberText(value: number): string {
+  const isInt64 = Number.isInteger(value) && Math.abs(value) < INT64_FLOAT && !Object.is(value, -0);
+  return isInt64 ? BigInt(value).toString() : floatText(value);
+}
+
+/** A value of JSON as Go's `%v` prints it. */
+export function printGo(value: unknown): string {
+  if (value === null) return '<nil>';
+  if (Array.isArray(value)) return `[${value.map(printGo).join(' ')}]`;
+  if (typeof value === 'number') return numberText(value);
+  if (!isObject(value)) return String(value);
+  const names = Object.keys(value).sort();
+  return `map[${names.map((name) => `${name}:${printGo(value[name])}`).join(' ')}]`;
+}
+
+/** strconv.FormatFloat(value, 'g', -1, 64): with an exponent, of two digits at least, below 0.0001 and from a million on. */
+export function floatText(value: number): string {
+  const [digits, exponentText] = value.toExponential().split('e') as [string, string];
+  const exponent = Number(exponentText);
+  if (exponent >= EXPONENT_MIN && exponent < EXPONENT_END) return Object.is(value, -0) ? '-0' : String(value);
+  return `${digits}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
+}
+
+const EXPONENT_MIN = -4;
+const EXPONENT_END = 6;
 
 function parseIntError(text: string, problem: string): string {
   return `strconv.ParseInt: parsing ${quoteGo(text)}: ${problem}`;

@@ -1,7 +1,4 @@
 import { groupResourceOf } from '../api/gvr.js';
-import { NODE_GRAPH_KINDS } from '../auth/live-node-graph.js';
-import { RBAC_GROUP } from '../auth/live-rbac.js';
-import type { Cache } from '../cache/cache.js';
 import type { KindCodec } from '../codec/codec.js';
 import { isSecret, type Kind } from '../codec/kind.js';
 import { createKindCodec } from '../codec/kind-codec.js';
@@ -9,9 +6,8 @@ import { KindSet } from '../codec/kind-set.js';
 import { kinds as registry } from '../codec/kinds.js';
 import { decryptingSource } from '../encryption/decrypting-source.js';
 import type { KmsCallObserver } from '../http/encryption-metrics.js';
-import { IdentityHeaders } from '../http/forward/headers.js';
-import type { HealthCheck } from '../http/health.js';
-import { createHttpServer } from '../http/server.js';
+import type { HttpServer } from '../http/server.js';
+import { HeldCalls } from '../lib/held-calls.js';
 import { FragmentCache } from '../serve/fragment-cache.js';
 import { EncodePool } from '../workers/encode-pool.js';
 import { createService } from '../serve/service.js';
@@ -25,7 +21,9 @@ import { withDeclaredFields } from './declared-fields.js';
 import { openSources } from './etcd-overrides.js';
 import { IdleCollector } from './heap.js';
 import { openForwardTarget } from './forward-config.js';
-import { openAccess, type OpenAccessParts } from './open-access.js';
+import { createHealthChecks } from './health-checks.js';
+import { type AccessOpener, later } from './later.js';
+import type { OpenAccessParts } from './open-access.js';
 import { checkPorts, type Listening, openListeners } from './listen.js';
 import { type FillParts, fillStore, type Running } from './fill-store.js';
 import type { FollowedFiles } from './followed-files.js';
@@ -33,7 +31,6 @@ import type { LoadSummary } from './load/load.js';
 import { createMemoryBudget, memoryReport } from './memory.js';
 import { meteredSource, type ReportRequest, resourceOf } from './metered-source.js';
 import { TwinRecord } from '../engine/twin.js';
-import { Encryption } from './open-encryption.js';
 import { openCheckpoints } from './open-checkpoints.js';
 import { openSource } from './open-source.js';
 import type { Stoppable } from './shutdown.js';
@@ -57,19 +54,26 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
   await checkPorts(config);
   const { secure } = config;
   const pair = secure === undefined ? undefined : await provideCertificate(secure.tls, secure.address, clock.nowMs());
-  // The server, which has the metrics, is made from what these report: so it is named later.
-  let reviewed: OpenAccessParts['reviewed'] = () => undefined;
+  // The server, which has the metrics, is made from what these report.
+  const reviewed = new HeldCalls<Parameters<OpenAccessParts['reviewed']>>();
+  const reported = new HeldCalls<Parameters<ReportRequest>>();
+  const reportedKms = new HeldCalls<Parameters<KmsCallObserver>>();
+  const opener = config.access === undefined ? undefined : await later.access();
   const access =
     config.access === undefined
       ? undefined
-      : openAccess(config.access, limits, { ...parts, reviewed: (...review) => reviewed(...review) });
+      : opener?.openAccess(config.access, limits, { ...parts, reviewed: reviewed.call });
   const forwardTo = config.forward === undefined ? undefined : openForwardTarget(config.forward);
-  let report: ReportRequest = () => undefined;
-  let reportKms: KmsCallObserver = () => undefined;
   const encryption =
     config.encryption === undefined
       ? undefined
-      : new Encryption(config.encryption, { clock, random, limits, log, report: (...call) => reportKms(...call) });
+      : new (await later.encryption()).Encryption(config.encryption, {
+          clock,
+          random,
+          limits,
+          log,
+          report: reportedKms.call,
+        });
   const opened = openSource(config.store, limits, parts);
   const { embedded } = opened;
   const { store } = config;
@@ -78,7 +82,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     (kind) => withDeclaredFields(kind, config.indexFields),
   );
   const metered = (one: Source) => {
-    const source = meteredSource(one, store.prefix, kinds, clock, (...request) => report(...request));
+    const source = meteredSource(one, store.prefix, kinds, clock, reported.call);
     if (encryption === undefined) return source;
     const decryptionOf = (key: Uint8Array) => encryption.decryptionOf(resourceOf(key, store.prefix, kinds));
     return decryptingSource(source, decryptionOf, limits.kmsHeldBytesMax);
@@ -119,14 +123,14 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     clock,
     random,
   });
-  const eager = new Set(kinds.all.filter((kind) => service.isCached(kind) && isEager(config, kind)));
+  const eager = new Set(kinds.all.filter((kind) => service.isCached(kind) && isEager(config, opener, kind)));
   const customKinds = new CustomKinds({
     kinds,
     reader: service.reader(kinds.find('apiextensions.k8s.io', 'v1', 'customresourcedefinitions')!),
     clock,
     limits,
     appeared(kind) {
-      if (!service.isCached(kind) || !isEager(config, kind)) return;
+      if (!service.isCached(kind) || !isEager(config, opener, kind)) return;
       caches.startAll([kind]);
       // A server that is ready does not become unready because somebody defines a kind.
       if (!customKinds.synced) eager.add(kind);
@@ -147,42 +151,7 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     },
     log: (message) => log.warn({ resource: 'customresourcedefinitions.apiextensions.k8s.io' }, message),
   });
-  const http = createHttpServer({
-    kinds,
-    // What was loaded is known; a kind that etcd has may not be yet.
-    kindsKnown: () => embedded !== undefined || customKinds.synced,
-    readerFor: (kind) => service.reader(kind),
-    caches: () => caches.all(),
-    fragments: () => fragments?.stats,
-    encodeWorkers: () => encoder.stats,
-    checkpoints: () => checkpoints?.stats,
-    twins: () => (config.twin === undefined ? undefined : twins),
-    encryption: encryption === undefined ? undefined : () => encryption.stats,
-    healthChecks: healthChecks(
-      sources.all,
-      config,
-      encryption?.healthChecks ?? [],
-      () => [...eager].map((kind) => caches.get(kind)),
-      customKinds,
-    ),
-    build: { packageVersion: parts.version },
-    access,
-    forwardTo,
-    identityHeaders: identityHeadersOf(config),
-    listSyntax: { extendedFieldSelectors: config.extendedFieldSelectors },
-    goAwayChance: config.goAwayChance,
-    limits,
-    clock,
-    random,
-    // What fastify says about itself is for those who look closer.
-    log: log.child({}, { level: config.verbosity > 3 ? log.level : 'warn' }),
-  });
-  report = (...request) => http.metrics.etcdRequest(...request);
-  reportKms = http.metrics.kmsCall;
-  reviewed = (...review) => http.metrics.reviewed(...review);
-  http.metrics.reportMemory(() =>
-    memoryReport(budget, caches, collector.collections, { fragments: fragments?.bytes ?? 0, unsent: http.unsentBytes }),
-  );
+  let http: HttpServer | undefined;
   let running: Running | undefined;
   const renewals: FollowedFiles[] = [];
   const release = async () => {
@@ -204,8 +173,50 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     const { loaded } = filled;
     running = filled.running;
     if (embedded !== undefined) parts.onEmbedded?.(embedded);
+    // What the store is asked now, it answers while the rest of our modules is loaded.
     caches.startAll(eager);
     customKinds.start();
+    const { createHttpServer } = await later.http();
+    const serving = createHttpServer({
+      kinds,
+      // What was loaded is known; a kind that etcd has may not be yet.
+      kindsKnown: () => embedded !== undefined || customKinds.synced,
+      readerFor: (kind) => service.reader(kind),
+      caches: () => caches.all(),
+      fragments: () => fragments?.stats,
+      encodeWorkers: () => encoder.stats,
+      checkpoints: () => checkpoints?.stats,
+      twins: () => (config.twin === undefined ? undefined : twins),
+      encryption: encryption === undefined ? undefined : () => encryption.stats,
+      healthChecks: createHealthChecks({
+        sources: config.store.kind === 'etcd' ? sources.all : [],
+        encryption: encryption?.healthChecks ?? [],
+        eager: () => [...eager].map((kind) => caches.get(kind)),
+        customKinds,
+      }),
+      build: { packageVersion: parts.version },
+      access,
+      forwardTo,
+      identityHeaders: config.access && opener?.identityHeadersOf(config.access),
+      listSyntax: { extendedFieldSelectors: config.extendedFieldSelectors },
+      goAwayChance: config.goAwayChance,
+      limits,
+      clock,
+      random,
+      // What fastify says about itself is for those who look closer.
+      log: log.child({}, { level: config.verbosity > 3 ? log.level : 'warn' }),
+    });
+    http = serving;
+    const { metrics } = serving;
+    reported.deliverTo((...request) => metrics.etcdRequest(...request));
+    reportedKms.deliverTo(metrics.kmsCall);
+    reviewed.deliverTo((...review) => metrics.reviewed(...review));
+    metrics.reportMemory(() =>
+      memoryReport(budget, caches, collector.collections, {
+        fragments: fragments?.bytes ?? 0,
+        unsent: serving.unsentBytes,
+      }),
+    );
     access?.start((group, resource) => {
       const kind = kinds.all.find((one) => one.group === group && one.resource === resource);
       return kind === undefined ? undefined : service.reader(kind);
@@ -214,14 +225,14 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     collector.start();
     encryption?.start();
     checkpoints?.start(() => caches.all());
-    const listening = await openListeners(http, config, pair, access?.ca ?? []);
+    const listening = await openListeners(serving, config, pair, access?.ca ?? []);
     const { certificatePollMs: everyMs } = limits;
     if (pair !== undefined && secure !== undefined && 'certFile' in secure.tls) {
-      const [what, renewed] = ['tls-cert-file', http.renewCertificate] as const;
+      const [what, renewed] = ['tls-cert-file', serving.renewCertificate] as const;
       renewals.push(followCertificate({ what, ...secure.tls, pair, everyMs, renewed, clock, log }));
     }
     if (forwardTo?.pair !== undefined && config.forward?.clientPair !== undefined) {
-      const [what, renewed] = ['proxy-client-cert-file', http.renewForwardCertificate] as const;
+      const [what, renewed] = ['proxy-client-cert-file', serving.renewForwardCertificate] as const;
       const { clientPair } = config.forward;
       renewals.push(followCertificate({ what, ...clientPair, pair: forwardTo.pair, everyMs, renewed, clock, log }));
     }
@@ -229,77 +240,24 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     return {
       listening,
       loaded,
-      beginShutdown: () => http.beginShutdown(),
+      beginShutdown: () => serving.beginShutdown(),
       async stop() {
-        await http.close();
+        await serving.close();
         await release();
         log.info('stopped');
       },
     };
   } catch (error) {
-    await http.close();
+    await http?.close();
     await release();
     throw error;
   }
 }
 
-/** What a front proxy of ours says, no client may say to the target, which might listen to the same names. */
-function identityHeadersOf({ access }: Config): IdentityHeaders | undefined {
-  if (access?.frontProxy === undefined) return undefined;
-  const { usernameHeaders, groupHeaders, uidHeaders, extraPrefixes } = access.frontProxy;
-  return new IdentityHeaders([...usernameHeaders, ...groupHeaders, ...uidHeaders], extraPrefixes);
-}
-
 /** Permissions are read from caches, so these start with the server. */
-function isEager({ eager, access }: Config, kind: Kind): boolean {
-  if (kind.group === RBAC_GROUP && access?.modes.includes('RBAC') === true) return true;
-  const isOfGraph = NODE_GRAPH_KINDS.some(([group, resource]) => group === kind.group && resource === kind.resource);
-  if (isOfGraph && access?.modes.includes('Node') === true) return true;
+function isEager({ eager, access }: Config, opener: AccessOpener | undefined, kind: Kind): boolean {
+  if (access !== undefined && opener?.isFollowed(access, kind.group, kind.resource) === true) return true;
   return eager === 'all' || eager.has(groupResourceOf(kind.group, kind.resource));
-}
-
-/**
- * While etcd is out of reach only /readyz fails: a restart would not bring it back, but would lose
- * the caches, which go on answering.
- */
-function healthChecks(
-  sources: readonly Source[],
-  config: Config,
-  encryption: readonly HealthCheck[],
-  eager: () => readonly Cache[],
-  customKinds: CustomKinds,
-): HealthCheck[] {
-  const always = async () => {};
-  const everywhere = ['healthz', 'livez', 'readyz'] as const;
-  const etcd: HealthCheck = {
-    name: 'etcd',
-    endpoints: ['readyz'],
-    async check(signal) {
-      await Promise.all(sources.map((source) => source.probe(signal)));
-    },
-  };
-  return [
-    { name: 'ping', endpoints: everywhere, check: always },
-    { name: 'log', endpoints: everywhere, check: always },
-    ...(config.store.kind === 'etcd' ? [etcd] : []),
-    ...encryption,
-    {
-      name: 'poststarthook/crd-informer-synced',
-      endpoints: ['readyz'],
-      async check() {
-        if (!customKinds.synced) throw new Error('the CustomResourceDefinitions are not known yet');
-      },
-    },
-    {
-      name: 'poststarthook/storage-readiness',
-      endpoints: ['readyz'],
-      async check() {
-        const filling = eager().filter((cache) => cache.stats.initializations === 0);
-        const names = filling.map(({ kind }) => groupResourceOf(kind.group, kind.resource));
-        if (names.length > 0) throw new Error(`caches not initialized: ${names.join(', ')}`);
-      },
-    },
-  ];
 }
 
 function codecs({ omitManagedFields }: Config): (kind: Kind) => KindCodec {

@@ -4,7 +4,7 @@ import { BoundObjects } from '../auth/bound-objects.js';
 import { Identities } from '../auth/identity.js';
 import { Impersonator } from '../auth/impersonator.js';
 import { readVerificationKeys } from '../auth/jwt.js';
-import { LiveNodeGraph } from '../auth/live-node-graph.js';
+import { LiveNodeGraph, NODE_GRAPH_KINDS } from '../auth/live-node-graph.js';
 import { LiveRbac, RBAC_GROUP } from '../auth/live-rbac.js';
 import { nodeOf } from '../auth/node-authorizer.js';
 import { Authorities } from '../auth/peer-certificate.js';
@@ -14,6 +14,7 @@ import { StaticTokens } from '../auth/token-file.js';
 import { WebhookAuthorizer } from '../auth/webhook-authorizer.js';
 import { WebhookTokens } from '../auth/webhook-tokens.js';
 import { type Access, OpenWatches } from '../http/access.js';
+import { IdentityHeaders } from '../http/forward/headers.js';
 import type { ReviewKind } from '../http/review-metrics.js';
 import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
@@ -42,6 +43,19 @@ export interface OpenAccessParts {
   readonly version: string;
   /** A review was posted. */
   readonly reviewed: (kind: ReviewKind, code: string, seconds: number) => void;
+}
+
+/** Whether permissions are read from this kind's objects. */
+export function isFollowed({ modes }: AccessConfig, group: string, resource: string): boolean {
+  if (group === RBAC_GROUP && modes.includes('RBAC')) return true;
+  return modes.includes('Node') && NODE_GRAPH_KINDS.some((kind) => kind[0] === group && kind[1] === resource);
+}
+
+/** What a front proxy of ours says, no client may say to the target, which might listen to the same names. */
+export function identityHeadersOf({ frontProxy }: AccessConfig): IdentityHeaders | undefined {
+  if (frontProxy === undefined) return undefined;
+  const { usernameHeaders, groupHeaders, uidHeaders, extraPrefixes } = frontProxy;
+  return new IdentityHeaders([...usernameHeaders, ...groupHeaders, ...uidHeaders], extraPrefixes);
 }
 
 type ReaderFor = (group: string, resource: string) => Reader | undefined;

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { type FlagValues, resolveConfig, serveFlags } from '../app/config.js';
-import { startServer } from '../app/compose.js';
 import { createLog } from '../app/log.js';
 import { superviseProcess } from '../app/shutdown.js';
 import { systemClock } from '../lib/clock.js';
@@ -26,6 +25,8 @@ async function serve(flags: FlagValues): Promise<void> {
   const progress =
     config.load === undefined ? {} : { progress: (await import('./progress.js')).createProgress(process.stderr) };
   const rejections = createRejections(process.stderr);
+  // Flags that cannot work are refused before anything else is loaded.
+  const { startServer } = await import('../app/compose.js');
   const server = await startServer(config, {
     clock: systemClock,
     random: systemRandom,

@@ -1,3 +1,4 @@
+import { printGo } from '../api/go-text.js';
 import { apiVersionOf } from '../api/gvr.js';
 import type { ModRevision } from '../api/revision.js';
 import { InvariantError } from '../lib/assert.js';
@@ -25,6 +26,7 @@ import {
   eachEmbedded,
   fillDefaults,
   pruneObject,
+  setMember,
   type Structural,
 } from './structural-schema.js';
 import { holderOf, transcodeWith } from './transcode.js';
@@ -103,15 +105,14 @@ export class CustomResourceCodec extends MessageCodec implements KindCodec {
     if (metadata['name'] !== undefined) {
       changed = this.coerce(object, storedVersion) || changed;
       changed = fillDefaults(object, this.schema(storedVersion)) || changed;
-      if (metadata['generation'] === undefined || metadata['generation'] === 0) {
+      if (!isGeneration(metadata['generation'])) {
         metadata['generation'] = 1;
         changed = true;
       }
       if (storedVersion !== this.kind.version) {
         object['apiVersion'] = this.apiVersion;
+        // The other version's defaults are not filled in.
         this.coerce(object, this.kind.version);
-        // The other version's defaults are not filled in, but null goes where it does not allow it.
-        if (!this.custom.preservesUnknownFields) dropNulls(object, this.schema(this.kind.version));
         changed = true;
       }
     }
@@ -125,14 +126,13 @@ export class CustomResourceCodec extends MessageCodec implements KindCodec {
 
   private coerce(object: JsonObject, version: string): boolean {
     const schema = this.schema(version);
-    let changed = !this.custom.preservesUnknownFields && pruneObject(object, schema);
+    let changed = false;
+    if (!this.custom.preservesUnknownFields) {
+      changed = pruneObject(object, schema);
+      changed = dropNulls(object, schema) || changed;
+    }
     eachEmbedded(object, schema, (embedded) => {
-      const { metadata } = embedded;
-      if (!isJsonObject(metadata)) return;
-      const tidy = tidyMetadata(metadata);
-      if (tidy.metadata === metadata) return;
-      embedded['metadata'] = tidy.metadata;
-      changed = true;
+      changed = tidyEmbedded(embedded) || changed;
     });
     return changed;
   }
@@ -180,7 +180,9 @@ export class CustomResourceCodec extends MessageCodec implements KindCodec {
   read(bytes: Uint8Array, start: number, end: number): unknown {
     const writer = createWriter(end - start);
     this.toJson(bytes, start, end, true, writer);
-    return parseExact(writer.bytes.toString('utf8', 0, writer.position));
+    const text = writer.bytes.toString('utf8', 0, writer.position);
+    const object = parseExact(text);
+    return /[0-9]{16}/.test(text) ? plainNumbers(object as JsonValue, -0) : object;
   }
 
   /** As kube-apiserver stores it: in the storage version, with sorted members and a newline. */
@@ -197,6 +199,11 @@ export class CustomResourceCodec extends MessageCodec implements KindCodec {
   envelopeHead(): Uint8Array {
     throw new InvariantError(`${this.custom.definition}: custom resources have no protobuf form`);
   }
+}
+
+/** What is no int64 is dropped as malformed, and one that is missing is repaired. */
+function isGeneration(value: JsonValue | undefined): boolean {
+  return typeof value === 'bigint' || (Number.isSafeInteger(value) && value !== 0);
 }
 
 /** Metadata as Go's type has it, and its bytes; the same object when it is so already. */
@@ -216,6 +223,21 @@ function tidyMetadata(metadata: JsonObject): { readonly metadata: JsonObject; re
   transcodeWith(holderOf(OBJECT_META), '', bytes, 0, bytes.length, writer);
   const typed = plainNumbers(parseJson(writer.bytes.toString('utf8', 0, writer.position))) as JsonObject;
   return jsonText(typed) === jsonText(metadata) ? { metadata, bytes } : { metadata: typed, bytes };
+}
+
+/** apiVersion and kind are text or not there, and metadata is as Go's type has it, also when it is null. */
+function tidyEmbedded(embedded: JsonObject): boolean {
+  let changed = false;
+  for (const member of ['apiVersion', 'kind']) {
+    if (!Object.hasOwn(embedded, member) || typeof embedded[member] === 'string') continue;
+    delete embedded[member];
+    changed = true;
+  }
+  const { metadata } = embedded;
+  const tidy = metadata === null ? {} : isJsonObject(metadata) ? tidyMetadata(metadata).metadata : metadata;
+  if (tidy === metadata) return changed;
+  embedded['metadata'] = tidy!;
+  return true;
 }
 
 /** What does not have its type is left out, and the rest shown. */
@@ -310,12 +332,11 @@ function copy(bytes: Uint8Array, into: ByteWriter): void {
   into.position += hit.end - hit.start;
 }
 
-/** Text, integers and booleans; everything else compares as the empty text (spec 6.2). */
+/** As Go prints it; what is missing or null is the empty text (spec 6.2). */
 function selectableText(object: JsonObject, path: string): string {
   let value: JsonValue | undefined = object;
   for (const member of path.split('.')) value = isJsonObject(value) ? value[member] : undefined;
-  if (typeof value === 'string') return value;
-  return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean' ? String(value) : '';
+  return value === undefined || value === null ? '' : printGo(value);
 }
 
 function parsedObject(text: string, parse: (text: string) => unknown): JsonObject {
@@ -332,18 +353,30 @@ function parsedObject(text: string, parse: (text: string) => unknown): JsonObjec
   return value;
 }
 
-/** Numbers as Go's interface{} holds them: int64, or float64. */
-function plainNumbers(value: JsonValue): JsonValue {
-  if (value instanceof JsonNumber) return value.valueOf();
-  if (typeof value === 'bigint') return BigInt.asIntN(64, value) === value ? value : Number(value);
-  if (Array.isArray(value))
-    for (let index = 0; index < value.length; index++) value[index] = plainNumbers(value[index]!);
-  else if (isJsonObject(value)) {
+/**
+ * Numbers as Go's interface{} holds them: int64, or float64. In what is stored, `-0` has no fraction and is an integer; what we print that way
+ * is a float.
+ */
+function plainNumbers(value: JsonValue, negativeZero = 0): JsonValue {
+  if (value instanceof JsonNumber) return value.text === '-0' ? negativeZero : float(value.valueOf(), value.text);
+  if (typeof value === 'bigint') {
+    return BigInt.asIntN(64, value) === value ? value : float(Number(value), value.toString());
+  }
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) value[index] = plainNumbers(value[index]!, negativeZero);
+  } else if (isJsonObject(value)) {
     for (const name of Object.keys(value)) {
       const member = value[name]!;
-      if (typeof member === 'object' || typeof member === 'bigint') value[name] = plainNumbers(member);
+      if (typeof member === 'object' || typeof member === 'bigint') {
+        setMember(value, name, plainNumbers(member, negativeZero));
+      }
     }
   }
+  return value;
+}
+
+function float(value: number, text: string): number {
+  if (!Number.isFinite(value)) throw new CodecError(`cannot unmarshal number ${text} into Go value of type float64`);
   return value;
 }
 

@@ -283,6 +283,7 @@ export function jsonText(value: unknown): string {
     return `{${members.join(',')}}`;
   }
   if (typeof value === 'string') return stringText(value);
+  if (Object.is(value, -0)) return '-0';
   return JSON.stringify(value) ?? 'null';
 }
 

@@ -43,7 +43,7 @@ export function compileSchema(schema: unknown): Structural {
     preserve: source['x-kubernetes-preserve-unknown-fields'] === true,
     embedded,
     nullable: source['nullable'] === true,
-    default: source['default'] as JsonValue | undefined,
+    default: (source['default'] as JsonValue | undefined) ?? undefined,
     holdsEmbedded: embedded || parts.some((part) => part?.holdsEmbedded === true),
   };
 }
@@ -79,7 +79,7 @@ function pruneIn(value: JsonValue, schema: Structural): boolean {
   return typeof value === 'object' && value !== null && prune(value, schema, schema.preserve, schema.embedded);
 }
 
-/** Drops null where the schema does not allow it, and fills in defaults for what is absent or was dropped. */
+/** Fills in defaults for what is absent, and for null where the schema does not allow it. */
 export function fillDefaults(value: JsonValue, schema: Structural): boolean {
   let changed = false;
   if (Array.isArray(value)) {
@@ -102,30 +102,37 @@ export function fillDefaults(value: JsonValue, schema: Structural): boolean {
     changed = true;
   }
   for (const name of Object.keys(value)) {
-    const of = schema.properties.get(name) ?? (schema.additional === true ? undefined : schema.additional);
+    const of = memberSchema(schema, name);
     if (of === undefined) continue;
-    if (value[name] === null && !of.nullable) {
-      if (of.default === undefined) delete value[name];
-      else value[name] = structuredClone(of.default);
+    if (value[name] === null && !of.nullable && of.default !== undefined) {
+      value[name] = structuredClone(of.default);
       changed = true;
     }
-    if (Object.hasOwn(value, name)) changed = fillDefaults(value[name]!, of) || changed;
+    changed = fillDefaults(value[name]!, of) || changed;
   }
   return changed;
 }
 
 /** Drops null where the schema neither allows it nor has a default to put there. */
-export function dropNulls(value: JsonValue, schema: Structural): void {
+export function dropNulls(value: JsonValue, schema: Structural): boolean {
+  let changed = false;
   if (Array.isArray(value)) {
-    if (schema.items !== undefined) for (const item of value) dropNulls(item, schema.items);
+    if (schema.items !== undefined) for (const item of value) changed = dropNulls(item, schema.items) || changed;
   } else if (isJsonObject(value)) {
     for (const name of Object.keys(value)) {
-      const of = schema.properties.get(name) ?? (schema.additional === true ? undefined : schema.additional);
+      const of = memberSchema(schema, name);
       if (of === undefined) continue;
-      if (value[name] === null && !of.nullable && of.default === undefined) delete value[name];
-      else dropNulls(value[name]!, of);
+      if (value[name] === null && !of.nullable && of.default === undefined) {
+        delete value[name];
+        changed = true;
+      } else changed = dropNulls(value[name]!, of) || changed;
     }
   }
+  return changed;
+}
+
+function memberSchema({ properties, additional }: Structural, name: string): Structural | undefined {
+  return properties.get(name) ?? (additional === true ? undefined : additional);
 }
 
 /** Calls `visit` with every object that the schema says is embedded in the value, the value itself left out. */
@@ -139,7 +146,7 @@ export function eachEmbedded(value: JsonValue, schema: Structural, visit: (objec
   if (Array.isArray(value)) for (const item of value) into(item, schema.items);
   else if (isJsonObject(value)) {
     for (const name of Object.keys(value)) {
-      into(value[name]!, schema.properties.get(name) ?? (schema.additional === true ? undefined : schema.additional));
+      into(value[name]!, memberSchema(schema, name));
     }
   }
 }

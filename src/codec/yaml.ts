@@ -1,4 +1,5 @@
 import { Document, isScalar, Scalar, visit } from 'yaml';
+import { compareYamlKeys, goNumber } from '../api/go-yaml.js';
 import { JsonNumber } from './json-parse.js';
 
 /**
@@ -9,8 +10,9 @@ import { JsonNumber } from './json-parse.js';
 export function toYaml(value: unknown): string {
   const document = new Document(plain(value), {
     version: '1.1',
-    sortMapEntries: (a, b) => compare(textOf(a.key), textOf(b.key)),
+    sortMapEntries: (a, b) => compareYamlKeys(textOf(a.key), textOf(b.key)),
     aliasDuplicateObjects: false,
+    customTags: (tags) => [goNumber, ...tags],
   });
   // The version is for quoting only: a %YAML line is not what kubectl prints.
   document.directives = undefined as unknown as NonNullable<typeof document.directives>;
@@ -48,10 +50,6 @@ function styleOf(text: string, isKey: boolean): Scalar.Type | undefined {
 
 function textOf(key: unknown): string {
   return isScalar(key) ? String(key.value) : String(key);
-}
-
-function compare(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 /** Numbers whose text matters become what they are worth; everything else is as it is. */

@@ -84,7 +84,7 @@ export function answerResource(
   const refuse = (problem: Problem) => problemAnswer(request, problem);
   const kind = context.findKind(path.group, path.version, path.resource);
   if (kind === undefined ? !context.isBuiltInGroup(path.group) : kind.custom !== undefined && !isRoute(kind, path)) {
-    if (kind !== undefined) return missingBelow(kind, path, refuse);
+    if (kind !== undefined) return missingBelow(exchange, context, kind, path, refuse);
     return context.kindsKnown() ? NOT_FOUND : refuse({ kind: 'starting' });
   }
   if (kind === undefined || !isRoute(kind, path)) {
@@ -126,11 +126,18 @@ function transformsOf(kind: Kind) {
 }
 
 /** A subresource that a custom resource does not have is said to be a missing object; for all else there is no route. */
-function missingBelow(kind: Kind, path: ResourcePath, refuse: (problem: Problem) => Outcome): Outcome {
+function missingBelow(
+  exchange: Exchange,
+  context: ResourceContext,
+  kind: Kind,
+  path: ResourcePath,
+  refuse: (problem: Problem) => Outcome,
+): Outcome {
   const { name, subresource } = path;
   if (subresource === undefined || name === undefined || !isRoute(kind, { ...path, subresource: undefined })) {
     return NOT_FOUND;
   }
+  if (kind.deprecation !== undefined) warn(exchange, context, kind.deprecation);
   return refuse({ kind: 'notFound', group: kind.group, resource: kind.resource, name });
 }
 
@@ -445,9 +452,10 @@ function label(exchange: Exchange, kind: Kind, path: ResourcePath): void {
   labels.verb = isWatch(request.method, path, request.query) ? 'WATCH' : collection ? 'LIST' : 'GET';
 }
 
-/** RFC 7234: `299 - "<text>"`, with quotes and backslashes escaped (spec 4.9). */
+/** RFC 7234: `299 - "<text>"`, with quotes and backslashes escaped (spec 4.9), in UTF-8: a header's characters are bytes to Node. */
 function warn(exchange: Exchange, context: ResourceContext, text: string): void {
-  exchange.headers['warning'] = `299 - "${text.replace(/["\\]/g, '\\$&')}"`;
+  const bytes = Buffer.from(text.replace(/["\\]/g, '\\$&'));
+  exchange.headers['warning'] = `299 - "${bytes.toString('latin1')}"`;
   const removed = /unavailable in v([0-9.]+)\+/.exec(text)?.[1] ?? '';
   context.metrics.deprecatedRequested(exchange.labels, removed);
 }

@@ -8,7 +8,10 @@ import type { PlainDocument } from './respond.js';
 
 const COUNTS = ['Desired:integer', 'Available:integer'] as const;
 const COLUMNS = [NAME, ...plainColumns(...COUNTS, 'Age')];
-const CUSTOM_COLUMNS = [NAME, ...plainColumns(...COUNTS, 'Age:date')];
+const CUSTOM_COLUMNS = [NAME, ...plainColumns(...COUNTS, 'Age:date')].map((column) => {
+  const counted = { Desired: 'desired', Available: 'actual' }[column.name];
+  return counted === undefined ? column : { ...column, description: `Number of ${counted} replicas` };
+});
 
 /** A Scale as the client wants to see it: itself, its metadata alone, or as a Table of one row (spec 10.3, 10.4). */
 export function scaleView(scale: PlainDocument, view: View, isCustom: boolean, nowMs: number): PlainDocument {

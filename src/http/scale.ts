@@ -1,4 +1,4 @@
-import { quoteGo } from '../api/go-text.js';
+import { printGo, quoteGo } from '../api/go-text.js';
 import type { KindCodec } from '../codec/codec.js';
 import type { CustomKind } from '../codec/kind.js';
 import { isObject } from '../lib/is-object.js';
@@ -56,7 +56,7 @@ interface Nested {
 function nested(object: unknown, path: string, wanted: 'int64' | 'string'): Nested {
   if (path === '') return {};
   const problem = (at: string, value: unknown, expected: string) => ({
-    problem: `${at} accessor error: ${goValue(value)} is of the type ${goTypeOf(value)}, expected ${expected}`,
+    problem: `${at} accessor error: ${printGo(value)} is of the type ${goTypeOf(value)}, expected ${expected}`,
   });
   let value = object;
   let at = '';
@@ -77,15 +77,6 @@ function goTypeOf(value: unknown): string {
   if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
   const types: Readonly<Record<string, string>> = { bigint: 'int64', boolean: 'bool', string: 'string' };
   return types[typeof value] ?? 'map[string]interface {}';
-}
-
-/** As Go prints it by `%v`. */
-function goValue(value: unknown): string {
-  if (value === null) return '<nil>';
-  if (Array.isArray(value)) return `[${value.map(goValue).join(' ')}]`;
-  if (!isObject(value)) return String(value);
-  const names = Object.keys(value).sort();
-  return `map[${names.map((name) => `${name}:${goValue(value[name])}`).join(' ')}]`;
 }
 
 /** The lower half of an int64, as Go's conversion leaves it. */

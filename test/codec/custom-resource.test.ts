@@ -91,6 +91,25 @@ const rows: readonly [what: string, stored: string, schema: object, want: string
   ['null becomes the default', '"spec":{"a":null}', spec({ a: { default: 'x' } }), '"spec":{"a":"x"}'],
   ['null stays where it may', '"spec":{"a":null}', spec({ a: { nullable: true, default: 'x' } }), '"spec":{"a":null}'],
   [
+    'null stays in a list',
+    '"spec":{"l":[null,{"a":null}]}',
+    spec({ l: { items: object({ a: {} }) } }),
+    '"spec":{"l":[null,{}]}',
+  ],
+  ['null is no default', '"spec":{}', spec({ a: { default: null, nullable: true } }), '"spec":{}'],
+  [
+    'embedded resources without a type, and metadata that is null',
+    '"spec":{"e":{"apiVersion":7,"kind":null,"metadata":null,"x":1}}',
+    spec({ e: object({}, { 'x-kubernetes-embedded-resource': true, ...any }) }),
+    '"spec":{"e":{"metadata":{},"x":1}}',
+  ],
+  [
+    'negative zero is a float, and an integer is none',
+    '"spec":{"a":-0.0,"b":-0,"c":-1e-400}',
+    spec({}, any),
+    '"spec":{"a":-0,"b":0,"c":-0}',
+  ],
+  [
     'numbers as Go prints them',
     '"spec":{"a":1.50,"b":1e3,"c":9007199254740993}',
     spec({}, any),
@@ -114,6 +133,8 @@ for (const [what, stored, schema, want] of rows) test(what, () => assert.equal(r
 
 test('preserveUnknownFields of old CRDs prunes nothing', () => {
   assert.equal(rest('"spec":{"z":1}', object({}), { spec: { preserveUnknownFields: true } }), '"spec":{"z":1}');
+  const preserving: Definition = { spec: { preserveUnknownFields: true } };
+  assert.equal(rest('"spec":{"a":null}', spec({ a: text }), preserving), '"spec":{"a":null}');
 });
 
 test('what needs no change is kept as it was stored', () => {
@@ -130,6 +151,22 @@ test('metadata: malformed members are dropped, a generation is added, and the re
     answered,
     '{"apiVersion":"ex.io/v1","kind":"Foo","metadata":{"generation":1,"name":"a","resourceVersion":"7"}}',
   );
+});
+
+test('metadata: a generation that is none is repaired', () => {
+  for (const generation of ['"5"', '0', '1.5', 'null', '1e30']) {
+    const stored = `{"apiVersion":"ex.io/v1","kind":"Foo","metadata":{"generation":${generation},"name":"a"}}`;
+    assert.match(served(stored, {}).text, /"metadata":\{"generation":1,/, generation);
+  }
+});
+
+test('numbers beyond those of float64 cannot be read', () => {
+  for (const number of ['1e400', '-1e400', `1${'0'.repeat(400)}`]) {
+    assert.throws(() => rest(`"spec":{"a":${number}}`, spec({}, any)), {
+      name: 'CodecError',
+      message: `cannot unmarshal number ${number} into Go value of type float64`,
+    });
+  }
 });
 
 test('another version has another apiVersion, and its own schema', () => {

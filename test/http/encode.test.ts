@@ -115,6 +115,7 @@ test('YAML escapes what other readers take for line breaks, and drops nothing', 
     assert.doesNotMatch(yaml, /[\u0085\u2028\u2029\ufeff]/);
     assert.deepEqual(parseYaml(yaml, { version: '1.1' }), { [text]: text });
   }
+  assert.equal(jsonToYaml('["\u2028\u2029\u0085\ufeff"]'), '- "\\L\\P\\N\\uFEFF"\n');
 });
 
 test('an empty list that upstream never appended to is null', async () => {

@@ -390,6 +390,84 @@ const rows: [group: string, resource: string, object: object, want: readonly unk
     ['web-1', 'IPv4', '80,x', '1,2,3 + 1 more...', '5h'],
   ],
   ['rbac.authorization.k8s.io', 'roles', { metadata }, ['web-1', metadata.creationTimestamp]],
+  [
+    '',
+    'nodes',
+    { metadata, status: { conditions: [{ type: 'Ready' }] } },
+    ['web-1', 'NotReady', '<none>', '5h', '', '<none>', '<none>', '<unknown>', '<unknown>', '<unknown>'],
+  ],
+  ['', 'endpoints', { metadata }, ['web-1', '<none>', '5h']],
+  ['', 'endpoints', { metadata, subsets: [{ notReadyAddresses: [{ ip: '10.0.0.1' }] }] }, ['web-1', '', '5h']],
+  [
+    '',
+    'persistentvolumeclaims',
+    {
+      metadata: { ...metadata, annotations: { 'volume.beta.kubernetes.io/storage-class': '' } },
+      spec: { volumeName: 'v', storageClassName: 'c', volumeAttributesClassName: '' },
+    },
+    ['web-1', '', 'v', '0', '', '', '', '5h', '<unset>'],
+  ],
+  [
+    '',
+    'events',
+    { metadata, involvedObject: {}, message: '\u0085\u00a0 said \u2003\ufeff' },
+    ['<unknown>', '', '', '', '', '', 'said \u2003\ufeff', '<unknown>', 1, 'web-1'],
+  ],
+  [
+    'apps',
+    'controllerrevisions',
+    {
+      metadata: {
+        ...metadata,
+        ownerReferences: [{ controller: true, apiVersion: 'Ex.IO/v1', kind: 'Boat', name: 'B' }],
+      },
+    },
+    ['web-1', 'boat.ex.io/B', 0, '5h'],
+  ],
+  [
+    'discovery.k8s.io',
+    'endpointslices',
+    { metadata, addressType: 'IPv4', ports: [{ name: '' }] },
+    ['web-1', 'IPv4', '<unset>', '<unset>', '5h'],
+  ],
+  [
+    'networking.k8s.io',
+    'ingresses',
+    { metadata, status: { loadBalancer: { ingress: [{ hostname: 'lb' }, { ip: '9.9.9.9' }, { ip: '9.9.9.9' }] } } },
+    ['web-1', '<none>', '*', '9.9.9.9,lb', '80', '5h'],
+  ],
+  [
+    'networking.k8s.io',
+    'ingressclasses',
+    {
+      metadata: { ...metadata, annotations: { 'ingressclass.kubernetes.io/is-default-class': 'true' } },
+      spec: { controller: 'c' },
+    },
+    ['web-1 (default)', 'c', '<none>', '5h'],
+  ],
+  [
+    'networking.k8s.io',
+    'ipaddresses',
+    { metadata, spec: { parentRef: { group: 'Ex.IO', resource: 'Boats', name: 'B' } } },
+    ['web-1', 'boats.ex.io/B', '5h'],
+  ],
+  ['resource.k8s.io', 'resourceclaims', { metadata, status: { reservedFor: [{}] } }, ['web-1', 'pending', '5h']],
+  [
+    'autoscaling',
+    'horizontalpodautoscalers',
+    {
+      metadata,
+      spec: {
+        scaleTargetRef: {},
+        metrics: [
+          { type: 'Pods', pods: { target: { averageValue: '5' } } },
+          { type: 'External', external: { target: { averageValue: '7' } } },
+        ],
+      },
+      status: { currentMetrics: [{ pods: { current: {} } }, { external: { current: {} } }] },
+    },
+    ['web-1', '/', '<nil>/5, <unknown>/7 (avg)', '<unset>', 0, 0, '5h'],
+  ],
 ];
 for (const [group, resource, object, want] of rows) {
   test(`${resource} row: ${JSON.stringify(want)}`, () => {

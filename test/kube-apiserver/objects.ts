@@ -39,7 +39,7 @@ const OWN_STATUS = [
   'Job',
 ];
 /** An Event that lacks what new ones must have, and the IPAddress of a Service, which kube-apiserver makes itself. */
-const REFUSED = ['ferry.17b', '10.96.7.1'];
+export const REFUSED = ['ferry.17b', '10.96.7.1'];
 
 export function collectionOf(kind: Kind, namespace?: string): string {
   const prefix = kind.group === '' ? '/api' : `/apis/${kind.group}`;

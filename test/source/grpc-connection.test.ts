@@ -373,7 +373,7 @@ const certificate = generate([{ name: 'commonName', value: '127.0.0.1' }], {
 });
 
 for (const transport of ['TCP', 'TLS']) {
-  test(`grpc: over ${transport}, when changes come fast, one wake-up handles several; while somebody waits, none waits`, async () => {
+  test(`grpc: over ${transport}, when changes come fast, one wake-up handles several; while somebody waits, none waits`, async (t) => {
     const { private: key, cert } = await certificate;
     const server = transport === 'TLS' ? createSecureServer({ key, cert }) : createServer();
     let serving: ServerHttp2Stream | undefined;
@@ -391,6 +391,10 @@ for (const transport of ['TCP', 'TLS']) {
       }),
       () => arrivals.push(Math.round(performance.now() / 10)),
     );
+    t.after(() => {
+      stream.cancel();
+      server.close();
+    });
     while (serving === undefined) await delay(5);
     const burst = async () => {
       arrivals = [];
@@ -401,12 +405,18 @@ for (const transport of ['TCP', 'TLS']) {
       while (arrivals.length < 200) await delay(5);
       return new Set(arrivals).size;
     };
-    const ticking = await burst();
-    stream.hurry(true);
-    const hurried = await burst();
-    assert.ok(ticking * 2 < hurried, `200 changes were read at ${ticking} times in ticks, ${hurried} without`);
-    stream.cancel();
-    server.close();
+    // A machine with much else to do may hold back the writes of a burst, so that they arrive together.
+    const seen: string[] = [];
+    const isTold = async () => {
+      const ticking = await burst();
+      stream.hurry(true);
+      const hurried = await burst();
+      stream.hurry(false);
+      seen.push(`at ${ticking} times in ticks, ${hurried} without`);
+      return ticking * 2 < hurried;
+    };
+    for (let attempt = 0; !(await isTold()); attempt++)
+      assert.ok(attempt < 9, `200 changes were read ${seen.join('; ')}`);
   });
 }
 

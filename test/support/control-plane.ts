@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { Agent } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Authority, authority } from '../auth/support.js';
@@ -48,8 +49,8 @@ export interface ControlPlane {
   readonly proxyCa: Authority;
   /** The same question to both, as the admin unless `headers` name someone else: theirs, then ours. */
   ask(path: string, headers?: Readonly<Record<string, string>>): Promise<readonly [Answer, Answer]>;
-  /** One that kube-apiserver must take; its answer. */
-  write(method: string, path: string, object?: object): Promise<WrittenObject>;
+  /** One that kube-apiserver must take; its answer. A text is sent as it is. */
+  write(method: string, path: string, object?: object | string): Promise<WrittenObject>;
   stop(): Promise<void>;
 }
 
@@ -125,15 +126,20 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       ...(options.listwatch ?? []),
     ]);
     running.push(ours);
+    const agent = new Agent({ keepAlive: true });
+    running.push({ stop: async () => agent.destroy() });
     const requestOf = (path: string, headers: RawRequest['headers']) => ({ path, headers: headers ?? ADMIN });
     return {
       ...{ etcd, theirUrl, ourUrl: ours.secureUrl, ours, theirs, program, folder, clientCa, proxyCa: proxies, stop },
       ask: (path, headers) =>
-        Promise.all([send(theirUrl, requestOf(path, headers)), send(ours.secureUrl, requestOf(path, headers))]),
+        Promise.all([theirUrl, ours.secureUrl].map((url) => send(url, requestOf(path, headers), agent))) as Promise<
+          [Answer, Answer]
+        >,
       async write(method, path, object) {
         const contentType = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
         const headers = { ...ADMIN, 'content-type': contentType };
-        const body = object === undefined ? {} : { body: JSON.stringify(object) };
+        const text = typeof object === 'string' ? object : JSON.stringify(object);
+        const body = object === undefined ? {} : { body: text };
         const answer = await send(theirUrl, { method, path, headers, ...body });
         assert.ok(answer.status < 300, `${method} ${path}: ${answer.status} ${answer.body}`);
         return JSON.parse(answer.body.toString()) as WrittenObject;

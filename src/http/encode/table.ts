@@ -185,8 +185,9 @@ export function writeCells(
       hole(cell.fromMs);
       json = `${cell.after}"`;
     }
-    // 64-bit integers may be bigints, which JSON.stringify refuses.
-    else json += typeof cell === 'bigint' ? String(cell) : goJson(cell ?? null);
+    // 64-bit integers may be bigints, which JSON.stringify refuses, and it knows no negative zero.
+    else if (typeof cell === 'bigint') json += String(cell);
+    else json += Object.is(cell, -0) ? '-0' : goJson(cell ?? null);
   }
   writeText(into, `${json}]${after}`);
 }

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
-import type { Tags } from 'yaml';
+import type { Pair, Scalar, Tags } from 'yaml';
+import { compareYamlKeys, goNumber } from '../../api/go-yaml.js';
 import type { ListBody, ListDocument } from './document.js';
 import { isNull } from './json.js';
 import { BufferWriter, writeText } from './writer.js';
@@ -19,12 +20,16 @@ export function goTags(tags: Tags): Tags {
 /** As sigs.k8s.io/yaml: keys sorted, sequences not indented, nothing folded. */
 const style = {
   version: '1.1',
-  sortMapEntries: true,
+  sortMapEntries: (a: Pair, b: Pair) => compareYamlKeys(keyText(a), keyText(b)),
   aliasDuplicateObjects: false,
   indentSeq: false,
   lineWidth: 0,
-  customTags: goTags,
+  customTags: (tags: Tags) => [goNumber, ...goTags(tags)],
 } as const;
+
+function keyText({ key }: Pair): string {
+  return String((key as Scalar).value);
+}
 
 /** YAML 1.1 has it that a dot alone is a number; to Go's library it is text, so that keys of managedFields have no quotes. */
 function withoutDot(tag: Tags[number]): Tags[number] {
@@ -38,7 +43,10 @@ const stringOrNumber = /"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]
 const longInteger = /^-?[0-9]{16,}$/;
 const INTEGER_MARK = '\u0000integer:';
 
-/** Line breaks to a reader of YAML 1.1, such as kubectl; and the byte order mark, which it drops. */
+/** Line breaks to a reader of YAML 1.1, such as kubectl; and the byte order mark, which it drops. As Go escapes them. */
+const ESCAPES: Readonly<Record<string, string>> = {
+  ...{ '\u0085': '\\N', '\u2028': '\\L', '\u2029': '\\P', '\ufeff': '\\uFEFF' },
+};
 const breaksForOthers = /[\u0085\u2028\u2029\ufeff]/;
 const everyBreakForOthers = new RegExp(breaksForOthers, 'g');
 
@@ -56,9 +64,7 @@ function escaped(value: unknown): string {
       if (typeof node.value === 'string' && breaksForOthers.test(node.value)) node.type = Scalar.QUOTE_DOUBLE;
     },
   });
-  return document
-    .toString(style)
-    .replace(everyBreakForOthers, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return document.toString(style).replace(everyBreakForOthers, (character) => ESCAPES[character]!);
 }
 
 /** JSON text as YAML; 64-bit integers stay exact. */

@@ -1,6 +1,6 @@
 import { ageOf } from './human-duration.js';
 import { at, entries, flag, integer, items, type Json, present, text } from './json-path.js';
-import { age, condition, joined, orElse } from './phrases.js';
+import { age, joined, orElse } from './phrases.js';
 import { columns, NAME, plainColumns, type TableKind } from './table-kind.js';
 
 /** Kinds about the cluster itself: nodes, namespaces, events, and small configuration objects. */
@@ -35,8 +35,8 @@ export const nodes: TableKind = {
 };
 
 function nodeStatus(node: Json): string {
-  const ready = condition(node, 'Ready');
-  const status = ready === '' ? 'Unknown' : ready === 'True' ? 'Ready' : 'NotReady';
+  const ready = items(node, 'status.conditions').find((entry) => text(entry, 'type') === 'Ready');
+  const status = ready === undefined ? 'Unknown' : text(ready, 'status') === 'True' ? 'Ready' : 'NotReady';
   return flag(node, 'spec.unschedulable') ? `${status},SchedulingDisabled` : status;
 }
 
@@ -96,7 +96,7 @@ export const events: TableKind = {
         involvedObject(event),
         text(event, 'involvedObject.fieldPath'),
         eventSource(event),
-        text(event, 'message').trim(),
+        trimmed(text(event, 'message')),
         ageOf(firstSeen),
         count === 0 ? 1 : count,
         text(event, 'metadata.name'),
@@ -104,6 +104,16 @@ export const events: TableKind = {
     };
   },
 };
+
+/** Without white space around it, as Go has it: with the next-line character, and without the byte order mark. */
+function trimmed(message: string): string {
+  let [start, end] = [0, message.length];
+  while (start < end && isSpace(message[start]!)) start++;
+  while (end > start && isSpace(message[end - 1]!)) end--;
+  return message.slice(start, end);
+}
+
+const isSpace = (character: string) => (/\s/.test(character) && character !== '\ufeff') || character === '\u0085';
 
 function involvedObject(event: Json): string {
   const [kind, name] = [text(event, 'involvedObject.kind').toLowerCase(), text(event, 'involvedObject.name')];

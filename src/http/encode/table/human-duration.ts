@@ -4,9 +4,12 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const YEAR = 365 * DAY;
 
+/** A time.Duration is an int64 of nanoseconds, and longer ones are that long: 292 years. */
+const DURATION_MAX_MS = 2 ** 63 / 1e6;
+
 /** Ages as kubectl shows them: two units at most, integer arithmetic on whole seconds (spec 10.1). */
 export function humanDuration(durationMs: number): string {
-  const seconds = Math.trunc(durationMs / 1000);
+  const seconds = Math.trunc(Math.min(durationMs, DURATION_MAX_MS) / 1000);
   if (seconds < -1) return '<invalid>';
   if (seconds < 0 || durationMs < 0) return '0s';
   if (seconds < 2 * MINUTE) return `${seconds}s`;

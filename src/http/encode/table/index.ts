@@ -33,9 +33,10 @@ const resourceClaims: TableKind = {
   row(object) {
     const deleted = present(object, 'metadata.deletionTimestamp');
     const parts = deleted ? ['deleted'] : [];
-    if (present(object, 'status.allocation')) parts.push('allocated');
-    else if (!deleted) parts.push('pending');
-    if (items(object, 'status.reservedFor').length > 0) parts.push('reserved');
+    if (present(object, 'status.allocation')) {
+      parts.push('allocated');
+      if (items(object, 'status.reservedFor').length > 0) parts.push('reserved');
+    } else if (!deleted) parts.push('pending');
     return { cells: [text(object, 'metadata.name'), parts.join(','), age(object)] };
   },
 };

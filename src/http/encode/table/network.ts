@@ -1,5 +1,5 @@
 import { at, integer, items, type Json, present, text } from './json-path.js';
-import { age, firstThree, joined, labelPairs, orElse, SELECTOR, selector } from './phrases.js';
+import { age, firstThree, joined, labelPairs, nameWithDefault, orElse, SELECTOR, selector } from './phrases.js';
 import { columns, type TableKind } from './table-kind.js';
 
 export const services: TableKind = {
@@ -26,8 +26,7 @@ function externalIp(service: Json): string {
     case 'NodePort':
       return joined(externalIps, '<none>');
     case 'LoadBalancer': {
-      const balancer = [...new Set(ingressAddresses(service))].sort();
-      return joined([...balancer, ...externalIps], '<pending>');
+      return joined([...ingressAddresses(service), ...externalIps], '<pending>');
     }
     case 'ExternalName':
       return text(service, 'spec.externalName');
@@ -36,10 +35,12 @@ function externalIp(service: Json): string {
   }
 }
 
+/** Each once, in order. */
 function ingressAddresses(object: Json): string[] {
-  return items(object, 'status.loadBalancer.ingress')
+  const addresses = items(object, 'status.loadBalancer.ingress')
     .map((ingress) => orElse(text(ingress, 'ip'), text(ingress, 'hostname')))
     .filter((address) => address !== '');
+  return [...new Set(addresses)].sort();
 }
 
 function servicePorts(service: Json): string {
@@ -64,7 +65,9 @@ export const endpoints: TableKind = {
       if (ports.length === 0) addresses.push(...ips);
       else for (const port of ports) addresses.push(...ips.map((ip) => hostPort(ip, port)));
     }
-    return { cells: [text(object, 'metadata.name'), firstThree(addresses, '<none>'), age(object)] };
+    // Subsets of which no address is ready are not the same as no subset.
+    const none = items(object, 'subsets').length === 0 ? '<none>' : '';
+    return { cells: [text(object, 'metadata.name'), firstThree(addresses, none), age(object)] };
   },
 };
 
@@ -80,7 +83,7 @@ export const endpointSlices: TableKind = {
     cells: [
       text(object, 'metadata.name'),
       text(object, 'addressType'),
-      firstThree(items(object, 'ports').map(slicePort), '<unset>'),
+      orElse(firstThree(items(object, 'ports').map(slicePort), ''), '<unset>'),
       firstThree(
         items(object, 'endpoints').flatMap((endpoint) => items(endpoint, 'addresses').map(String)),
         '<unset>',
@@ -92,7 +95,7 @@ export const endpointSlices: TableKind = {
 
 function slicePort(port: Json): string {
   if (present(port, 'port')) return text(port, 'port');
-  return orElse(text(port, 'name'), '*');
+  return present(port, 'name') ? text(port, 'name') : '*';
 }
 
 export const ingresses: TableKind = {
@@ -119,9 +122,14 @@ function ingressHosts(object: Json): string {
 
 export const ingressClasses: TableKind = {
   columns: columns('Controller', 'Parameters', 'Age'),
-  reads: 'spec{controller parameters{apiGroup kind name}}',
+  reads: 'metadata{annotations} spec{controller parameters{apiGroup kind name}}',
   row: (object) => ({
-    cells: [text(object, 'metadata.name'), text(object, 'spec.controller'), classParameters(object), age(object)],
+    cells: [
+      nameWithDefault(object, 'ingressclass.kubernetes.io/is-default-class'),
+      text(object, 'spec.controller'),
+      classParameters(object),
+      age(object),
+    ],
   }),
 };
 
@@ -162,5 +170,5 @@ function parentReference(parent: Json): string {
   const group = text(parent, 'group');
   const namespace = text(parent, 'namespace');
   const resource = group === '' ? text(parent, 'resource') : `${text(parent, 'resource')}.${group}`;
-  return `${resource}/${namespace === '' ? '' : `${namespace}/`}${text(parent, 'name')}`;
+  return `${resource.toLowerCase()}/${namespace === '' ? '' : `${namespace}/`}${text(parent, 'name')}`;
 }

@@ -14,6 +14,17 @@ export function joined(values: readonly string[], fallback = ''): string {
   return values.length === 0 ? fallback : values.join(',');
 }
 
+export function annotation(object: Json, name: string): string | undefined {
+  const annotations = at(object, 'metadata.annotations') as Record<string, string> | null | undefined;
+  return annotations != null && Object.hasOwn(annotations, name) ? annotations[name] : undefined;
+}
+
+/** Marks the class that is taken when none is named. */
+export function nameWithDefault(object: Json, ...annotations: string[]): string {
+  const isDefault = annotations.some((name) => annotation(object, name) === 'true');
+  return isDefault ? `${text(object, 'metadata.name')} (default)` : text(object, 'metadata.name');
+}
+
 /** `k=v` pairs sorted by key. */
 export function labelPairs(object: Json, path: string): string {
   return joined(

@@ -1,5 +1,5 @@
 import { at, flag, items, type Json, present, text } from './json-path.js';
-import { age, joined, orElse } from './phrases.js';
+import { age, annotation, joined, nameWithDefault, orElse } from './phrases.js';
 import { columns, type TableKind } from './table-kind.js';
 
 const MODE_NAMES: Readonly<Record<string, string>> = {
@@ -19,12 +19,13 @@ function accessModes(object: Json, path: string): string {
     .join(',');
 }
 
-function annotation(object: Json, name: string): string {
-  return (at(object, 'metadata.annotations') as Record<string, string> | undefined)?.[name] ?? '';
+function storageClassOf(object: Json): string {
+  return annotation(object, BETA_CLASS_ANNOTATION) ?? text(object, 'spec.storageClassName');
 }
 
-function storageClassOf(object: Json): string {
-  return orElse(annotation(object, BETA_CLASS_ANNOTATION), text(object, 'spec.storageClassName'));
+function attributesClassOf(object: Json): string {
+  const name = 'spec.volumeAttributesClassName';
+  return present(object, name) ? text(object, name) : '<unset>';
 }
 
 function phaseOf(object: Json): string {
@@ -49,13 +50,13 @@ export const persistentVolumes: TableKind = {
   row: (object) => ({
     cells: [
       text(object, 'metadata.name'),
-      text(object, 'spec.capacity.storage'),
+      orElse(text(object, 'spec.capacity.storage'), '0'),
       accessModes(object, 'spec.accessModes'),
       text(object, 'spec.persistentVolumeReclaimPolicy'),
       phaseOf(object),
       claimOf(object),
       storageClassOf(object),
-      orElse(text(object, 'spec.volumeAttributesClassName'), '<unset>'),
+      attributesClassOf(object),
       text(object, 'status.reason'),
       age(object),
       orElse(text(object, 'spec.volumeMode'), '<unset>'),
@@ -88,21 +89,16 @@ export const persistentVolumeClaims: TableKind = {
         text(object, 'metadata.name'),
         phaseOf(object),
         text(object, 'spec.volumeName'),
-        bound ? text(object, 'status.capacity.storage') : '',
+        bound ? orElse(text(object, 'status.capacity.storage'), '0') : '',
         bound ? accessModes(object, 'status.accessModes') : '',
         storageClassOf(object),
-        orElse(text(object, 'spec.volumeAttributesClassName'), '<unset>'),
+        attributesClassOf(object),
         age(object),
         orElse(text(object, 'spec.volumeMode'), '<unset>'),
       ],
     };
   },
 };
-
-function nameWithDefault(object: Json, ...annotations: string[]): string {
-  const isDefault = annotations.some((name) => annotation(object, name) === 'true');
-  return isDefault ? `${text(object, 'metadata.name')} (default)` : text(object, 'metadata.name');
-}
 
 export const storageClasses: TableKind = {
   columns: columns('Provisioner', 'ReclaimPolicy', 'VolumeBindingMode', 'AllowVolumeExpansion', 'Age'),

@@ -119,7 +119,7 @@ function controllerOf(object: Json): string {
   const owner = items(object, 'metadata.ownerReferences').find((reference) => at(reference, 'controller') === true);
   if (owner === undefined) return '<none>';
   const group = text(owner, 'apiVersion').includes('/') ? `.${text(owner, 'apiVersion').split('/')[0]}` : '';
-  return `${text(owner, 'kind').toLowerCase()}${group}/${text(owner, 'name')}`;
+  return `${`${text(owner, 'kind')}${group}`.toLowerCase()}/${text(owner, 'name')}`;
 }
 
 export const jobs: TableKind = {
@@ -194,10 +194,10 @@ export const cronJobs: TableKind = {
 const RESOURCE_METRICS = 'averageValue averageUtilization';
 const OTHER_METRICS = 'value averageValue';
 const AUTOSCALER_MEMBERS = `spec{scaleTargetRef{kind name} minReplicas maxReplicas
-    metrics{type external{target{${OTHER_METRICS}}} pods{target{${OTHER_METRICS}}} object{target{${OTHER_METRICS}}}
+    metrics{type external{target{${OTHER_METRICS}}} pods{target{averageValue}} object{target{${OTHER_METRICS}}}
       resource{name target{${RESOURCE_METRICS}}} containerResource{name target{${RESOURCE_METRICS}}}}}
   status{currentReplicas currentMetrics{
-      external{current{${OTHER_METRICS}}} pods{current{${OTHER_METRICS}}} object{current{${OTHER_METRICS}}}
+      external{current{${OTHER_METRICS}}} pods{current{averageValue}} object{current{${OTHER_METRICS}}}
       resource{current{${RESOURCE_METRICS}}} containerResource{current{${RESOURCE_METRICS}}}}}`;
 
 export const horizontalPodAutoscalers: TableKind = {
@@ -239,21 +239,21 @@ function target(spec: Json, status: Json): string {
   if (member === undefined) return '<unknown type>';
   const isResource = member === 'resource' || member === 'containerResource';
   const prefix = isResource ? `${text(spec, `${member}.name`)}: ` : '';
-  const current = `${member}.current`;
-  const wanted = `${member}.target`;
-  if (isResource && !present(spec, `${wanted}.averageValue`)) {
-    const now = present(status, `${current}.averageUtilization`)
-      ? `${text(status, `${current}.averageUtilization`)}%`
-      : '<unknown>';
-    const goal = present(spec, `${wanted}.averageUtilization`)
-      ? `${text(spec, `${wanted}.averageUtilization`)}%`
-      : '<auto>';
-    return `${prefix}${now}/${goal}`;
+  const wanted = at(spec, `${member}.target`);
+  // A metric that was measured may lack the value that is asked for.
+  const current = present(status, member) ? (at(status, `${member}.current`) ?? {}) : undefined;
+  const quantity = (from: Json, name: string) => orElse(text(from, name), '<nil>');
+  const measured = (name: string) => (current === undefined ? '<unknown>' : quantity(current, name));
+  if (isResource && !present(wanted, 'averageValue')) {
+    const percentage = (from: Json, absent: string) =>
+      present(from, 'averageUtilization') ? `${text(from, 'averageUtilization')}%` : absent;
+    return `${prefix}${percentage(current, '<unknown>')}/${percentage(wanted, '<auto>')}`;
   }
-  if (present(spec, `${wanted}.averageValue`)) {
-    const now = orElse(text(status, `${current}.averageValue`), '<unknown>');
-    const suffix = isResource || member === 'pods' ? '' : ' (avg)';
-    return `${prefix}${now}/${text(spec, `${wanted}.averageValue`)}${suffix}`;
+  if (isResource || member === 'pods') {
+    return `${prefix}${measured('averageValue')}/${quantity(wanted, 'averageValue')}`;
   }
-  return `${orElse(text(status, `${current}.value`), '<unknown>')}/${text(spec, `${wanted}.value`)}`;
+  if (present(wanted, 'averageValue')) {
+    return `${orElse(text(current, 'averageValue'), '<unknown>')}/${text(wanted, 'averageValue')} (avg)`;
+  }
+  return `${measured('value')}/${quantity(wanted, 'value')}`;
 }
