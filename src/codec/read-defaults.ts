@@ -1,14 +1,18 @@
 import { isObject, objectMember } from '../lib/is-object.js';
 import { autoscalerDefaults } from './autoscaler-defaults.js';
 import type { Kind } from './kind.js';
-import { compilePath, hasPath, LABELS, type Path } from './scan.js';
+import { compilePath, hasPath, hit, LABELS, type Path } from './scan.js';
 
 /**
- * Defaults that a server fills in when it reads an object that was written before the field existed
+ * Defaults that a server fills in when it reads an object that was written without the field, or before it existed
  * (spec 1.4: objects are not rewritten on upgrade). Only defaults that hold whatever the rest of the
  * object says; by kind, as `group/Kind`.
  */
 const table: Readonly<Record<string, readonly (readonly [path: string, value: unknown])[]>> = {
+  '/PersistentVolumeClaim': [
+    // A claim is stored with an empty status until somebody looks for a volume.
+    ['status.phase', 'Pending'],
+  ],
   'apps/StatefulSet': [
     // Since 1.27.
     ['spec.persistentVolumeClaimRetentionPolicy', { whenDeleted: 'Retain', whenScaled: 'Retain' }],
@@ -39,7 +43,8 @@ export function readDefaultsOf(kind: Kind): ReadDefaults | undefined {
   const paths: Path[] = rows.map(([path]) => compilePath(kind.message, path));
   return {
     complete: (bytes, start, end) =>
-      paths.every((path) => hasPath(bytes, start, end, path)) && labels?.complete(bytes, start, end) !== false,
+      paths.every((path) => hasPath(bytes, start, end, path) && !isEmptyText(path)) &&
+      labels?.complete(bytes, start, end) !== false,
     apply(object) {
       for (const [path, value] of rows) {
         const steps = path.split('.');
@@ -51,6 +56,9 @@ export function readDefaultsOf(kind: Kind): ReadDefaults | undefined {
     },
   };
 }
+
+/** Of the path that was looked for last. */
+const isEmptyText = (path: Path) => path.leaf.class === 'string' && hit.start === hit.end;
 
 function templateLabels(message: string) {
   const labelsOf = (path: string): Path => {

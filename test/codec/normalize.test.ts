@@ -169,6 +169,17 @@ test('defaults that are newer than the object are filled in on read', () => {
   assert.equal(codec.slowDecodes, 1);
 });
 
+test('a PersistentVolumeClaim that nobody has looked at yet is pending', () => {
+  const codec = createKindCodec(findKind('', 'v1', 'persistentvolumeclaims')!);
+  const phaseOf = (status: object) => {
+    const stored = codec.toStored({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'a' }, status });
+    const wire = createWriter();
+    codec.toWire(stored, 0, stored.length, 5, wire);
+    return (codec.read(wire.bytes, wire.start, wire.position) as { status: { phase?: string } }).status.phase;
+  };
+  assert.deepEqual([{}, { phase: '' }, { phase: 'Bound' }].map(phaseOf), ['Pending', 'Pending', 'Bound']);
+});
+
 test('a Job without labels has those of its template on read; one with labels keeps them', () => {
   const codec = createKindCodec(findKind('batch', 'v1', 'jobs')!);
   const read = (own: object, template: object) => {
