@@ -6,7 +6,7 @@ import type { KindCodec } from '../codec/codec.js';
 import { ConvertedCodec } from '../codec/converted-codec.js';
 import { isConvertedVersion, type Kind } from '../codec/kind.js';
 import { type Failure, type Result, success } from '../serve/failure.js';
-import type { ObjectAnswer, Reader, WatchFormat } from '../serve/reader.js';
+import type { ObjectAnswer, Reader, WatchFormat, WatchSession } from '../serve/reader.js';
 import { parseIncludeObject } from './encode/table.js';
 import { type Answer, type Exchange, NOT_FOUND, type Outcome, STREAMED } from './exchange.js';
 import {
@@ -115,7 +115,7 @@ export function answerResource(
   }
   const view = viewOf(exchange, media);
   if ('kind' in view) return refuse(view);
-  if (isWatch(request.method, path, request.query)) return watch(exchange, context, kind, path, view);
+  if (isWatch(request.method, path, request.query)) return watch(exchange, context, kind, path, view, media);
   return path.name === undefined
     ? list(exchange, context, kind, path, view, media)
     : get(exchange, context, kind, path, path.name, view, media);
@@ -298,6 +298,7 @@ async function watch(
   kind: Kind,
   path: ResourcePath,
   view: View,
+  media: MediaType,
 ): Promise<Outcome> {
   const { request } = exchange;
   const refuse = (problem: Problem) => problemAnswer(request, problem);
@@ -324,7 +325,7 @@ async function watch(
     format: omitsManagedFields(exchange) ? formatWithoutManagedFields(kind, format) : format,
   });
   if (!result.ok) return refuse(result.failure);
-  const session = result.value;
+  const session = media.as?.kind === 'PartialObjectMetadataList' ? withoutEvents(result.value) : result.value;
   // Whether the form can be streamed is upstream's last question: what is wrong with the request comes first.
   if (view.encoding === 'yaml') {
     session.cancel();
@@ -388,6 +389,22 @@ function shownAs(
   const reader = readerFor(stored);
   const isWhole = view.shape === 'table' && view.includeObject === 'Object' && own.codec instanceof ConvertedCodec;
   return { reader, codec: isWhole ? own.codec.overStored(reader.codec) : reader.codec };
+}
+
+/** No object of an event is a list: kube-apiserver cannot show the first of them as one, and ends the stream there. */
+function withoutEvents(session: WatchSession): WatchSession {
+  return {
+    plan: session.plan,
+    cancel: () => session.cancel(),
+    start: (sink) =>
+      session.start({
+        write() {
+          sink.end();
+          return false;
+        },
+        end: () => sink.end(),
+      }),
+  };
 }
 
 const PROTOBUF_STREAM = 'application/vnd.kubernetes.protobuf;stream=watch';

@@ -6,6 +6,7 @@ import { createKindCodec } from '../../src/codec/kind-codec.js';
 import { KindSet } from '../../src/codec/kind-set.js';
 import { kinds } from '../../src/codec/kinds.js';
 import { createWriter } from '../../src/codec/writer.js';
+import { bookmarkObjects } from '../../src/http/watch/event-objects.js';
 
 interface Definition {
   readonly schema?: object;
@@ -269,4 +270,18 @@ test('null goes from what is shown in another version, where that one has neithe
   ];
   const stored = `{"apiVersion":"ex.io/v1","kind":"Foo",${METADATA},"spec":{"a":null,"b":null,"c":null}}`;
   assert.match(served(stored, { spec: { versions } }, 'v2').text, /"spec":\{"b":null,"c":null\}\}$/);
+});
+
+test('a bookmark is of the version that is asked for, also where versions convert by webhook', () => {
+  for (const strategy of ['None', 'Webhook']) {
+    const kind = kindsOf(definition({ spec: { conversion: { strategy } } })).find(
+      ({ version }) => version === 'v1beta1',
+    )!;
+    const codec = createKindCodec(kind);
+    const { bytes, start, end } = bookmarkObjects(codec).at(7, false);
+    const into = createWriter();
+    codec.toJson(bytes, start, end, true, into);
+    const want = '{"apiVersion":"ex.io/v1beta1","kind":"Foo","metadata":{"resourceVersion":"7"}}';
+    assert.equal(into.bytes.toString('utf8', 0, into.position), want);
+  }
 });

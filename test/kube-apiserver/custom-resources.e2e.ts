@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { CRDS } from '../support/apiextensions.js';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.js';
 import { etcdKv } from '../support/etcd-kv.js';
 import { as, disagreements, JSON_TYPE, PROTOBUF_TYPE, type Question } from './agreement.js';
@@ -143,5 +144,61 @@ test('what is not there, and what cannot be had', async () => {
     ...['limit=x', 'resourceVersion=x', 'continue=x'].map((query): Question => [`${WIDGETS}?${query}`, JSON_TYPE, 400]),
     [`${WIDGETS}?resourceVersionMatch=Exact`, JSON_TYPE, 422],
     [`${WIDGETS}?includeObject=x`, TABLE, 400],
+  ]);
+});
+
+test('watches, from the state on', async () => {
+  const forms = [JSON_TYPE, TABLE, as(JSON_TYPE, PARTIAL), as(PROTOBUF_TYPE, PARTIAL)];
+  const initial = 'sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
+  const paths = [WIDGETS, GADGETS, BOLTS, `/apis/${GROUP}/v1/stringpaths`];
+  const path = (of: string, query: string) => `${of}?watch=1&timeoutSeconds=1&${query}`;
+  const legacy = `/apis/${GROUP}/v1/watch/namespaces/default/widgets`;
+  await agree([
+    ...paths.flatMap((of) =>
+      forms.flatMap((form): Question[] => [
+        [path(of, 'resourceVersion=0'), form],
+        [path(of, initial), form],
+      ]),
+    ),
+    ...['fieldSelector=spec.color%3Dred', 'labelSelector=app'].map(
+      (selector): Question => [path(WIDGETS, `resourceVersion=0&${selector}`)],
+    ),
+    ...['', '/a-empty'].map((name): Question => [`${legacy}${name}?timeoutSeconds=1&resourceVersion=0`]),
+    [path(WIDGETS, 'resourceVersion=0'), PROTOBUF_TYPE, 406],
+    // No object of an event is a list.
+    ...[WIDGETS, '/api/v1/namespaces'].flatMap((of) =>
+      [JSON_TYPE, PROTOBUF_TYPE].map(
+        (type): Question => [`${of}?watch=1&resourceVersion=0&timeoutSeconds=600`, as(type, `${PARTIAL}List`)],
+      ),
+    ),
+  ]);
+});
+
+test('CustomResourceDefinitions and APIServices themselves', async () => {
+  const types = [JSON_TYPE, PROTOBUF_TYPE];
+  const questionsOf = (path: string, names: readonly string[]): Question[] => [
+    ...types.flatMap((type): Question[] => [
+      ...['', '?limit=2', '?watch=1&resourceVersion=0&timeoutSeconds=1'].map(
+        (query): Question => [`${path}${query}`, type],
+      ),
+      [path, as(type, `${PARTIAL}List`)],
+    ]),
+    ...names.flatMap((name) =>
+      types.flatMap((type): Question[] => [
+        [`${path}/${name}`, type],
+        [`${path}/${name}/status`, type],
+        [`${path}/${name}`, as(type, PARTIAL)],
+      ]),
+    ),
+    [`${path}/missing`, JSON_TYPE, 404],
+    [`${path}?fieldSelector=metadata.name%3D${names[0]}`],
+    [`${path}?fieldSelector=spec.group%3Dex.io`, JSON_TYPE, 400],
+    [`${path}?labelSelector=a`],
+  ];
+  const crds = definitions.map(({ metadata: { name } }) => name);
+  await agree([
+    ...questionsOf(CRDS, crds),
+    ...['', '?limit=2', `/${crds[0]}`].map((rest): Question => [`${CRDS}${rest}`, TABLE]),
+    ...questionsOf('/apis/apiregistration.k8s.io/v1/apiservices', ['v1.ex.io', 'v1beta1.ex.io', 'v1.', 'v1.apps']),
   ]);
 });

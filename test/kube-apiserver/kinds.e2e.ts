@@ -29,7 +29,6 @@ for (const kind of readKinds) {
     for (const type of [JSON_TYPE, PROTOBUF_TYPE]) {
       for (const collection of [...collections, ...(kind.namespaced ? [collectionOf(kind, 'nowhere')] : [])]) {
         found.push(await disagreement(world, collection, { accept: type }));
-        if (kind.kind === 'DaemonSet') continue; // kube-apiserver drops an annotation here that its objects have
         found.push(await disagreement(world, collection, { accept: as(type, 'PartialObjectMetadataList') }));
       }
       for (const { metadata } of items.slice(0, OBJECTS_MAX)) {
@@ -38,7 +37,6 @@ for (const kind of readKinds) {
         for (const name of kind.subresources.filter((subresource) => ['status', 'scale'].includes(subresource))) {
           found.push(await disagreement(world, `${path}/${name}`, { accept: type }));
         }
-        if (kind.kind === 'DaemonSet') continue;
         found.push(await disagreement(world, path, { accept: as(type, 'PartialObjectMetadata') }));
       }
     }

@@ -1,5 +1,6 @@
 import type { ByteWriter, KindCodec, WireObject } from '../../codec/codec.js';
 import { ENVELOPE_TAIL } from '../../codec/codec.js';
+import { withoutInternalAnnotations } from '../../codec/internal-annotations.js';
 import type { Clock } from '../../lib/clock.js';
 import { nextTurn } from '../../lib/line.js';
 import type { ListAnswer } from '../../serve/reader.js';
@@ -19,7 +20,8 @@ const ITEM_TAG = 0x12;
 /** `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{...}}` */
 export function writePartialJson(codec: KindCodec, version: MetaVersion, wire: WireObject, into: ByteWriter): void {
   writeText(into, `{"kind":"${OBJECT}","apiVersion":"meta.k8s.io/${version}","metadata":`);
-  codec.metadataToJson(wire.bytes, wire.start, wire.end, into);
+  const { bytes, start, end } = withoutInternalAnnotations(codec.kind, wire);
+  codec.metadataToJson(bytes, start, end, into);
   writeText(into, '}');
 }
 
@@ -36,15 +38,17 @@ export function partialListDocument(codec: KindCodec, version: MetaVersion, answ
 
 /** Bytes of the bare PartialObjectMetadata message of an object. */
 export function partialMessageSize(codec: KindCodec, wire: WireObject): number {
-  const { start, end } = codec.metadataRange(wire.bytes, wire.start, wire.end);
+  const shown = withoutInternalAnnotations(codec.kind, wire);
+  const { start, end } = codec.metadataRange(shown.bytes, shown.start, shown.end);
   return fieldSize(end - start);
 }
 
-/** Its bytes: the stored ObjectMeta as field 1. */
+/** Its bytes: the ObjectMeta as field 1. */
 export function writePartialMessage(codec: KindCodec, wire: WireObject, into: ByteWriter): void {
-  const { start, end } = codec.metadataRange(wire.bytes, wire.start, wire.end);
+  const shown = withoutInternalAnnotations(codec.kind, wire);
+  const { start, end } = codec.metadataRange(shown.bytes, shown.start, shown.end);
   writeFieldHeader(into, METADATA_TAG, end - start);
-  writeBytes(into, wire.bytes, start, end);
+  writeBytes(into, shown.bytes, start, end);
 }
 
 export function partialEnvelopeHead(version: MetaVersion, rawLength: number): Uint8Array {

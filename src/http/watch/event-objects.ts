@@ -3,6 +3,7 @@ import type { ModRevision } from '../../api/revision.js';
 import type { KindCodec, WireObject, WireWriter } from '../../codec/codec.js';
 import { encodeMessage } from '../../codec/encode.js';
 import { spliceProtobuf } from '../../codec/splice.js';
+import { utf8 } from '../../lib/bytes.js';
 import { emptyWire } from '../encode/protobuf.js';
 import { BufferWriter } from '../encode/writer.js';
 
@@ -47,6 +48,6 @@ function writerOf(codec: KindCodec, metadata: object): (revision: ModRevision, i
     const bytes = encodeMessage(message, { metadata });
     return (revision, into) => spliceProtobuf(bytes, 0, bytes.length, revision, into);
   }
-  const value = codec.toStored({ kind, apiVersion: apiVersionOf(group, version), metadata });
+  const value = utf8(JSON.stringify({ apiVersion: apiVersionOf(group, version), kind, metadata }));
   return (revision, into) => codec.toWire(value, 0, value.length, revision, into);
 }
