@@ -100,6 +100,7 @@ export function openAccess(config: AccessConfig, limits: Limits, parts: OpenAcce
     clientAuthorities,
     tokens,
     anonymous: config.anonymous,
+    audiences: (serviceAccounts ?? tokenWebhook)?.audiences ?? [],
     identities,
     clock,
   });

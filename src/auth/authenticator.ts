@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../lib/clock.js';
 import type { Failure } from '../serve/failure.js';
+import { aggregated } from './authorizer.js';
 import { bearerToken, headerValues, prefixedHeaders } from './headers.js';
 import { anonymous, authenticated, type Identities, type Identity } from './identity.js';
 import type { Asker } from './shared-calls.js';
@@ -31,9 +32,19 @@ export interface FrontProxy {
 /** Who it is; undefined: nobody knows; a Failure: it cannot be found out now. */
 export type Known = Identity | Failure | undefined;
 
+/** Whose a token is, and for whom it is meant of those that were named; or why nobody is known by it. */
+export type ReviewedToken =
+  | { readonly identity: Identity; readonly audiences: readonly string[] }
+  | { readonly identity?: undefined; readonly problem: string };
+
 /** One way to know the owner of a bearer token: at once, where nothing has to be waited for. */
 export interface TokenAuthenticator {
   find(token: string, asker: Asker): Known | Promise<Known>;
+  /**
+   * The same for a TokenReview, as kube-apiserver answers it; `problem`: '' when there is nothing to say. `audiences`: one of them must be among a
+   * token's; none: any will do. Absent: its tokens know nothing of audiences, and are meant for the API.
+   */
+  review?(token: string, audiences: readonly string[], asker: Asker): Promise<ReviewedToken | Failure>;
 }
 
 export interface AuthenticatorOptions {
@@ -42,10 +53,14 @@ export interface AuthenticatorOptions {
   readonly tokens: readonly TokenAuthenticator[];
   /** Whether somebody without credentials is let in as `system:anonymous`. */
   readonly anonymous: boolean;
+  /** `--api-audiences`. */
+  readonly audiences?: readonly string[];
   /** Of those whom proxies name. */
   readonly identities: Identities;
   readonly clock: Clock;
 }
+
+const INVALID_TOKEN = 'invalid bearer token';
 
 /**
  * Who sends a request (spec 8.1). The first that knows the sender wins:
@@ -95,6 +110,23 @@ export class Authenticator {
     return !refused && this.#options.anonymous ? anonymous : undefined;
   }
 
+  /** What a TokenReview finds out. `audiences`: none: those of the API. */
+  async review(text: string, audiences: readonly string[], asker: Asker): Promise<ReviewedToken | Failure> {
+    const { tokens, audiences: own = [], anonymous: isOpen } = this.#options;
+    const wanted = audiences.length === 0 ? own : audiences;
+    const token = bearerToken(`Bearer ${text}`);
+    if (isOpen && (token === undefined || tokens.length === 0)) return { identity: anonymous, audiences: wanted };
+    if (token === undefined) return { problem: '' };
+    // kube-apiserver's own clients are known by a token, which this is not: that comes first.
+    const problems = [INVALID_TOKEN];
+    for (const one of tokens) {
+      const found = await (one.review?.(token, wanted, asker) ?? reviewAgnostic(one, token, wanted, own, asker));
+      if ('kind' in found || found.identity !== undefined) return found;
+      if (found.problem !== '') problems.push(found.problem);
+    }
+    return { problem: aggregated(problems) };
+  }
+
   /** The first that knows, from the authenticator at `index` on. `failed`: what kept one of those before from finding out. */
   #ownerOf(token: string, asker: Asker, index: number, failed: Failure | undefined): Known | Promise<Known> {
     const { tokens } = this.#options;
@@ -135,6 +167,21 @@ export class Authenticator {
     }
     return user;
   }
+}
+
+/** Of tokens that know nothing of audiences. */
+async function reviewAgnostic(
+  authenticator: TokenAuthenticator,
+  token: string,
+  wanted: readonly string[],
+  own: readonly string[],
+  asker: Asker,
+): Promise<ReviewedToken | Failure> {
+  const audiences = wanted.filter((one) => own.includes(one));
+  if (wanted.length > 0 && audiences.length === 0) return { problem: '' };
+  const known = await authenticator.find(token, asker);
+  if (known === undefined) return { problem: '' };
+  return 'kind' in known ? known : { identity: known, audiences };
 }
 
 function isIdentity(known: Known): known is Identity {

@@ -3,7 +3,8 @@ import { quoteGo } from '../api/go-text.js';
 import type { Clock } from '../lib/clock.js';
 import { isObject, textMember } from '../lib/is-object.js';
 import type { Limits } from '../lib/limits.js';
-import type { Known, TokenAuthenticator } from './authenticator.js';
+import type { Failure } from '../serve/failure.js';
+import type { Known, ReviewedToken, TokenAuthenticator } from './authenticator.js';
 import type { BoundName, BoundObject, BoundObjects, BoundResource, Looked } from './bound-objects.js';
 import { authenticated, type Identity } from './identity.js';
 import { isSignedBy, type Jwt, parseJwt, type VerificationKey } from './jwt.js';
@@ -56,6 +57,9 @@ interface Verified {
   readonly untilMs: number;
 }
 
+type Problem = string | Failure | undefined;
+
+const NO_DIGEST = Buffer.alloc(0);
 const LEGACY_ISSUER = 'kubernetes/serviceaccount';
 const LEGACY_CLAIM = 'kubernetes.io/serviceaccount/';
 const EXTRA = 'authentication.kubernetes.io/';
@@ -95,17 +99,34 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     const jwt = parseJwt(token);
     const issuer = jwt?.claims['iss'];
     if (jwt === undefined || typeof issuer !== 'string' || !this.#knows(issuer)) return undefined;
-    const claims = this.#verify(jwt, issuer);
+    const claims = this.#verify(jwt, issuer, this.#options.audiences);
     if (typeof claims === 'string') return this.#refuse(claims);
-    const { tokenKeptMs } = this.#options.limits;
-    const fresh: Verified = {
+    return this.#check(token, this.#fresh(claims, digest, nowMs), nowMs, key);
+  }
+
+  async review(token: string, audiences: readonly string[]): Promise<ReviewedToken | Failure> {
+    const jwt = parseJwt(token);
+    const issuer = jwt?.claims['iss'];
+    if (jwt === undefined || typeof issuer !== 'string' || !this.#knows(issuer)) return { problem: '' };
+    const claims = this.#verify(jwt, issuer, audiences);
+    if (typeof claims === 'string') return { problem: claims };
+    const nowMs = this.#options.clock.nowMs();
+    const verified = this.#fresh(claims, NO_DIGEST, nowMs);
+    const problem = await this.#problemOf(token, verified, nowMs);
+    if (problem !== undefined) return typeof problem === 'string' ? { problem } : problem;
+    const meant = this.#audiencesOf(jwt);
+    return { identity: verified.identity, audiences: audiences.filter((one) => meant.includes(one)) };
+  }
+
+  #fresh(claims: Claims, digest: Buffer, nowMs: number): Verified {
+    const { lookup, limits } = this.#options;
+    return {
       digest,
       claims,
-      ties: tiesOf(claims, this.#options.lookup),
+      ties: tiesOf(claims, lookup),
       identity: identityOf(claims),
-      untilMs: nowMs + tokenKeptMs,
+      untilMs: nowMs + limits.tokenKeptMs,
     };
-    return this.#check(token, fresh, nowMs, key);
   }
 
   #knows(issuer: string): boolean {
@@ -116,18 +137,22 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     this.#options.refused(reason);
   }
 
-  /** What the token says, if it was signed by one of the keys, for us; or why it is refused. */
-  #verify(jwt: Jwt, issuer: string): Claims | string {
-    const { keys, audiences } = this.#options;
+  /** Those without an audience are meant for the API server. */
+  #audiencesOf(jwt: Jwt): readonly string[] {
+    const named = audiencesOf(jwt.claims['aud']);
+    return named.length === 0 ? this.#options.audiences : named;
+  }
+
+  /** What the token says, if it was signed by one of the keys, for one of `audiences`; or why it is refused. */
+  #verify(jwt: Jwt, issuer: string, audiences: readonly string[]): Claims | string {
+    const { keys, audiences: own } = this.#options;
     const candidates = jwt.keyId === '' ? keys : keys.filter(({ id }) => id === jwt.keyId);
     if (candidates.length === 0) return 'invalid signature, no keys found';
-    if (!candidates.some(({ key }) => isSignedBy(jwt, key))) return 'the signature of the token is not of any key';
+    if (!candidates.some(({ key }) => isSignedBy(jwt, key))) return 'go-jose/go-jose: error in cryptographic primitive';
     const claims = readClaims(jwt.claims, issuer === LEGACY_ISSUER);
     if (typeof claims === 'string') return claims;
-    const named = audiencesOf(jwt.claims['aud']);
-    // Those without an audience are meant for the API server.
-    const meant = named.length === 0 ? audiences : named;
-    if (audiences.length > 0 && !meant.some((audience) => audiences.includes(audience))) {
+    const meant = this.#audiencesOf(jwt);
+    if (own.length > 0 && !meant.some((audience) => audiences.includes(audience))) {
       return `token audiences ${quoteAll(meant)} is invalid for the target audiences ${quoteAll(audiences)}`;
     }
     return claims;
@@ -135,26 +160,33 @@ export class ServiceAccountTokens implements TokenAuthenticator {
 
   /** Whether the token holds now; one that does is remembered, one that does not is forgotten. */
   #check(token: string, verified: Verified, nowMs: number, key: string): Known | Promise<Known> {
-    const { claims, ties } = verified;
-    const late = claims.legacy ? undefined : timeProblem(claims, nowMs);
-    if (late !== undefined) {
+    const judge = (problem: Problem): Known => {
+      if (problem === undefined) {
+        this.#remember(key, verified);
+        return verified.identity;
+      }
+      if (typeof problem !== 'string') return problem;
       this.#verified.delete(key);
-      return this.#refuse(late);
-    }
+      return this.#refuse(problem);
+    };
+    const problem = this.#problemOf(token, verified, nowMs);
+    return problem instanceof Promise ? problem.then(judge) : judge(problem);
+  }
+
+  /** Why the token does not hold now; a Failure: it cannot be found out. */
+  #problemOf(token: string, { claims, ties }: Verified, nowMs: number): Problem | Promise<Problem> {
+    const late = claims.legacy ? undefined : timeProblem(claims, nowMs);
+    if (late !== undefined) return late;
     const looked = ties.map((tie) => this.#options.objects.find(tie, tie.seen));
-    const judge = (found: readonly Looked[]): Known => {
+    const judge = (found: readonly Looked[]): Problem => {
       for (const [index, object] of found.entries()) {
         const tie = ties[index]!;
         if (object !== 'absent' && 'kind' in object) return object;
         const problem = tieProblem(tie, object, claims, token, nowMs);
-        if (problem !== undefined) {
-          this.#verified.delete(key);
-          return this.#refuse(problem);
-        }
+        if (problem !== undefined) return problem;
         tie.seen = object as BoundObject;
       }
-      this.#remember(key, verified);
-      return verified.identity;
+      return undefined;
     };
     const isHere = (one: Looked | Promise<Looked>): one is Looked => !(one instanceof Promise);
     return looked.every(isHere) ? judge(looked) : Promise.all(looked).then(judge);
@@ -173,7 +205,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
 function readClaims(claims: Jwt['claims'], legacy: boolean): Claims | string {
   const times = ['exp', 'nbf', 'iat'].map((name) => claims[name]);
   if (times.some((time) => time !== undefined && (typeof time !== 'number' || !Number.isFinite(time)))) {
-    return 'service account token claims could not be validated due to unexpected validation error';
+    return 'go-jose/go-jose/jwt: expected number value to unmarshal NumericDate';
   }
   const [expiresMs, notBeforeMs, issuedMs] = times.map((time) =>
     time === undefined ? undefined : Math.floor(time as number) * 1_000,
@@ -258,20 +290,25 @@ function tieProblem(
   const { resource, namespace, name, uid } = tie;
   const isAccount = resource === 'serviceaccounts';
   if (object === 'absent') {
-    if (isAccount) return `serviceaccounts ${quoteGo(name)} not found`;
+    if (isAccount) return name === '' ? 'resource name may not be empty' : `serviceaccounts ${quoteGo(name)} not found`;
     return claims.legacy ? 'Token has been invalidated' : INVALIDATED;
   }
   const { deletedMs } = object;
   // A token that lies in a Secret ends at once with it; those that expire by themselves are given a minute.
   if (deletedMs !== undefined && (claims.legacy || deletedMs < nowMs - LEEWAY_MS)) {
-    if (isAccount) return `service account ${namespace}/${name} has been deleted`;
+    if (isAccount) return `${accountWord(claims)} ${namespace}/${name} has been deleted`;
     return claims.legacy ? 'Token has been invalidated' : INVALIDATED;
   }
   if (claims.legacy && resource === 'secrets') return legacySecretProblem(tie, object, claims, token);
   if (object.uid === uid) return undefined;
-  if (isAccount) return `service account UID (${object.uid}) does not match claim (${uid})`;
+  if (isAccount) return `${accountWord(claims)} UID (${object.uid}) does not match claim (${uid})`;
   const one = SINGULAR[resource];
   return `${one} UID (${object.uid}) does not match service account ${one} ref claim (${uid})`;
+}
+
+/** The older tokens have messages of their own. */
+function accountWord({ legacy }: Claims): string {
+  return legacy ? 'ServiceAccount' : 'service account';
 }
 
 const SINGULAR: Readonly<Record<Exclude<BoundResource, 'serviceaccounts'>, string>> = {

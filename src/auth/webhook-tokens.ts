@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { quoteGo } from '../api/go-text.js';
 import type { Clock } from '../lib/clock.js';
 import type { Limits } from '../lib/limits.js';
-import type { Known, TokenAuthenticator } from './authenticator.js';
+import type { Known, ReviewedToken, TokenAuthenticator } from './authenticator.js';
 import { authenticated, type Identities, type Identity } from './identity.js';
 import { member, type ReviewClient, ReviewError } from './review-client.js';
 import { type Asker, GONE, SharedCalls } from './shared-calls.js';
@@ -27,7 +27,7 @@ export interface WebhookTokensOptions {
 }
 
 interface Answer {
-  readonly identity: Identity | undefined;
+  readonly found: ReviewedToken;
   /** Of the monotonic clock. */
   readonly untilMs: number;
 }
@@ -41,7 +41,7 @@ export class WebhookTokens implements TokenAuthenticator {
   readonly #options: WebhookTokensOptions;
   readonly #secret = randomBytes(32);
   readonly #answers: LRUCache<string, Answer>;
-  readonly #calls = new SharedCalls<Identity | undefined>();
+  readonly #calls = new SharedCalls<ReviewedToken>();
 
   constructor(options: WebhookTokensOptions) {
     this.#options = options;
@@ -53,49 +53,70 @@ export class WebhookTokens implements TokenAuthenticator {
   }
 
   find(token: string, asker: Asker): Known | Promise<Known> {
-    const key = createHmac('sha256', this.#secret).update(token).digest('base64');
-    const answer = this.#answers.get(key);
-    if (answer !== undefined && this.#options.clock.monotonicMs() < answer.untilMs) return answer.identity;
-    return this.#calls
-      .join(key, asker.signal, (signal) => this.#ask(token, key, signal))
-      .then((found) => (found === GONE ? undefined : found));
+    const found = this.#find(token, this.#options.audiences, asker);
+    return found instanceof Promise ? found.then(({ identity }) => identity) : found.identity;
   }
 
-  async #ask(token: string, key: string, signal: AbortSignal): Promise<Identity | undefined> {
-    const { client, version, audiences, cacheTtlMs, errorTtlMs, clock, failed } = this.#options;
+  async review(token: string, audiences: readonly string[], asker: Asker): Promise<ReviewedToken> {
+    return this.#find(token, audiences, asker);
+  }
+
+  #find(token: string, audiences: readonly string[], asker: Asker): ReviewedToken | Promise<ReviewedToken> {
+    const asked = JSON.stringify([token, audiences]);
+    const key = createHmac('sha256', this.#secret).update(asked).digest('base64');
+    const answer = this.#answers.get(key);
+    if (answer !== undefined && this.#options.clock.monotonicMs() < answer.untilMs) return answer.found;
+    return this.#calls
+      .join(key, asker.signal, (signal) => this.#ask(token, audiences, key, signal))
+      .then((found) => (found === GONE ? NOBODY : found));
+  }
+
+  async #ask(token: string, audiences: readonly string[], key: string, signal: AbortSignal): Promise<ReviewedToken> {
+    const { client, version, audiences: own, cacheTtlMs, errorTtlMs, clock, failed } = this.#options;
     const kind = 'TokenReview';
     const apiVersion = `authentication.k8s.io/${version}`;
     const spec = { token, ...(audiences.length === 0 ? {} : { audiences }) };
     const body = `${JSON.stringify({ kind, apiVersion, metadata: {}, spec, status: { user: {} } })}\n`;
     let keptMs = cacheTtlMs;
-    let identity: Identity | undefined;
+    let found: ReviewedToken;
     try {
-      const found = readStatus(await client.review(kind, apiVersion, body, signal), audiences);
-      identity = found === undefined ? undefined : this.#options.identities.intern(authenticated(found));
+      found = readStatus(await client.review(kind, apiVersion, body, signal), audiences, own);
+      if (found.identity !== undefined) {
+        found = { ...found, identity: this.#options.identities.intern(authenticated(found.identity)) };
+      }
     } catch (error) {
       if (!(error instanceof ReviewError)) throw error;
-      if (signal.aborted) return undefined; // nobody waits
-      failed(withoutToken(error.message, token));
+      if (signal.aborted) return NOBODY; // nobody waits
+      const problem = withoutToken(error.message, token);
+      failed(problem);
+      found = { problem };
       keptMs = errorTtlMs;
     }
-    if (keptMs > 0) this.#answers.set(key, { identity, untilMs: clock.monotonicMs() + keptMs });
-    return identity;
+    if (keptMs > 0) this.#answers.set(key, { found, untilMs: clock.monotonicMs() + keptMs });
+    return found;
   }
 }
+
+const NOBODY: ReviewedToken = { problem: '' };
 
 /** A webhook may repeat what it was asked; its text may have been quoted since. */
 function withoutToken(text: string, token: string): string {
   return text.replaceAll(token, '[token]').replaceAll(quoteGo(token).slice(1, -1), '[token]');
 }
 
-/** undefined: the token is nobody's, or meant for somebody else. Throws ReviewError: it could not be found out. */
-function readStatus(status: Readonly<Record<string, unknown>>, audiences: readonly string[]): Identity | undefined {
-  const meant = member.texts(status, 'audiences');
+/** Throws ReviewError: it could not be found out. `own`: the audiences of the API. */
+function readStatus(
+  status: Readonly<Record<string, unknown>>,
+  wanted: readonly string[],
+  own: readonly string[],
+): ReviewedToken {
+  const named = member.texts(status, 'audiences');
   // Who does not say for whom a token is knows nothing of audiences, and means us.
-  if (audiences.length > 0 && meant.length > 0 && !meant.some((one) => audiences.includes(one))) return undefined;
+  const audiences = (named.length > 0 ? named : own).filter((one) => wanted.includes(one));
+  if (wanted.length > 0 && audiences.length === 0) return NOBODY;
   const error = member.text(status, 'error');
   if (!member.boolean(status, 'authenticated')) {
-    if (error === '') return undefined;
+    if (error === '') return NOBODY;
     throw new ReviewError(error);
   }
   const user = member.object(status, 'user');
@@ -103,10 +124,11 @@ function readStatus(status: Readonly<Record<string, unknown>>, audiences: readon
   // kube-apiserver would take it for a user without a name.
   if (name === '') throw new ReviewError('the answer knows the token, and names no user');
   const extra = member.object(user, 'extra');
-  return {
+  const identity: Identity = {
     name,
     uid: member.text(user, 'uid'),
     groups: member.texts(user, 'groups'),
     extra: Object.fromEntries(Object.keys(extra).map((key) => [key, member.texts(extra, key)])),
   };
+  return { identity, audiences };
 }

@@ -192,7 +192,7 @@ export class Answering {
       if (path.type === 'resource') labelResource(exchange, resources, path);
       return forwarder.forward(exchange);
     }
-    if (review !== undefined) return answerReview(exchange, review, access?.authorizer, this.#bodies, limits, clock);
+    if (review !== undefined) return answerReview(exchange, review, access, this.#bodies, limits, clock);
     return path.type === 'resource'
       ? answerResource(exchange, resources, path)
       : answerDocument(exchange, documents, path.path);

@@ -1,11 +1,13 @@
 import type { StatusCause } from '../api/status.js';
 import type { Attributes } from '../auth/attributes.js';
 import { alwaysAllow, type Authorizer } from '../auth/authorizer.js';
+import type { Authenticator } from '../auth/authenticator.js';
 import { AUTHENTICATED, type Identity, MASTERS } from '../auth/identity.js';
 import type { Asker } from '../auth/shared-calls.js';
 import { CodecError } from '../codec/codec.js';
 import { encodingOf, openEnvelope } from '../codec/envelope.js';
 import { messageToJson } from '../codec/kind-codec.js';
+import type { Access } from './access.js';
 import { type Exchange, type Outcome, STREAMED } from './exchange.js';
 import { TOO_MANY_REQUESTS } from './in-flight.js';
 import { negotiate, noTransforms } from './negotiate.js';
@@ -42,6 +44,8 @@ interface Question {
   readonly own: Authorizer;
   /** Of everybody else. */
   readonly authorizer: Authorizer;
+  /** undefined: nobody has to say who they are. */
+  readonly authenticator: Authenticator | undefined;
   /** Of the path: '' when there is none. */
   readonly namespace: string;
   readonly metadata: Json;
@@ -59,6 +63,7 @@ const reviews: ReadonlyMap<string, Review> = new Map([
   reviewed(AUTHORIZATION, 'authorization', 'LocalSubjectAccessReview', mayTheyThere),
   reviewed(AUTHORIZATION, 'authorization', 'SelfSubjectRulesReview', whatMayI),
   reviewed(AUTHENTICATION, 'authentication', 'SelfSubjectReview', whoAmI),
+  reviewed(AUTHENTICATION, 'authentication', 'TokenReview', whoseIsIt),
 ]);
 
 function reviewed(group: string, folder: string, kind: string, answer: Review['answer']): [string, Review] {
@@ -92,11 +97,11 @@ function reviewAt({ group, version, resource, namespace, name, watch, malformed 
   return review?.isLocal === (namespace !== undefined) ? review : undefined;
 }
 
-/** `authorizer`: undefined where everything is allowed. */
+/** `access`: undefined where everything is allowed to everybody. */
 export async function answerReview(
   exchange: Exchange,
   review: Review,
-  authorizer: Authorizer | undefined,
+  access: Pick<Access, 'authenticator' | 'authorizer'> | undefined,
   bodies: RequestBodies,
   { requestBodyBytesMax }: Limits,
   clock: Clock,
@@ -118,10 +123,12 @@ export async function answerReview(
   const namespace = (path.type === 'resource' ? path.namespace : undefined) ?? '';
   const metadata = metadataOf(object, namespace);
   if (metadata === undefined) return refuse({ kind: 'badRequest', message: OTHER_NAMESPACE });
+  const authorizer = access?.authorizer;
   const answered = await review.answer({
     user: exchange.user ?? UNSECURED,
     own: exchange.user === undefined ? alwaysAllow : (authorizer ?? alwaysAllow),
     authorizer: authorizer ?? alwaysAllow,
+    authenticator: access?.authenticator,
     namespace,
     metadata,
     spec: objectMember(object, 'spec'),
@@ -273,13 +280,35 @@ function whatMayI({ user, own, spec }: Question): Json | Problem {
   };
 }
 
-function whoAmI({ user: { name, uid, groups, extra }, nowMs }: Question): Json {
-  const userInfo = {
+/** A TokenReview. What could not be found out now is part of the answer, unless it is a Failure. */
+async function whoseIsIt({ authenticator, metadata, spec: posted, asker }: Question): Promise<Json | Problem> {
+  const token = textMember(posted, 'token');
+  const wanted = textsOf(posted['audiences']);
+  const spec = { token, ...(wanted.length === 0 ? {} : { audiences: wanted }) };
+  if (token === '') return { kind: 'badRequest', message: 'token is required for TokenReview in authentication' };
+  if (authenticator === undefined) return { metadata, spec, status: { user: {} } };
+  const found = await authenticator.review(token, wanted, asker);
+  if ('kind' in found) return found;
+  if (found.identity === undefined) {
+    const { problem } = found;
+    return { metadata, spec, status: { user: {}, ...(problem === '' ? {} : { error: problem }) } };
+  }
+  const { identity, audiences } = found;
+  const meant = audiences.length === 0 ? {} : { audiences };
+  return { metadata, spec, status: { authenticated: true, user: userInfoOf(identity), ...meant } };
+}
+
+function userInfoOf({ name, uid, groups, extra }: Identity): Json {
+  return {
     ...(name === '' ? {} : { username: name }),
     ...(uid === '' ? {} : { uid }),
     ...(groups.length === 0 ? {} : { groups }),
     ...(Object.keys(extra).length === 0 ? {} : { extra }),
   };
+}
+
+function whoAmI({ user, nowMs }: Question): Json {
+  const userInfo = userInfoOf(user);
   const creationTimestamp = `${new Date(nowMs).toISOString().slice(0, 19)}Z`;
   return { metadata: { creationTimestamp }, status: { userInfo } };
 }

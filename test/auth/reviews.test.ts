@@ -29,6 +29,7 @@ before(async () => {
     clientAuthorities: undefined,
     tokens,
     anonymous: false,
+    audiences: ['api'],
     identities,
     clock: systemClock,
   });
@@ -279,4 +280,38 @@ test('who acts as somebody may do what that one may, and no more', async () => {
   const headers = { authorization: 'Bearer t-root', 'impersonate-user': 'ann', 'impersonate-group': 'dev' };
   assert.equal((await ask(port, '/api/v1/namespaces/x/pods?fieldSelector=metadata.name%3Dweb', { headers })).code, 200);
   assert.equal((await ask(port, '/api/v1/namespaces/x/secrets', { headers })).code, 403);
+});
+
+const WHOSE = '/apis/authentication.k8s.io/v1/tokenreviews';
+const JANE = { username: 'jane', uid: 'u1', groups: ['dev', 'system:authenticated'] };
+const whose: readonly [spec: object, want: object | string][] = [
+  [{ token: 't-jane' }, { authenticated: true, user: JANE, audiences: ['api'] }],
+  [
+    { token: 't-jane', audiences: ['x', 'api'] },
+    { authenticated: true, user: JANE, audiences: ['api'] },
+  ],
+  [
+    { token: 't-jane', audiences: ['x'] },
+    { user: {}, error: 'invalid bearer token' },
+  ],
+  [{ token: 't-jane more' }, { authenticated: true, user: JANE, audiences: ['api'] }],
+  [{ token: 'nobody' }, { user: {}, error: 'invalid bearer token' }],
+  [{ token: ' ' }, { user: {} }],
+  [{ token: '' }, 'token is required for TokenReview in authentication'],
+  [{}, 'token is required for TokenReview in authentication'],
+];
+for (const [spec, want] of whose) {
+  test(`whose is the token: ${JSON.stringify(spec)}`, async () => {
+    const reply = await post(WHOSE, { spec }, {}, 't-root');
+    const body = JSON.parse(reply.body) as { readonly message?: string };
+    if (typeof want === 'string') assert.deepEqual([reply.code, body.message], [400, want]);
+    else {
+      const all = { kind: 'TokenReview', apiVersion: 'authentication.k8s.io/v1', metadata: {}, spec, status: want };
+      assert.deepEqual([reply.code, body], [201, all]);
+    }
+  });
+}
+
+test('whose a token is, only those are told who may ask', async () => {
+  assert.equal((await post(WHOSE, { spec: { token: 't-root' } })).code, 403);
 });

@@ -19,7 +19,7 @@ interface Resource extends Json {
 
 const V2 = 'g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
 const READS: ReadonlySet<string> = new Set(['get', 'list', 'watch']);
-const NOT_HERE = /^(componentstatuses|tokenreviews)$|^(nodes|pods|services)\/(attach|exec|log|portforward|proxy)$/;
+const NOT_HERE = /^componentstatuses$|^(nodes|pods|services)\/(attach|exec|log|portforward|proxy)$/;
 /** Reviews that listwatch answers: what is posted, and not written. */
 const REVIEW = /reviews$/;
 

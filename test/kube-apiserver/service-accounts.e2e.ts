@@ -2,9 +2,10 @@ import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { ask } from '../auth/support.js';
 import { jwt, rsaKey, type TokenKey } from '../auth/tokens.js';
 import { eventually } from '../support/command.js';
-import { type ControlPlane, startControlPlane } from '../support/control-plane.js';
+import { ADMIN, type ControlPlane, startControlPlane } from '../support/control-plane.js';
 import { Differences, Posts, type Reviewed } from './access-answers.js';
 
 // Tokens that kube-apiserver has issued by TokenRequest, or could have: both servers know the same account by them, or refuse them.
@@ -36,6 +37,16 @@ async function agree(differences: Differences, what: string, token: string, code
   const [theirs, ours] = await Promise.all([whoAmI(world.theirUrl, token), whoAmI(world.ourUrl, token)]);
   differences.add(what, theirs, ours);
   differences.add(`${what}: code`, theirs.code, code);
+  for (const audiences of [undefined, [ISSUER], ['vault'], ['vault', 'x', ISSUER]]) {
+    differences.add(`${what}: whose it is, for ${String(audiences)}`, ...(await reviewed(token, audiences)));
+  }
+}
+
+/** What both say to somebody who asks whose a token is. */
+async function reviewed(token: string, audiences?: readonly string[]): Promise<readonly [Reviewed, Reviewed]> {
+  const spec = { token, ...(audiences === undefined ? {} : { audiences }) };
+  const path = '/apis/authentication.k8s.io/v1/tokenreviews';
+  return Promise.all([posts.post(world.theirUrl, path, { spec }), posts.post(world.ourUrl, path, { spec })]);
 }
 
 /** kube-apiserver knows a token for ten seconds after it has last asked who it is. */
@@ -180,5 +191,75 @@ test('tokens that lie in Secrets, and an account that is made anew', async () =>
   await world.write('POST', `${NAMESPACE}/serviceaccounts`, { metadata: { name: 'bot' } });
   await Promise.all([refused(differences, 'an account of before', plain), refused(differences, 'in a Secret', good)]);
   await agree(differences, 'after', await requested({}), 201);
+  differences.assertNone();
+});
+
+test('whose other tokens are, and what is no token', async () => {
+  const differences = new Differences();
+  const tokens = [
+    't-jane',
+    't-admin',
+    'nobody',
+    'a.b.c',
+    ' ',
+    't-jane more',
+    ' t-jane',
+    '\tt-jane',
+    'ä',
+    'x'.repeat(9_000),
+  ];
+  for (const token of tokens) {
+    for (const audiences of [undefined, [], [ISSUER], ['vault'], ['vault', ISSUER]]) {
+      differences.add(`${token} for ${String(audiences)}`, ...(await reviewed(token, audiences)));
+    }
+  }
+  const path = '/apis/authentication.k8s.io/v1/tokenreviews';
+  const metadata = { name: 'x', labels: { a: 'b' } };
+  const rows: readonly (readonly [object, Record<string, string>?])[] = [
+    ...[[{}], [{ spec: {} }], [{ spec: { token: '' } }], [{ metadata, spec: { token: 't-jane' } }]].map(
+      ([review]) => [review!] as const,
+    ),
+    [{ spec: { token: 't-jane' } }, { authorization: 'Bearer t-jane' }],
+    [{ spec: { token: 't-jane' }, status: { authenticated: true, user: { username: 'eve' } } }],
+  ];
+  for (const [review, headers] of rows) {
+    const ask = (url: string) => posts.post(url, path, review, headers);
+    differences.add(
+      JSON.stringify([review, headers]),
+      ...(await Promise.all([ask(world.theirUrl), ask(world.ourUrl)])),
+    );
+  }
+  differences.assertNone();
+});
+
+test('a TokenReview in each encoding, and what of it comes back', async () => {
+  const differences = new Differences();
+  const types = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+  const body = JSON.stringify({
+    kind: 'TokenReview',
+    apiVersion: 'authentication.k8s.io/v1',
+    spec: { token: 't-jane' },
+  });
+  for (const accept of types) {
+    const answers = await Promise.all(
+      [world.theirUrl, world.ourUrl].map(async (url) => {
+        const headers = { ...ADMIN, accept, 'content-type': 'application/json' };
+        const path = '/apis/authentication.k8s.io/v1/tokenreviews';
+        const {
+          code,
+          bytes,
+          headers: got,
+        } = await ask(Number(new URL(url).port), path, { method: 'POST', headers, body });
+        // listwatch keeps no record of who has set which member of a review.
+        const text = bytes.toString('latin1');
+        return {
+          code,
+          type: got['content-type'],
+          has: ['jane', 'u2', 'devs', 'system:authenticated', ISSUER].map((one) => text.includes(one)),
+        };
+      }),
+    );
+    differences.add(accept, ...(answers as [object, object]));
+  }
   differences.assertNone();
 });
