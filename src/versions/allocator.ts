@@ -7,6 +7,8 @@ import type { Address, Slabs } from './slabs.js';
 export interface Allocator {
   readonly name: string;
   allocate(size: number): Address;
+  /** Whether it would be handed out without another slab; absent where that is not known. */
+  fits?(size: number): boolean;
   free(address: Address, size: number): void;
   /** Bytes of all slots handed out, rounding included. */
   readonly usedBytes: number;

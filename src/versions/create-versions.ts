@@ -51,6 +51,8 @@ export const POISON = 0xdb;
 const LOOP_COPY_BYTES_MAX = 96;
 /** Up to here a loop over words is faster than making a view and having it copied (docs/adr/0017). */
 const WORDS_COPY_BYTES_MAX = 768;
+/** While more than this share of what is used is free in slabs, besides a whole one, nothing moves that would need another one. */
+const FREE_SHARE_MAX = 1 / 4;
 /** A larger buffer is not worth to be held on to. */
 const SOURCE_BYTES_MAX = 2 ** 20;
 /** By count: a word in which that many bytes, the first ones in memory, are ones. */
@@ -207,6 +209,10 @@ class SlabVersions implements Versions {
     }
     const size = ids.reduce((sum, id) => sum + this.wireSize(id), keyBytes);
     if (ids.length === 0 || size > this.#slabs.slabBytes) return undefined;
+    const { usedBytes } = this.#allocator;
+    const freeBytes = this.#slabs.reservedBytes - this.#slabs.slabBytes - usedBytes;
+    if (freeBytes > movedBytesMax + usedBytes * FREE_SHARE_MAX && this.#allocator.fits?.(size) !== true)
+      return undefined;
     const address = this.#allocator.allocate(size);
     const piece = this.#pieces.add(
       (number) => new Piece({ number, address, size }, ids.slice(), bytes, (unused) => this.#leavePiece(unused)),

@@ -59,6 +59,11 @@ export class SegregatedMapAllocator implements Allocator {
     return start * this.#granuleUnits;
   }
 
+  fits(size: number): boolean {
+    const granules = this.#granulesOf(size);
+    return granules <= this.#granulesPerSlab && this.#smallestSize(granules) !== -1;
+  }
+
   free(address: Address, size: number): void {
     const granules = this.#granulesOf(size);
     if (granules > this.#granulesPerSlab) {

@@ -61,6 +61,10 @@ export class SizeClassAllocator implements Allocator {
     return span * SPAN_UNITS + slot * slotUnits;
   }
 
+  fits(size: number): boolean {
+    return size > SMALL_BYTES_MAX && this.#large.fits(size);
+  }
+
   free(address: Address, size: number): void {
     if (size > SMALL_BYTES_MAX) {
       this.#large.free(address, size);

@@ -41,8 +41,8 @@ export interface Versions {
 
   /**
    * Moves live versions, so that their wire bytes lie one behind another, in this order. Ids stay as they are; where the versions lay
-   * before is free once no pin of before is left. undefined: a version is not live any more, there is too much for one slab, or more
-   * than `movedBytesMax` waits for pins.
+   * before is free once no pin of before is left. undefined: a version is not live any more, there is too much for one slab, more
+   * than `movedBytesMax` waits for pins, or another slab would be needed while much is free in those that there are.
    *
    *     slots       [key a][a@3]   [key b][b@5] .. [key c][c@9]
    *     a piece     [key a][key b][key c][a@3][b@5][c@9]

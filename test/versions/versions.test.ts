@@ -85,6 +85,23 @@ test('sizes from nothing to larger than a slab', () => {
   assert.equal(versions.stats.slotBytes, 0);
 });
 
+test('nothing moves into another slab while much is free in those that there are', () => {
+  const versions = createVersions({ slabBytes: 2 ** 18 });
+  const ids = Array.from({ length: 400 }, (_, index) => add(versions, `k${index}`, 'hh'.repeat(2_000), 1));
+  for (const [index, id] of ids.entries()) if (index % 4 !== 0) versions.retire(id, 2);
+  versions.reclaim(2);
+  const some = Int32Array.from(ids.filter((_, index) => index % 4 === 0).slice(0, 20));
+  const { reservedBytes } = versions.stats;
+  assert.equal(versions.gather(some, 0), undefined);
+  assert.equal(versions.stats.reservedBytes, reservedBytes);
+  assert.equal(versions.gather(some, 2 ** 24)?.count, 20);
+  assert.ok(versions.stats.reservedBytes > reservedBytes);
+  const others = Int32Array.from(ids.filter((_, index) => index % 4 === 0).slice(20, 40));
+  versions.reclaim(2);
+  assert.equal(versions.gather(others, 0)?.count, 20, 'there is room for it');
+  versions.verify();
+});
+
 test('poisoned builds overwrite freed bytes and let ids rest; slots of Secrets are zeroed', () => {
   for (const [options, want] of [
     [{ poison: true }, POISON],
