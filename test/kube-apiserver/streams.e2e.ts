@@ -11,6 +11,7 @@ import { send } from '../support/http-client.js';
 // kubectl, listwatch, kube-apiserver and a kubelet (`kubelet/`), one behind the other; and the same without listwatch.
 
 const kubectl = requireProgram('kubectl', 'KUBECTL', 'install it with: apt-get install kubernetes-client');
+const script = requireProgram('script', 'SCRIPT', 'install it with: apt-get install bsdutils');
 const WAYS = ['true', 'false'].map((isWebSocket) => ({
   KUBECTL_REMOTE_COMMAND_WEBSOCKETS: isWebSocket,
   KUBECTL_PORT_FORWARD_WEBSOCKETS: isWebSocket,
@@ -37,13 +38,18 @@ before(async () => {
     },
   });
   await world.write('POST', '/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } });
-  await world.write('POST', '/api/v1/namespaces/default/pods', {
-    metadata: { name: 'p' },
-    spec: { nodeName: 'node', containers: [{ name: 'main', image: 'x', stdin: true }] },
-  });
-  await world.write('PATCH', '/api/v1/namespaces/default/pods/p/status', {
-    status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
-  });
+  for (const [name, tty] of [
+    ['p', false],
+    ['terminal', true],
+  ] as const) {
+    await world.write('POST', '/api/v1/namespaces/default/pods', {
+      metadata: { name },
+      spec: { nodeName: 'node', containers: [{ name: 'main', image: 'x', stdin: true, tty }] },
+    });
+    await world.write('PATCH', `/api/v1/namespaces/default/pods/${name}/status`, {
+      status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
+    });
+  }
   echo = createServer((socket) => socket.on('error', () => {}).pipe(socket));
   await new Promise<void>((resolve) => echo.listen(0, '127.0.0.1', resolve));
 });
@@ -121,6 +127,14 @@ for (const way of WAYS) {
     await nothingIsOpen();
   });
 
+  test(`a terminal over ${nameOf(way)}: its size, and one that it is given later`, async () => {
+    const [ours, theirs] = await Promise.all(
+      [world.ourUrl, world.theirUrl].map((url, side) => inTerminal(url, `${nameOf(way)}-${side}`, way)),
+    );
+    assert.deepEqual(ours, theirs);
+    await nothingIsOpen();
+  });
+
   test(`a client that dies takes its stream with it, over ${nameOf(way)}`, async () => {
     const cat = begin(['exec', '-i', 'p', '--', 'cat'], way);
     cat.child.stdin!.write('hello\n');
@@ -129,6 +143,34 @@ for (const way of WAYS) {
     cat.child.kill('SIGKILL');
     await nothingIsOpen();
   });
+}
+
+/** What `exec -it` and `attach -it` show in a terminal that is made wider; the former goes to its end. */
+async function inTerminal(url: string, name: string, env: NodeJS.ProcessEnv): Promise<(string | number | null)[]> {
+  const shown: (string | number | null)[] = [];
+  for (const args of [
+    ['exec', '-it', 'terminal', '--', 'head', '-n', '1'],
+    ['attach', '-it', 'terminal'],
+  ]) {
+    const tty = join(folder, `tty-${name}-${args[0]}`);
+    const typed = [kubectl, ...connection(url), ...args].join(' ');
+    const command = `tty >${tty}; stty rows 33 cols 101; exec ${typed}`;
+    const terminal = start(script, ['-qefc', command, '/dev/null'], { HOME: folder, SHELL: '/bin/sh', ...env }, 'pipe');
+    const shows = (text: string) => eventually(`shown: ${text}`, () => terminal.stdout().includes(`${text}\n`));
+    try {
+      await shows('size 101x33');
+      const device = (await readFile(tty, 'utf8')).trim();
+      assert.equal((await run('stty', ['-F', device, 'cols', '120'])).code, 0);
+      await shows('size 120x33');
+      terminal.child.stdin!.write('hello\n');
+      await shows('hello');
+      if (args[0] === 'exec') shown.push(await terminal.exited);
+      shown.push(terminal.stdout());
+    } finally {
+      await terminal.stop();
+    }
+  }
+  return shown;
 }
 
 /** Sends a text and its end, and reads to the end. */

@@ -231,6 +231,32 @@ test('documents are kube-apiserver’s, to the byte and in every form', async ()
   assert.equal(await same('/openapi/v3/api/v1', { 'if-none-match': tag }), 304);
 });
 
+const OTHERS = [
+  ...['/.well-known/openid-configuration', '/openid/v1/jwks', '/api/v1/componentstatuses/etcd-0', '/statusz', '/flagz'],
+  ...['/api/v1/componentstatuses/none', '/debug/flags/v', '/logs/none', '//api/v1/pods', '/api//v1/pods', '//apis'],
+  ...['/api/v1//pods', '/apis//apps/v1', '/swagger.json', '/swaggerapi', '/ui', '/openapi', '/configz', '/livez/'],
+  ...['/x%20y', '/%2e%2e/api', '/./api/v1', '/api/v1/../v1', '/apis/apps/v1/', '/api/v1/namespaces//pods'],
+];
+
+/** Their text puts another sign between names and values each time. */
+const isZPage = (path: string, accept: string) => /^\/(statusz|flagz)$/.test(path) && accept === 'text/plain';
+
+test('what else kube-apiserver answers is answered alike', async () => {
+  const different: string[] = [];
+  for (const path of OTHERS) {
+    for (const accept of ['application/json', 'text/plain']) {
+      for (const token of ['t-admin', 't-bob']) {
+        const [theirs, ours] = await world.ask(path, { authorization: `Bearer ${token}`, accept });
+        const [want, got] = [theirs, ours].map(
+          ({ status, headers, body }) => `${status} ${headers['content-type']} ${isZPage(path, accept) ? '' : body}`,
+        );
+        if (want !== got) different.push(`${path} ${accept} ${token}\n  want ${want}\n  got  ${got}`);
+      }
+    }
+  }
+  assert.deepEqual(different, []);
+});
+
 // The last one: there is no kube-apiserver any more.
 test('explanations outlive kube-apiserver', async () => {
   world.theirs.child.kill('SIGKILL');

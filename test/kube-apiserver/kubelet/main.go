@@ -73,7 +73,10 @@ func serveExec(w http.ResponseWriter, r *http.Request) {
 }
 
 func (machine) ExecInContainer(_ context.Context, _, _, _ string, command []string, in io.Reader, out, errOut io.WriteCloser,
-	_ bool, _ <-chan remotecommand.TerminalSize, _ time.Duration) error {
+	isTerminal bool, sizes <-chan remotecommand.TerminalSize, _ time.Duration) error {
+	if isTerminal {
+		go tellSizes(out, sizes)
+	}
 	process := exec.Command(command[0], command[1:]...)
 	if out != nil {
 		process.Stdout = out
@@ -99,6 +102,15 @@ func (machine) ExecInContainer(_ context.Context, _, _, _ string, command []stri
 	return err
 }
 
+// Commands have pipes. What a terminal would be told of its size is said by a line.
+func tellSizes(out io.Writer, sizes <-chan remotecommand.TerminalSize) {
+	for size := range sizes {
+		if _, err := fmt.Fprintf(out, "size %dx%d\n", size.Width, size.Height); err != nil {
+			return
+		}
+	}
+}
+
 func serveAttach(w http.ResponseWriter, r *http.Request) {
 	options, err := remotecommand.NewOptions(r)
 	if err != nil {
@@ -109,8 +121,11 @@ func serveAttach(w http.ResponseWriter, r *http.Request) {
 		idleTimeout, creationTimeout, remotecommand.SupportedStreamingProtocols)
 }
 
-func (machine) AttachContainer(_ context.Context, _, _, _ string, in io.Reader, out, _ io.WriteCloser, _ bool,
-	_ <-chan remotecommand.TerminalSize) error {
+func (machine) AttachContainer(_ context.Context, _, _, _ string, in io.Reader, out, _ io.WriteCloser, isTerminal bool,
+	sizes <-chan remotecommand.TerminalSize) error {
+	if isTerminal {
+		go tellSizes(out, sizes)
+	}
 	if _, err := io.WriteString(out, "attached\n"); err != nil || in == nil {
 		return err
 	}
