@@ -32,6 +32,8 @@ export interface ServiceAccountConfig {
   readonly issuers: readonly string[];
   readonly audiences: readonly string[];
   readonly lookup: boolean;
+  /** Where those who ask who issues tokens are sent for the keys; undefined: here. */
+  readonly keysUrl: string | undefined;
 }
 
 export interface FrontProxyConfig extends Omit<FrontProxy, 'authorities'> {
@@ -55,6 +57,11 @@ export const accessFlags = [
     'api-audiences',
     '<list>',
     'for whom tokens must be: one of these in their `aud`, or in the answer of the webhook (default: --service-account-issuer)',
+  ],
+  [
+    'service-account-jwks-uri',
+    '<url>',
+    'where /.well-known/openid-configuration says that the keys are (default: /openid/v1/jwks at the address that was asked)',
   ],
   [
     'service-account-lookup',
@@ -156,7 +163,7 @@ function resolveServiceAccounts(flags: FlagValues): ServiceAccountConfig | undef
     [flags[flag] ?? []].flat().map((text) => readText(flag, text === true ? '' : text));
   const keyFiles = all('service-account-key-file');
   if (keyFiles.length === 0) {
-    for (const flag of ['service-account-issuer', 'service-account-lookup'] as const) {
+    for (const flag of ['service-account-issuer', 'service-account-jwks-uri', 'service-account-lookup'] as const) {
       if (flags[flag] !== undefined) throw new UsageError(`--${flag} has no effect without --service-account-key-file`);
     }
     return undefined;
@@ -171,12 +178,20 @@ function resolveServiceAccounts(flags: FlagValues): ServiceAccountConfig | undef
       );
     }
   }
-  const { 'service-account-lookup': lookup = true } = flags;
+  const { 'service-account-lookup': lookup = true, 'service-account-jwks-uri': keysUrl } = flags;
+  if (typeof keysUrl === 'string' && !(URL.canParse(keysUrl) && new URL(keysUrl).protocol === 'https:')) {
+    throw bad(
+      'service-account-jwks-uri',
+      keysUrl,
+      'expected a URL with https, such as https://issuer.example/openid/v1/jwks',
+    );
+  }
   return {
     keyFiles,
     issuers,
     audiences: audiencesOf(flags, issuers),
     lookup: typeof lookup === 'string' ? readBoolean('service-account-lookup', lookup) : true,
+    keysUrl: typeof keysUrl === 'string' ? keysUrl : undefined,
   };
 }
 

@@ -3,6 +3,13 @@ import { allowPaths, alwaysAllow, alwaysDeny, type Authorizer, unionOf } from '.
 import { BoundObjects } from '../auth/bound-objects.js';
 import { Identities } from '../auth/identity.js';
 import { Impersonator } from '../auth/impersonator.js';
+import {
+  CONFIGURATION_PATH,
+  type IssuerDocuments,
+  issuerDocuments,
+  issuerProblem,
+  KEYS_PATH,
+} from '../auth/issuer-documents.js';
 import { readVerificationKeys } from '../auth/jwt.js';
 import { LiveNodeGraph, NODE_GRAPH_KINDS } from '../auth/live-node-graph.js';
 import { LiveRbac, RBAC_GROUP } from '../auth/live-rbac.js';
@@ -74,11 +81,16 @@ export function openAccess(config: AccessConfig, limits: Limits, parts: OpenAcce
     tokens.push(read);
   }
   const objects = new BoundObjects();
+  let issuer: IssuerDocuments | undefined;
   if (serviceAccounts !== undefined) {
-    const { keyFiles, issuers, audiences, lookup } = serviceAccounts;
+    const { keyFiles, issuers, audiences, lookup, keysUrl } = serviceAccounts;
     const keys = keyFiles.flatMap((file) => parsed('service-account-key-file', file, readVerificationKeys));
     const refused = (reason: string) => log.warn({ reason }, 'unable to authenticate the request');
     tokens.push(new ServiceAccountTokens({ keys, issuers, audiences, lookup, objects, clock, limits, refused }));
+    const [name] = issuers;
+    const reason = issuerProblem(name);
+    if (reason === undefined) issuer = issuerDocuments(name!, keysUrl, keys);
+    else log.warn({ issuer: name, reason }, `nothing is served at ${CONFIGURATION_PATH} and ${KEYS_PATH}`);
   }
   const identities = new Identities(limits.identitiesMax);
   const clients: ReviewClient[] = [];
@@ -130,6 +142,7 @@ export function openAccess(config: AccessConfig, limits: Limits, parts: OpenAcce
   return {
     authenticator,
     authorizer,
+    issuer,
     impersonator: new Impersonator({ authorizer: authorizer ?? alwaysAllow, identities, clock, limits }),
     watches,
     open: config.anonymous && (authorizer === undefined || config.modes.includes('AlwaysAllow')),

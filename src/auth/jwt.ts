@@ -91,6 +91,11 @@ function objectOf(part: string): Record<string, unknown> | undefined {
 
 const CURVES: Readonly<Record<string, string>> = { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' };
 
+/** By which kube-apiserver signs with the other half of a key that `readVerificationKeys` has read. */
+export function signingAlgorithm(key: KeyObject): string {
+  return key.asymmetricKeyType === 'rsa' ? 'RS256' : CURVES[key.asymmetricKeyDetails!.namedCurve!]!;
+}
+
 /**
  * Whether the key has signed it. The algorithm must be one of the key's own type (RFC 7518), so that a public key never
  * passes for the secret of an HMAC, and `none` for a signature.

@@ -8,6 +8,7 @@ import type { Authorizer, Decision } from '../auth/authorizer.js';
 import { anonymous, type Identity, UNAUTHENTICATED } from '../auth/identity.js';
 import { hasSpaceForToken } from '../auth/headers.js';
 import type { Impersonator } from '../auth/impersonator.js';
+import type { IssuerDocuments } from '../auth/issuer-documents.js';
 import { impersonates, readWantedUser } from '../auth/wanted-user.js';
 import { type Answer, type Exchange, type ExchangeRequest, internalServerError } from './exchange.js';
 import { isSet } from './query.js';
@@ -20,6 +21,8 @@ export interface Access {
   /** undefined: whoever is known may do everything. */
   readonly authorizer: Authorizer | undefined;
   readonly impersonator: Impersonator;
+  /** Absent: nothing is said about who issues tokens of service accounts. */
+  readonly issuer?: IssuerDocuments | undefined;
   /** Some of what is answered is answered to anybody: then requests must mean this machine (gate.ts). */
   readonly open: boolean;
   /** Those that were admitted and are not over, to be looked at again when permissions change. */

@@ -1,9 +1,10 @@
+import { CONFIGURATION_PATH, type IssuerDocuments, KEYS_PATH } from '../auth/issuer-documents.js';
 import { goJsonIndented } from './encode/go-json.js';
 import type { Discovery } from './discovery.js';
 import { type Answer, type Exchange, json, NOT_FOUND, type Outcome, plainText } from './exchange.js';
 import { type Health, type HealthEndpoint, healthEndpoints } from './health.js';
 import type { Metrics } from './metrics.js';
-import { discoveryTransforms, negotiate, noTransforms, routerAccepts } from './negotiate.js';
+import { discoveryTransforms, negotiate, noTransforms, representations, routerAccepts } from './negotiate.js';
 import { withoutSlashes } from './paths.js';
 import { allValues } from './query.js';
 import type { OpenApiAnswers } from './openapi/answer.js';
@@ -19,6 +20,8 @@ export interface DocumentContext {
   readonly metrics: Metrics;
   readonly build: BuildInfo;
   readonly openApi: () => Promise<OpenApiAnswers>;
+  /** undefined: it is not said who issues tokens of service accounts. */
+  readonly issuer: IssuerDocuments | undefined;
   /** Documents of somebody else, who may answer instead; absent: there is nobody. */
   readonly forwardOpenApi?:
     | ((exchange: Exchange, path: string, own: () => Promise<Outcome>) => Promise<Outcome>)
@@ -39,6 +42,12 @@ export async function answerDocument(exchange: Exchange, alone: DocumentContext,
     case '/version':
     case '/version/':
       return getOnly(exchange, () => version(exchange, context));
+    case CONFIGURATION_PATH:
+    case `${CONFIGURATION_PATH}/`:
+      return issuer(exchange, context, 'json');
+    case KEYS_PATH:
+    case `${KEYS_PATH}/`:
+      return issuer(exchange, context, 'keys');
     case '/metrics':
       return {
         code: 200,
@@ -60,6 +69,7 @@ export async function answerDocument(exchange: Exchange, alone: DocumentContext,
     case '/apis/':
       return root(exchange, context, path === '/apis', false, () => discovery.groupList);
     default:
+      if (context.issuer !== undefined && isBelowIssuer(path)) return unrouted(exchange);
       return (
         (await health(exchange, context, path)) ??
         (path.startsWith('/openapi/') ? await openApi(exchange, context, path) : undefined) ??
@@ -136,6 +146,34 @@ function version({ request }: Exchange, { build }: DocumentContext): Answer {
   return json(goJsonIndented(versionDocument(build)));
 }
 
+/** Who issues tokens of service accounts: his configuration, or his keys. */
+function issuer(exchange: Exchange, { issuer }: DocumentContext, what: 'json' | 'keys'): Answer {
+  if (issuer === undefined) return NOT_FOUND;
+  return getOnly(exchange, () => {
+    const { accept } = exchange.request.headers;
+    const isAccepted = what === 'json' ? routerAccepts(accept, what) : acceptsKeys(accept);
+    if (!isAccepted) return problemAnswer(exchange.request, { kind: 'notAcceptableRoute', offered: what });
+    const { isSecure, localAddress } = exchange.request;
+    const body =
+      what === 'keys' ? issuer.keys : issuer.configuration(`${isSecure ? 'https' : 'http'}://${localAddress}`);
+    const headers = { 'content-type': representations[what], 'cache-control': `public, max-age=${ISSUER_SECONDS}` };
+    return { code: 200, headers, body };
+  });
+}
+
+function isBelowIssuer(path: string): boolean {
+  return [CONFIGURATION_PATH, KEYS_PATH].some((root) => path.startsWith(`${root}/`));
+}
+
+/** For how long those who verify tokens may keep what they have read, as kube-apiserver says of keys in files. */
+const ISSUER_SECONDS = 3_600;
+
+/** The router's check, of a type that nothing else has. */
+function acceptsKeys(accept: string | undefined): boolean {
+  if (accept === undefined || accept === '') return true;
+  return accept.split(',').some((clause) => ['*/*', representations.keys].includes(clause.split(';', 1)[0]!.trim()));
+}
+
 function getOnly({ request }: Exchange, answer: () => Answer): Answer {
   return request.method === 'GET' ? answer() : problemAnswer(request, { kind: 'methodNotAllowed' });
 }
@@ -156,11 +194,12 @@ async function health(exchange: Exchange, context: DocumentContext, path: string
   return { ...text, headers: { 'content-type': 'text/plain; charset=utf-8' } };
 }
 
-function indexOf({ discovery, health }: DocumentContext): string[] {
+function indexOf({ discovery, health, issuer }: DocumentContext): string[] {
   const checks = healthEndpoints.flatMap((endpoint) => [
     `/${endpoint}`,
     ...health.names(endpoint).map((name) => `/${endpoint}/${name}`),
   ]);
   const others = ['/metrics', '/metrics/slis', '/openapi/v2', '/openapi/v3', '/openapi/v3/', '/version'];
-  return [...discovery().paths, ...checks, ...others].sort();
+  const ofIssuer = issuer === undefined ? [] : [CONFIGURATION_PATH, KEYS_PATH];
+  return [...discovery().paths, ...checks, ...others, ...ofIssuer].sort();
 }

@@ -93,12 +93,13 @@ export function negotiate(accept: string | undefined, allows: TransformRule): Me
 }
 
 /** What an endpoint is registered with: JSON alone, every encoding, or those and their streams. */
-export type Representations = 'json' | 'documents' | 'streams';
+export type Representations = 'json' | 'documents' | 'streams' | 'keys';
 
 export const representations: Readonly<Record<Representations, string>> = {
   json: mediaTypes.json,
   documents: ACCEPTED_TYPES,
   streams: `${ACCEPTED_TYPES}, ${STREAM_TYPES}`,
+  keys: 'application/jwk-set+json',
 };
 
 /** The check that the router makes before any handler: type and subtype only, and no `type/*`. */

@@ -185,6 +185,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     forwardOpenApi:
       forwarder === undefined ? undefined : (exchange, path, own) => forwarder.openApi(exchange, path, own),
     isBuiltInGroup,
+    issuer: forwarder === undefined ? deps.access?.issuer : undefined,
     mergedDiscovery: forwarder === undefined ? undefined : () => forwarder.discovery(),
   };
   const answering = new Answering({

@@ -56,9 +56,19 @@ const accepted: readonly [flags: FlagValues, part: (config: Config) => unknown, 
   [{ 'authorization-mode': 'AlwaysAllow' }, ({ access }) => access, undefined],
   [{ 'authorization-mode': 'Node,RBAC' }, ({ access }) => access?.modes, ['Node', 'RBAC']],
   [
-    { 'service-account-key-file': ['f', 'g'], 'service-account-issuer': ['https://a', 'b'] },
+    {
+      'service-account-key-file': ['f', 'g'],
+      'service-account-issuer': ['https://a', 'b'],
+      'service-account-jwks-uri': 'https://c/d',
+    },
     ({ access }) => access?.serviceAccounts,
-    { keyFiles: ['f', 'g'], issuers: ['https://a', 'b'], audiences: ['https://a', 'b'], lookup: true },
+    {
+      keyFiles: ['f', 'g'],
+      issuers: ['https://a', 'b'],
+      audiences: ['https://a', 'b'],
+      lookup: true,
+      keysUrl: 'https://c/d',
+    },
   ],
   [
     { 'service-account-key-file': ['f'], 'api-audiences': 'x,y', 'service-account-lookup': 'false' },
@@ -341,6 +351,14 @@ const refused: readonly [flags: FlagValues, message: RegExp][] = [
   [
     { 'service-account-key-file': ['f'], 'service-account-issuer': [':b'] },
     /^--service-account-issuer ":b": it has a colon, so a URL is expected/,
+  ],
+  [
+    { 'service-account-jwks-uri': 'https://a' },
+    /^--service-account-jwks-uri has no effect without --service-account-key-file/,
+  ],
+  [
+    { 'service-account-key-file': ['f'], 'service-account-jwks-uri': 'http://a' },
+    /^--service-account-jwks-uri "http:\/\/a": expected a URL with https, such as/,
   ],
   [{ 'service-account-key-file': [''] }, /^--service-account-key-file "": a value is needed/],
   [{ 'authorization-mode': 'RBAC,RBAC' }, /expected each mode once/],

@@ -86,6 +86,8 @@ const THERE = [
   ...['/', '/index.html', '/api', '/apis', '/api/v1', '/apis/apps/v1', '/version', '/version/', '/healthz', '/livez'],
   ...['/readyz', '/healthz/ping', '/readyz/etcd', '/metrics', '/metrics/slis', '/openapi/v2', '/openapi/v3/api/v1'],
   ...['/apis/apps/v1/deployments', '/apis/apps/v1/deployments/', '/api/v1/namespaces/default'],
+  ...['/.well-known/openid-configuration', '/.well-known/openid-configuration/', '/.well-known/openid-configuration/x'],
+  ...['/openid/v1/jwks', '/openid/v1/jwks/', '/openid/v1/jwks/x', '/openid/v1', '/.well-known'],
 ];
 for (const [user, headers] of Object.entries(users)) {
   test(`who may read what is there, as ${user}`, async () => {
@@ -152,6 +154,18 @@ for (const endpoint of ['healthz', 'livez', 'readyz']) {
     }
   });
 }
+
+test('who issues tokens of service accounts, and the keys to verify them', async () => {
+  for (const path of ['/.well-known/openid-configuration', '/openid/v1/jwks']) {
+    for (const accept of [
+      ...[undefined, '', '*/*', 'application/*', 'application/json', 'application/jwk-set+json', 'text/html'],
+      ...['application/yaml', 'application/json;q=0.5, application/jwk-set+json;charset=utf-8'],
+    ]) {
+      const [want, got] = await world.ask(path, accept === undefined ? ADMIN : { ...ADMIN, accept });
+      assert.deepEqual([headOf(got), got.body.toString()], [headOf(want), want.body.toString()], `${path} ${accept}`);
+    }
+  }
+});
 
 test('the index lists what is there, in order', async () => {
   const [want, got] = await world.ask('/');

@@ -87,6 +87,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     ...['--requestheader-group-headers', 'X-Remote-Group', '--requestheader-extra-headers-prefix', 'X-Remote-Extra-'],
     ...['--service-account-issuer', 'https://kubernetes.default.svc.cluster.local'],
     ...['--service-account-key-file', await file('sa.pub', keys.publicKey)],
+    ...['--service-account-jwks-uri', 'https://issuer.example/openid/v1/jwks'],
     ...['--authorization-mode', options.authorizationMode ?? 'Node,RBAC'],
   ];
   const [proxyCert, proxyKey] = [await file('proxy.crt', proxy.cert), await file('proxy.key', proxy.key)];
