@@ -13,6 +13,7 @@ import { EncodePool } from '../workers/encode-pool.js';
 import { createService } from '../serve/service.js';
 import type { Source, WritableStore } from '../source/source.js';
 import { openCaches } from './caches.js';
+import { followAuthorities } from './authority-renewal.js';
 import { followCertificate } from './certificate-renewal.js';
 import { provideCertificate } from './certificates.js';
 import type { Config, StoreConfig } from './config.js';
@@ -225,11 +226,17 @@ export async function startServer(config: Config, parts: AppParts): Promise<Runn
     collector.start();
     encryption?.start();
     checkpoints?.start(() => caches.all());
-    const listening = await openListeners(serving, config, pair, access?.ca ?? []);
+    const authorities = access?.authorities ?? [];
+    const ca = () => authorities.map((one) => one.authorities.pem);
+    const listening = await openListeners(serving, config, pair, ca());
     const { certificatePollMs: everyMs } = limits;
     if (pair !== undefined && secure !== undefined && 'certFile' in secure.tls) {
-      const [what, renewed] = ['tls-cert-file', serving.renewCertificate] as const;
+      const [what, renewed] = ['tls-cert-file', serving.renewTls] as const;
       renewals.push(followCertificate({ what, ...secure.tls, pair, everyMs, renewed, clock, log }));
+    }
+    for (const one of authorities) {
+      const renewed = () => serving.renewTls({ ca: ca() });
+      renewals.push(followAuthorities({ ...one, everyMs, renewed, clock, log }));
     }
     if (forwardTo?.pair !== undefined && config.forward?.clientPair !== undefined) {
       const [what, renewed] = ['proxy-client-cert-file', serving.renewForwardCertificate] as const;

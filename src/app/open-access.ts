@@ -28,6 +28,7 @@ import type { Limits } from '../lib/limits.js';
 import type { Random } from '../lib/random.js';
 import type { Reader } from '../serve/reader.js';
 import type { AccessConfig, AuthorizationMode } from './access-config.js';
+import type { NamedAuthorities } from './authority-renewal.js';
 import { readNamed } from './certificates.js';
 import type { Log } from './log.js';
 import { readKubeconfig } from './read-kubeconfig.js';
@@ -35,8 +36,8 @@ import { oneLine, UsageError } from './usage-error.js';
 import type { WebhookConfig } from './webhook-config.js';
 
 export interface OpenedAccess extends Access {
-  /** In PEM form, of all that clients may show; empty: they are not asked for certificates. */
-  readonly ca: readonly string[];
+  /** Of all certificates that clients may show; empty: they are not asked for any. */
+  readonly authorities: readonly NamedAuthorities[];
   /** Follows what permissions are made of. `readerFor`: undefined for what is not served. */
   start(readerFor: ReaderFor): void;
   stop(): void;
@@ -146,7 +147,10 @@ export function openAccess(config: AccessConfig, limits: Limits, parts: OpenAcce
     impersonator: new Impersonator({ authorizer: authorizer ?? alwaysAllow, identities, clock, limits }),
     watches,
     open: config.anonymous && (authorizer === undefined || config.modes.includes('AlwaysAllow')),
-    ca: [clientAuthorities, proxyAuthorities].flatMap((some) => (some === undefined ? [] : [some.pem])),
+    authorities: [
+      ...(clientAuthorities === undefined ? [] : [{ file: clientCaFile!, authorities: clientAuthorities }]),
+      ...(proxyAuthorities === undefined ? [] : [{ file: frontProxy!.clientCaFile, authorities: proxyAuthorities }]),
+    ],
     start(readerFor) {
       objects.start((resource) => readerFor('', resource)!);
       live?.start(

@@ -23,17 +23,26 @@ export interface PeerCertificate {
 
 /** The authorities of one `--*-ca-file`. */
 export class Authorities {
-  /** As the file has them. */
-  readonly pem: string;
-  readonly #certificates: readonly X509Certificate[];
-  readonly #vouched = new WeakMap<PeerCertificate, boolean>();
+  #pem: string;
+  #certificates: readonly X509Certificate[];
+  #vouched = new WeakMap<PeerCertificate, boolean>();
 
   /** Throws Error when the text holds no certificate, or one that does not parse. */
   constructor(pem: string) {
-    this.pem = pem;
-    const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
-    if (blocks.length === 0) throw new Error('no certificate in PEM form');
-    this.#certificates = blocks.map((block) => new X509Certificate(block));
+    this.#pem = pem;
+    this.#certificates = certificatesOf(pem);
+  }
+
+  /** As the file has them. */
+  get pem(): string {
+    return this.#pem;
+  }
+
+  /** Others from now on, for connections that are there as well. Throws as the constructor does, and nothing has changed then. */
+  renew(pem: string): void {
+    this.#certificates = certificatesOf(pem);
+    this.#pem = pem;
+    this.#vouched = new WeakMap();
   }
 
   /**
@@ -50,6 +59,12 @@ export class Authorities {
     }
     return vouched;
   }
+}
+
+function certificatesOf(pem: string): X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
+  if (blocks.length === 0) throw new Error('no certificate in PEM form');
+  return blocks.map((block) => new X509Certificate(block));
 }
 
 /** undefined: the client sent no certificate. */

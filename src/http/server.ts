@@ -97,8 +97,8 @@ export interface HttpServer {
   listenInsecure(host: string, port: number): Promise<Listening>;
   /** HTTP/2 and HTTP/1.1 over TLS. */
   listenSecure(host: string, port: number, tls: TlsParts): Promise<Listening>;
-  /** The pair that is shown to clients who connect from now on. */
-  renewCertificate(pair: Pick<TlsParts, 'cert' | 'key'>): void;
+  /** The pair that is shown to clients who connect from now on, or the authorities that their certificates are verified by. */
+  renewTls(parts: Pick<TlsParts, 'cert' | 'key'> | Required<Pick<TlsParts, 'ca'>>): void;
   /** What is shown to the target of `--forward-to` from now on. */
   renewForwardCertificate(pair: Pick<TlsParts, 'cert' | 'key'>): void;
   /** `/readyz` fails from now on; everything is still answered. */
@@ -206,7 +206,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     isForwarded: (request) => answering.isForwarded(request),
   });
   const listeners: { close(): Promise<void> }[] = [];
-  const secured: { readonly server: Http2SecureServer; readonly tls: TlsParts }[] = [];
+  const secured: { readonly server: Http2SecureServer; tls: TlsParts }[] = [];
 
   /** What fastify routes: every method but GET, upgrades, and what tests inject. */
   async function handle(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -369,11 +369,12 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       secured.push({ server: app.server as unknown as Http2SecureServer, tls });
       return listen(app, host, port);
     },
-    renewCertificate(pair) {
-      for (const { server, tls } of secured) {
-        const { ca, minVersion, ciphers } = tls;
-        server.setSecureContext({
-          ...pair,
+    renewTls(parts) {
+      for (const one of secured) {
+        one.tls = { ...one.tls, ...parts };
+        const { cert, key, ca, minVersion, ciphers } = one.tls;
+        one.server.setSecureContext({
+          ...{ cert, key },
           ...(ca === undefined ? {} : { ca: [...ca] }),
           ...(minVersion === undefined ? {} : { minVersion }),
           ...(ciphers === undefined ? {} : { ciphers }),

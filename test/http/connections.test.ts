@@ -296,7 +296,7 @@ test('a new certificate is shown to who connects then; who is connected goes on'
   };
   const session = await openHttp2(port);
   assert.equal(await shown(), 'localhost');
-  serving.server.renewCertificate({ cert, key });
+  serving.server.renewTls({ cert, key });
   assert.equal(await shown(), 'renewed');
   assert.equal((await read(request(session, '/healthz'))).code, 200);
   session.destroy();
