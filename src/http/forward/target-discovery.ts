@@ -13,13 +13,16 @@ export interface TargetDiscoveryContext extends TargetDocuments {
 const ACCEPT = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
 
 /**
- * Discovery of listwatch and of the target in one. What the target has said is kept for `forwardDiscoveryMs`; while it does not
- * answer, what it said last goes on to hold, or else what listwatch has alone.
+ * Discovery of listwatch and of the target in one. What the target has said is kept for `forwardDiscoveryMs`, but for as long after kinds
+ * have come or gone here: they come and go there at about the same time. While it does not answer, what it said last goes on to hold, or else
+ * what listwatch has alone.
  */
 export class TargetDiscovery {
   readonly #context: TargetDiscoveryContext;
   readonly #groups: Remembered<TargetGroups>;
   #problem: string | undefined;
+  #own: Discovery | undefined;
+  #ownChangedMs = Number.NEGATIVE_INFINITY;
   #merged: { readonly own: Discovery; readonly groups: TargetGroups; readonly both: Discovery } | undefined;
 
   constructor(context: TargetDiscoveryContext) {
@@ -29,13 +32,21 @@ export class TargetDiscovery {
 
   /** Never rejects. */
   async current(): Promise<Discovery> {
-    const groups = await this.#groups.current();
+    const groups = await (this.#isOwnNew() ? this.#groups.latest() : this.#groups.current());
     const own = this.#context.own();
     if (groups === undefined) return own;
     if (this.#merged?.own !== own || this.#merged.groups !== groups) {
       this.#merged = { own, groups, both: mergeDiscovery(own, groups) };
     }
     return this.#merged.both;
+  }
+
+  #isOwnNew(): boolean {
+    const { own, clock, limits } = this.#context;
+    const [before, now] = [this.#own, own()];
+    this.#own = now;
+    if (before !== undefined && before !== now) this.#ownChangedMs = clock.monotonicMs();
+    return clock.monotonicMs() - this.#ownChangedMs < limits.forwardDiscoveryMs;
   }
 
   async #ask(): Promise<TargetGroups> {

@@ -3,6 +3,10 @@ import { test } from 'node:test';
 import { mergeDiscovery } from '../../../src/http/forward/merged-discovery.js';
 import { readGroups } from '../../../src/http/forward/group-discovery.js';
 import { createDiscovery } from '../../../src/http/discovery.js';
+import { TargetConnections } from '../../../src/http/forward/target.js';
+import { TargetDiscovery } from '../../../src/http/forward/target-discovery.js';
+import { createFakeClock } from '../../../src/lib/clock.js';
+import { defaultLimits } from '../../../src/lib/limits.js';
 import { certificate, kindOf, servedKinds, startServing } from '../serving.js';
 import { send } from './client.js';
 import { startForwarding } from './serving.js';
@@ -225,6 +229,35 @@ test('what the target has said is kept', async (t) => {
     await Promise.all([ask('/api'), ask('/apis'), ask('/api/v1', 'application/json')]);
     assert.deepEqual(target.seen.map(({ url }) => url).sort(), ['/api', '/apis']);
   }
+});
+
+test('while kinds come and go, the target is asked each time', async (t) => {
+  const target = await startTarget();
+  t.after(() => target.close());
+  target.answer = (request, response) => response.end(JSON.stringify(request.url === '/api' ? core : others));
+  const clock = createFakeClock();
+  const connections = new TargetConnections(target.forwardTo, defaultLimits);
+  t.after(() => connections.close());
+  let own = createDiscovery(servedKinds);
+  const discovery = new TargetDiscovery({
+    target: connections,
+    own: () => own,
+    clock,
+    limits: defaultLimits,
+    changed: () => {},
+  });
+  const asked = async () => {
+    const before = target.seen.length;
+    await discovery.current();
+    return target.seen.length > before;
+  };
+  assert.deepEqual([await asked(), await asked()], [true, false]);
+  own = createDiscovery(servedKinds.slice(1));
+  assert.deepEqual([await asked(), await asked()], [true, true]);
+  clock.advance(defaultLimits.forwardDiscoveryMs - 1);
+  assert.deepEqual([await asked(), await asked()], [true, true]);
+  clock.advance(1);
+  assert.deepEqual([await asked(), await asked()], [false, false]);
 });
 
 test('a target that was never there leaves what listwatch has alone', async (t) => {
