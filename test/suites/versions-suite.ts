@@ -253,6 +253,7 @@ export function versionsSuite(
         assert.ok(moves > 20 || !movesVersions, `${moves} moves`);
         letGo(() => true);
         for (const pin of pins) pin[Symbol.dispose]();
+        versions.reclaim(tail); // what was held last, and by no pin, waits for whatever comes next
         assert.equal(versions.stats.movedBytes, 0);
         versions.verify();
         versions.dispose();
