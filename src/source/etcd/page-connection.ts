@@ -1,6 +1,7 @@
 import { isIP, connect as connectPlain, type OnReadOpts, type Socket } from 'node:net';
-import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '../../lib/clock.js';
+import type { ConnectionOptions } from './grpc-connection.js';
 import { framed } from './grpc-messages.js';
 import {
   ACK,
@@ -31,16 +32,7 @@ import {
 } from './http2-frames.js';
 import { type LentBytes, PageBuffers } from './page-buffers.js';
 
-export interface PageConnectionOptions {
-  readonly host: string;
-  readonly port: number;
-  /** Present for TLS. */
-  readonly secureContext: SecureContext | undefined;
-  readonly dialTimeoutMs: number;
-  readonly keepaliveTimeMs: number;
-  readonly keepaliveTimeoutMs: number;
-  readonly messageBytesMax: number;
-  readonly windowBytes: number;
+export interface PageConnectionOptions extends Omit<ConnectionOptions, 'ticks' | 'redial'> {
   /** Without a call for so long, it ends, and gives back its buffers. */
   readonly idleMs: number;
 }
