@@ -61,7 +61,7 @@ export class Forwarder {
     this.#openApi = new TargetOpenApi({ target: this.#target, clock, limits });
   }
 
-  /** Resolves once the answer has begun, or is known to be none of the target's. `instead`: the answer when it cannot be reached. */
+  /** Resolves once the answer has begun, or is known to be none of the target's. `instead`: the answer when it cannot be reached, or has no such thing. */
   forward(exchange: Exchange, instead?: Instead): Promise<Outcome> {
     const { request, sink } = exchange;
     const { connection } = request;
@@ -90,7 +90,7 @@ export class Forwarder {
 
   /**
    * Whoever writes reads in them what the target does with it, so its documents are the answers. `own`, which describe reads, stand
-   * in for what only listwatch has, and while the target is away; the index is of both.
+   * in for what only listwatch has, while the target is away, and where it has no such documents; the index is of both.
    */
   async openApi(exchange: Exchange, path: string, own: Instead): Promise<Outcome> {
     const { method } = exchange.request;
@@ -170,6 +170,11 @@ export class Forwarder {
       outgoing.on('close', () => failed(new Error('EOF')));
       outgoing.on('response', (incoming: IncomingMessage) => {
         begins(incoming);
+        if (instead !== undefined && incoming.statusCode === 404) {
+          incoming.resume();
+          exchange.signal.removeEventListener('abort', abort);
+          return resolve(instead());
+        }
         this.#receive(exchange, outgoing, incoming);
         resolve(STREAMED);
       });

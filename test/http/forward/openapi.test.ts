@@ -59,6 +59,18 @@ test('documents are the target’s, asked for as the user; those of what only li
   assert.equal((await ask(forwarding, '/openapi/none')).code, 404);
 });
 
+test('of a target without such documents, they are listwatch’s own', async (t) => {
+  const forwarding = await startForwarding({ limits: { forwardDiscoveryMs: 100, forwardDiscoveryTimeoutMs: 500 } });
+  t.after(forwarding.close);
+  forwarding.target.answer = (_request, response) => response.writeHead(404).end('404 page not found\n');
+  const version2 = await ask(forwarding, '/openapi/v2');
+  assert.equal(version2.code, 200);
+  assert.match(version2.text, /^\{"swagger":"2\.0"/);
+  const url = (await urlsOf(forwarding)).get(APPS)!;
+  assert.match(url, HASHED);
+  assert.match((await ask(forwarding, url)).text, OWN);
+});
+
 test('the index is as new as the target’s', async (t) => {
   const forwarding = await startDocuments([APPS]);
   t.after(forwarding.close);
