@@ -3,10 +3,7 @@ import type { Shown } from './agreement.js';
 /** A Table as its JSON has it. */
 export interface Table {
   readonly columnDefinitions: { name: string; type: string; format: string }[] | null;
-  rows: { readonly cells: unknown[]; readonly object: PartialObject | null }[] | null;
-}
-interface PartialObject {
-  readonly metadata: { annotations?: Record<string, string> };
+  rows: { readonly cells: unknown[]; readonly object: unknown }[] | null;
 }
 /** What the specification (section 10) makes of kube-apiserver's Table, or takes from ours that it adds. */
 interface Difference {
@@ -77,11 +74,6 @@ export const TABLE_DIFFERENCES: Readonly<Record<string, Difference>> = {
   },
   limitranges: NO_ROWS,
   'roles.rbac.authorization.k8s.io': NO_ROWS,
-  'daemonsets.apps': {
-    says: 'metadata is that of the object, with an annotation that kube-apiserver leaves out',
-    theirs: dropGenerationAnnotation,
-    ours: dropGenerationAnnotation,
-  },
 };
 
 /** Descriptions of columns are in our own words. */
@@ -110,9 +102,6 @@ export function shownTables(groupResource: string): Shown {
  */
 export function shownWatch(groupResource: string, accept: string) {
   return (theirs: Buffer, ours: Buffer, index: number): readonly [Buffer, Buffer] => {
-    if (groupResource === 'daemonsets.apps' && accept.includes('PartialObjectMetadata')) {
-      return accept.includes('json') ? [withoutGeneration(theirs), withoutGeneration(ours)] : [theirs, theirs];
-    }
     if (!accept.includes('Table')) return [theirs, ours];
     const isRepeated = groupResource === 'apiservices.apiregistration.k8s.io' && index > 0;
     const [want, got] = shownTables(groupResource)(theirs, ours).map((frame) =>
@@ -123,20 +112,6 @@ export function shownWatch(groupResource: string, accept: string) {
       : want;
     return [Buffer.from(once), Buffer.from(got)];
   };
-}
-
-function withoutGeneration(frame: Buffer): Buffer {
-  const event = JSON.parse(frame.toString()) as { readonly object: PartialObject };
-  dropGenerationAnnotation({ columnDefinitions: null, rows: [{ cells: [], object: event.object }] });
-  return Buffer.from(JSON.stringify(event));
-}
-
-function dropGenerationAnnotation(table: Table): void {
-  for (const { object } of table.rows ?? []) {
-    const annotations = object?.metadata.annotations;
-    delete annotations?.['deprecated.daemonset.template.generation'];
-    if (Object.keys(annotations ?? {}).length === 0) delete object?.metadata.annotations;
-  }
 }
 
 function eachCell(table: Table, column: number, amend: (cell: string, name: string) => string): void {

@@ -191,7 +191,7 @@ async function isDescribed({ type }: Sides, title: string): Promise<void> {
 
 /** But for what tells one answer from the next. */
 function headersOf({ headers }: Answer): object {
-  const { date: _date, expires, 'audit-id': _id, connection: _connection, ...all } = headers;
+  const { date: _date, expires, 'audit-id': _id, connection: _connection, 'keep-alive': _alive, ...all } = headers;
   return { ...all, expires: expires !== undefined };
 }
 
