@@ -59,7 +59,12 @@ const rows: readonly [user: string, command: string, code: number, says: RegExp]
     1,
     /nodes is forbidden: User "jane" cannot list resource "nodes" in API group "" at the cluster/,
   ],
-  ['jane', 'get pods --as ann', 1, /users "ann" is forbidden: User "jane" cannot impersonate resource "users"/],
+  [
+    'jane',
+    'get pods --as ann',
+    1,
+    /pods is forbidden: User "jane" cannot impersonate-on:user-info:list resource "pods"/,
+  ],
   ['root', 'get nodes', 0, /No resources found/],
   [
     'root',

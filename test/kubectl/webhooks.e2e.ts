@@ -105,7 +105,12 @@ const rows: readonly [user: string, command: string, code: number, says: RegExp]
     1,
     /secrets "x" is forbidden: User "jane" cannot get .* in the namespace "default": secrets stay/,
   ],
-  ['jane', 'get pods --as ann', 1, /users "ann" is forbidden: User "jane" cannot impersonate resource "users"/],
+  [
+    'jane',
+    'get pods --as ann',
+    1,
+    /pods is forbidden: User "jane" cannot impersonate-on:user-info:list resource "pods"/,
+  ],
   ['lost', 'get pods', 1, /an error on the server .*the server could not find the requested resource/],
   ['nobody', 'get pods', 1, /You must be logged in to the server/],
   ['broken', 'get pods', 1, /You must be logged in to the server/],
