@@ -42,12 +42,6 @@ export async function answerDocument(exchange: Exchange, alone: DocumentContext,
     case '/version':
     case '/version/':
       return getOnly(exchange, () => version(exchange, context));
-    case CONFIGURATION_PATH:
-    case `${CONFIGURATION_PATH}/`:
-      return issuer(exchange, context, 'json');
-    case KEYS_PATH:
-    case `${KEYS_PATH}/`:
-      return issuer(exchange, context, 'keys');
     case '/metrics':
       return {
         code: 200,
@@ -69,9 +63,9 @@ export async function answerDocument(exchange: Exchange, alone: DocumentContext,
     case '/apis/':
       return root(exchange, context, path === '/apis', false, () => discovery.groupList);
     default:
-      if (context.issuer !== undefined && isBelowIssuer(path)) return unrouted(exchange);
       return (
         (await health(exchange, context, path)) ??
+        issuer(exchange, context, path) ??
         (path.startsWith('/openapi/') ? await openApi(exchange, context, path) : undefined) ??
         groupOrVersion(exchange, context, path)
       );
@@ -147,32 +141,24 @@ function version({ request }: Exchange, { build }: DocumentContext): Answer {
 }
 
 /** Who issues tokens of service accounts: his configuration, or his keys. */
-function issuer(exchange: Exchange, { issuer }: DocumentContext, what: 'json' | 'keys'): Answer {
-  if (issuer === undefined) return NOT_FOUND;
+function issuer(exchange: Exchange, { issuer }: DocumentContext, path: string): Answer | undefined {
+  const root = [CONFIGURATION_PATH, KEYS_PATH].find((one) => path === one || path.startsWith(`${one}/`));
+  if (root === undefined || issuer === undefined) return undefined;
+  if (path !== root && path !== `${root}/`) return unrouted(exchange);
   return getOnly(exchange, () => {
-    const { accept } = exchange.request.headers;
-    const isAccepted = what === 'json' ? routerAccepts(accept, what) : acceptsKeys(accept);
-    if (!isAccepted) return problemAnswer(exchange.request, { kind: 'notAcceptableRoute', offered: what });
-    const { isSecure, localAddress } = exchange.request;
-    const body =
-      what === 'keys' ? issuer.keys : issuer.configuration(`${isSecure ? 'https' : 'http'}://${localAddress}`);
-    const headers = { 'content-type': representations[what], 'cache-control': `public, max-age=${ISSUER_SECONDS}` };
-    return { code: 200, headers, body };
+    const { headers: asked, isSecure, localAddress } = exchange.request;
+    const offered = root === KEYS_PATH ? 'keys' : 'json';
+    if (!routerAccepts(asked.accept, offered)) {
+      return problemAnswer(exchange.request, { kind: 'notAcceptableRoute', offered });
+    }
+    const origin = `${isSecure ? 'https' : 'http'}://${localAddress}`;
+    const headers = { 'content-type': representations[offered], 'cache-control': `public, max-age=${ISSUER_SECONDS}` };
+    return { code: 200, headers, body: root === KEYS_PATH ? issuer.keys : issuer.configuration(origin) };
   });
-}
-
-function isBelowIssuer(path: string): boolean {
-  return [CONFIGURATION_PATH, KEYS_PATH].some((root) => path.startsWith(`${root}/`));
 }
 
 /** For how long those who verify tokens may keep what they have read, as kube-apiserver says of keys in files. */
 const ISSUER_SECONDS = 3_600;
-
-/** The router's check, of a type that nothing else has. */
-function acceptsKeys(accept: string | undefined): boolean {
-  if (accept === undefined || accept === '') return true;
-  return accept.split(',').some((clause) => ['*/*', representations.keys].includes(clause.split(';', 1)[0]!.trim()));
-}
 
 function getOnly({ request }: Exchange, answer: () => Answer): Answer {
   return request.method === 'GET' ? answer() : problemAnswer(request, { kind: 'methodNotAllowed' });

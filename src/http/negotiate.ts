@@ -92,7 +92,7 @@ export function negotiate(accept: string | undefined, allows: TransformRule): Me
   return undefined;
 }
 
-/** What an endpoint is registered with: JSON alone, every encoding, or those and their streams. */
+/** What an endpoint is registered with: JSON alone, every encoding, those and their streams, or keys, which are JSON of a type of their own. */
 export type Representations = 'json' | 'documents' | 'streams' | 'keys';
 
 export const representations: Readonly<Record<Representations, string>> = {
@@ -105,15 +105,20 @@ export const representations: Readonly<Record<Representations, string>> = {
 /** The check that the router makes before any handler: type and subtype only, and no `type/*`. */
 export function routerAccepts(accept: string | undefined, offered: Representations = 'documents'): boolean {
   if (accept === undefined || accept === '') return true;
+  if (offered === 'keys') return typesOf(accept).some((type) => type === '*/*' || type === representations.keys);
   const least = remembered(routed, accept, routerNeeds);
   return least === 'any' || (least === 'all' && offered !== 'json');
 }
 
 /** What an endpoint must be registered with so that the router takes the header: anything, every encoding, or no such thing exists. */
 function routerNeeds(accept: string): 'any' | 'all' | 'none' {
-  const types = accept.split(',').map((clause) => clause.split(';', 1)[0]!.trim());
+  const types = typesOf(accept);
   if (types.some((type) => type === '*/*' || type === mediaTypes.json)) return 'any';
   return types.some((type) => serializers.some((encoding) => mediaTypes[encoding] === type)) ? 'all' : 'none';
+}
+
+function typesOf(accept: string): string[] {
+  return accept.split(',').map((clause) => clause.split(';', 1)[0]!.trim());
 }
 
 /** Clients send the same few headers over and over. */

@@ -374,7 +374,8 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
         one.tls = { ...one.tls, ...parts };
         const { cert, key, ca, minVersion, ciphers } = one.tls;
         one.server.setSecureContext({
-          ...{ cert, key },
+          cert,
+          key,
           ...(ca === undefined ? {} : { ca: [...ca] }),
           ...(minVersion === undefined ? {} : { minVersion }),
           ...(ciphers === undefined ? {} : { ciphers }),

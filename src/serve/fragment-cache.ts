@@ -101,9 +101,13 @@ export class FragmentCache implements Sheddable {
   }
 
   get stats(): FragmentStats {
+    const bytesByFormat = () => this.#bytesByFormat();
     return {
       bytes: this.bytes,
-      bytesByFormat: this.#bytesByFormat(),
+      // A walk over all that is kept, for who asks for it.
+      get bytesByFormat() {
+        return bytesByFormat();
+      },
       bytesMax: this.#bytesMax,
       fragments: this.#sum(({ count }) => count),
       hits: this.#hits,

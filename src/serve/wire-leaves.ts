@@ -70,13 +70,13 @@ export class WireLeaves {
   }
 
   #isDue({ place, ids }: LeafItems, versions: Versions): boolean {
-    const wasListed = this.#wasListed(place);
+    if (!this.#wasListed(place)) return false;
     let loose = 0;
     for (const id of ids) {
       if (versions.wireSize(id) > this.#limits.fragmentObjectBytesMax) return false; // it is worth a write of its own
       if (versions.pieceOf(id) === undefined) loose++;
     }
-    return wasListed && loose * LOOSE_SHARE > ids.length;
+    return loose * LOOSE_SHARE > ids.length;
   }
 
   #wasListed(place: number): boolean {
